@@ -1,0 +1,159 @@
+"""What may be concluded from what was seen: who runs which token, and how sure is that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.core.due import good
+from rotator.core.policy import Policy
+from rotator.core.records import Record, Token
+from rotator.core.seen import Observed, Pod, Target
+from rotator.core.words import Key
+
+SLACK = timedelta(seconds=60)
+"""Clocks of nodes differ from ours, time stamps have whole seconds, kubelets cache Secrets."""
+
+
+def adoptable(t: Target, seen: Observed, now: datetime) -> Token | None:
+    """Return the live token in place that is not ours, unless ours outlives it."""
+    if t.fingerprint is None or t.expires_at is None or t.expires_at <= now:
+        return None
+    if t.record and not (t.drifted and t.expires_at > t.record.decision.token.expires_at):
+        return None
+    if t.fingerprint in seen.signers and seen.signers[t.fingerprint] is None:
+        return None
+    if t.record and t.fingerprint not in seen.signers:
+        return None
+    marked = any(w.mark for w in t.workloads)
+    key = seen.signers.get(t.fingerprint)
+    issued = t.record.decision.token.issued_at if t.record else before_request(t, now)
+    return Token(t.fingerprint, key, issued, t.expires_at, t.fingerprint if marked else None, True)
+
+
+def before_request(t: Target, now: datetime) -> datetime:
+    """A token is older than the complaint about it, even if it is adopted only afterwards."""
+    return min(now, t.request.at - timedelta(seconds=1)) if t.request else now
+
+
+def may_repair(seen: Observed, now: datetime) -> bool:
+    """A fight with a GitOps tool slows down: five minutes, ten … one day between repairs."""
+    if seen.repaired_at is None or seen.repairs < 3:
+        return True
+    wait = min(timedelta(minutes=5 << min(seen.repairs - 3, 9)), timedelta(days=1))
+    return now >= seen.repaired_at + wait
+
+
+def runs(pod: Pod, record: Record) -> bool:
+    """Whether pod is known to have read the token of record."""
+    if pod.mark != record.decision.token.mark:
+        return False
+    if (since := record.disturbed_at) is None or pod.started_at >= since + SLACK:
+        return True
+    return record.verified_at is not None and pod.last_start <= record.verified_at - SLACK
+
+
+def strangers_pods(t: Target, now: datetime) -> list[Pod]:
+    """Pods of the right template that may have read another value than the current one."""
+    if not t.record or not t.record.disturbed_at or now < t.record.disturbed_at + SLACK:
+        return []
+    mark = t.record.decision.token.mark
+    return [p for w in t.workloads for p in w.pods if p.mark == w.mark == mark and not runs(p, t.record)]
+
+
+def everything_runs(t: Target) -> bool:
+    r = t.record
+    if not r or t.drifted or t.flaw or r.decision.token.mark is None:
+        return False
+    return all(
+        w.mark == r.decision.token.mark and w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads
+    )
+
+
+def proven_by_pods(t: Target) -> bool:
+    return everything_runs(t) and t.record is not None and not t.record.verified
+
+
+def current_targets(seen: Observed) -> list[Target]:
+    """Targets that hold what they should and whose pods remain to be proven."""
+    return [
+        t
+        for t in seen.targets
+        if t.record
+        and not t.drifted
+        and not t.record.verified
+        and t.record.decision.token.mark is not None
+        and all(w.mark == t.record.decision.token.mark for w in t.workloads)
+        and not (t.flaw and all(w.healthy for w in t.workloads))
+    ]
+
+
+def rolling(t: Target) -> bool:
+    """Whether the target's workloads are between two tokens."""
+    return bool(t.record) and t in current_targets(Observed((t,)))
+
+
+def overtime(t: Target, policy: Policy, now: datetime) -> bool:
+    """Whether the target's pods had their chance: nobody waits for them any longer."""
+    since = [w.restarted_at for w in t.workloads] + [t.record.disturbed_at if t.record else None]
+    begun = max((at for at in since if at), default=now)
+    return any(w.failed for w in t.workloads) or now >= begun + policy.rollout_timeout
+
+
+def overdue(t: Target, policy: Policy, now: datetime) -> bool:
+    """Whether a token that was never proven here failed. One that was proven is not to blame."""
+    return bool(t.record and not t.record.verified_at and overtime(t, policy, now))
+
+
+def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether restarts wait: for a window, or for workloads that are sick anyway. A target
+    whose pods have nothing good to go on with never waits (nor one just rolled back).
+    """
+    if not t.record:
+        return False
+    if t.record.decision.token.adopted and not t.record.previous and not any(w.mark for w in t.workloads):
+        return True
+    previous = t.record.previous
+    if previous is None or not good(previous.token, seen, policy, now):
+        return False
+    sick = any(not w.healthy for w in t.workloads if w.mark != t.record.decision.token.mark)
+    return sick or not seen.open_window
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A token about which the issuer should be asked who signs it. hint: whom to try first."""
+
+    fingerprint: str
+    expires_at: datetime
+    hint: Key | None
+
+
+def doubts(seen: Observed, now: datetime) -> list[Doubt]:
+    """Return every token that a decision may rest on and that the issuer can still be asked about."""
+    found: dict[str, Doubt] = {}
+    for t in seen.targets:
+        if t.record:
+            known = [t.record.decision.token] + ([t.record.previous.token] if t.record.previous else [])
+            found |= {k.fingerprint: Doubt(k.fingerprint, k.expires_at, k.key) for k in known}
+        if t.fingerprint and t.expires_at and t.fingerprint not in found:
+            found[t.fingerprint] = Doubt(t.fingerprint, t.expires_at, None)
+    return [d for d in found.values() if d.expires_at > now]
+
+
+def settled(seen: Observed, key: Key) -> bool:
+    """Whether nobody anywhere can hold a token of key, so that it may be regenerated."""
+    current = seen.current
+    return bool(
+        current is not None
+        and not seen.unreachable
+        and seen.signers.get(current.token.fingerprint) is key.other
+        and all(
+            t.fingerprint == current.token.fingerprint
+            and t.record is not None
+            and t.record.verified
+            and t.record.decision.order == current.order
+            and everything_runs(t)
+            for t in seen.targets
+        )
+    )

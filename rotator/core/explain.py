@@ -1,0 +1,139 @@
+"""Each step as a CamelCase reason and a sentence, for log, metric, Kubernetes Event and CLI alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from rotator.core.due import earliest, pending
+from rotator.core.policy import Policy
+from rotator.core.records import Token
+from rotator.core.seen import Observed
+from rotator.core.steps import (
+    Adopt,
+    Await,
+    Issue,
+    Replace,
+    Rest,
+    Restart,
+    Revoke,
+    RollBack,
+    Step,
+    Verify,
+    Write,
+)
+from rotator.core.words import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    reason: Reason
+    text: str
+
+
+def explain(step: Step, seen: Observed, policy: Policy, now: datetime) -> Explanation:
+    """Return why step is the next one. Never contains a token's value."""
+    match step:
+        case Adopt(target, decision):
+            text = f"{target.name} holds {told(decision.token)}, which is not ours: taken over as it is"
+            return Explanation(Reason.ADOPTED, text)
+        case Issue():
+            return Explanation(
+                step.reason, f"{why_issue(step, seen, policy, now)}: issue one on the {step.key} key"
+            )
+        case Write(target, decision, repair):
+            if repair:
+                text = f"somebody replaced the token in {target.name}: put {told(decision.token)} back"
+                return Explanation(Reason.DRIFTED, text)
+            return Explanation(Reason.LAGGING, f"{target.name} does not have {told(decision.token)} yet")
+        case Restart(target, workload, mark):
+            token = mark or "the token it started with"
+            return Explanation(
+                Reason.OUTDATED, f"pods of {workload.name} ({target.name}) do not run {token} yet"
+            )
+        case Replace(target, pod):
+            return Explanation(Reason.SUSPECT, f"{pod.name} ({target.name}) may run a stranger's token")
+        case RollBack(target, decision):
+            text = f"the rollout in {target.name} failed: back to {told(decision.token)}"
+            return Explanation(Reason.ROLLOUT_FAILED, text)
+        case Await(names):
+            return Explanation(Reason.ROLLING_OUT, progress(names, seen))
+        case Verify(target):
+            return Explanation(Reason.PROVEN, f"every pod of {target.name} runs the token in its Secret")
+        case Revoke(key):
+            return Explanation(
+                Reason.SUPERSEDED, f"nothing holds a token of the {key} key any more: regenerate it"
+            )
+        case Rest():
+            return Explanation(step.reason, why_rest(seen))
+        case _:
+            assert_never(step)
+
+
+def told(token: Token) -> str:
+    return f"token {token.fingerprint} (until {stamp(token.expires_at)})"
+
+
+def why_issue(step: Issue, seen: Observed, policy: Policy, now: datetime) -> str:
+    if step.basis is None:
+        return f"{step.target.name} holds no token"
+    token = earliest(seen)
+    match step.reason:
+        case Reason.EXPIRED:
+            return f"{told(token)} expired {span(now - token.expires_at)} ago"
+        case Reason.REVOKED:
+            return f"{told(token)} is dead: its key was regenerated"
+        case Reason.NEARING_EXPIRY:
+            left = span(token.expires_at - now)
+            return f"{told(token)} expires in {left}, sooner than renew_before ({span(policy.renew_before)})"
+        case Reason.REQUESTED:
+            request = pending(seen)
+            by = f" by {request.by}" if request and request.by else ""
+            return f"{told(token)} was asked to be replaced{by}"
+        case _:
+            return f"the key of {told(token)} is condemned"
+
+
+def progress(names: tuple[str, ...], seen: Observed) -> str:
+    notes = [f"{w.name}: {w.note}" for t in seen.targets if t.name in names for w in t.workloads if w.note]
+    return "; ".join(notes) or f"rollouts go on in {', '.join(names)}"
+
+
+def why_rest(seen: Observed) -> str:
+    """Return what is left unsettled, or what everything rests on."""
+    open_ends = [f"{a.name}: {a.why}" for a in seen.unreachable]
+    open_ends += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
+    open_ends += [
+        f"{t.name}: {unproven(t.name, seen)}" for t in seen.targets if not t.flaw and unproven(t.name, seen)
+    ]
+    if open_ends:
+        return "; ".join(open_ends)
+    return f"everything runs {told(earliest(seen))}" if seen.current else "no target can be looked at"
+
+
+def unproven(name: str, seen: Observed) -> str:
+    """Return what keeps a target from being proven, in words; empty if nothing does."""
+    t = next(t for t in seen.targets if t.name == name)
+    if not t.record or t.record.verified or t.record.decision.token.mark is None:
+        return ""
+    sick = [f"{w.name}: {w.note or 'not every pod works'}" for w in t.workloads if not w.healthy]
+    return "; ".join(sick) or "not every pod is known to run the token in place"
+
+
+def stamp(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def span(time: timedelta) -> str:
+    """Return a duration as people say it, in its two largest units: `6 d 3 h`, `12 min 5 s`."""
+    seconds = max(0, round(time.total_seconds()))
+    units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+    parts = []
+    for unit, size in units:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"

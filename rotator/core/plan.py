@@ -1,0 +1,211 @@
+"""What to do next, given what was seen. Read `CHECKS` as the table of contents.
+
+Every step leaves one lasting fact behind, on a Secret or on a workload, so the next step can
+always be worked out from what is there: a crash loses nothing but time.
+
+The rule that keeps traffic flowing: a key is regenerated only when every target answers, holds
+the current token, signed with the *other* key, and every pod is known to run it (`settled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from rotator.core.due import due, good, lags, pending, renewal_time, retry_time
+from rotator.core.evidence import (
+    adoptable,
+    current_targets,
+    may_repair,
+    overdue,
+    overtime,
+    proven_by_pods,
+    rolling,
+    settled,
+    strangers_pods,
+    waits,
+)
+from rotator.core.policy import Policy
+from rotator.core.records import Decision
+from rotator.core.seen import Observed, Target
+from rotator.core.steps import (
+    Adopt,
+    Await,
+    Issue,
+    Replace,
+    Rest,
+    Restart,
+    Revoke,
+    RollBack,
+    Step,
+    Verify,
+    Write,
+)
+from rotator.core.words import Key, Reason, Revocation
+
+
+def next_step(seen: Observed, policy: Policy, now: datetime) -> Step:
+    """Return the one step that brings the gateway closer to rest."""
+    return next((s for check in CHECKS if (s := check(seen, policy, now))), rest(seen, policy, now))
+
+
+def adopt(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A live token that is not ours, or outlives ours, becomes the target's own."""
+    current = seen.current
+    revision, condemned = (current.revision, current.condemned) if current else (0, frozenset())
+    for t in seen.targets:
+        if (token := adoptable(t, seen, now)) and (token.mark is None or may_repair(seen, now)):
+            return Adopt(t, Decision(revision, token, condemned))
+    return None
+
+
+def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A leaked key is regenerated as soon as nobody needs it."""
+    current = seen.current
+    return next((Revoke(k) for k in sorted(current.condemned) if settled(seen, k)), None) if current else None
+
+
+def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A token that is due is replaced by one of the standby key."""
+    reason = due(seen, policy, now)
+    if not reason or not seen.targets or not may_repair(seen, now):
+        return None
+    target = seen.targets[0]
+    if not (current := seen.current):
+        return Issue(target, Key.PRIMARY, False, None, frozenset(), reason, None)
+    key, request = seen.key(current.token), pending(seen)
+    leaked = {key} if key and request and request.leak else set()
+    condemned = current.condemned | leaked
+    standby = standby_key(key, condemned)
+    fresh = policy.revoke is Revocation.BEFORE_REUSE and settled(seen, standby)
+    condemned -= {standby} if fresh else set()
+    return Issue(target, standby, fresh, current, condemned, reason, request.at if request else None)
+
+
+def standby_key(key: Key | None, condemned: frozenset[Key]) -> Key:
+    """The other key; the same one again while the other waits to be regenerated."""
+    if key is None:
+        return Key.PRIMARY
+    return key if key.other in condemned and key not in condemned else key.other
+
+
+def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A target that lags behind gets the current token; a drifted one gets its own back."""
+    current = seen.current
+    for t in seen.targets:
+        if current and (not t.record or lags(t.record.decision, current)):
+            return Write(t, current)
+        if t.record and t.drifted and may_repair(seen, now):
+            return Write(t, t.record.decision, repair=True)
+    return None
+
+
+def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A workload that names another token follows, few targets at a time."""
+    away = {t.name for t in seen.targets if rolling(t)}
+    for t in seen.targets:
+        stale = [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
+        if not stale or t.drifted or waits(t, seen, policy, now):
+            continue
+        if (
+            t.name in away
+            or len(away) < policy.max_unavailable_targets
+            or not good_previous(t, seen, policy, now)
+        ):
+            return Restart(t, stale[0], t.record.decision.token.mark)  # type: ignore[union-attr]
+    return None
+
+
+def good_previous(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
+    previous = t.record.previous if t.record else None
+    return previous is not None and good(previous.token, seen, policy, now)
+
+
+def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A token that pods do not come up with gives way to the one before, if that is still good."""
+    if not policy.roll_back:
+        return None
+    for t in current_targets(seen):
+        r = t.record
+        if r and r.previous and overdue(t, policy, now) and good(r.previous.token, seen, policy, now):
+            now_current, back = r.decision, r.previous.token
+            failures = now_current.failures + 1
+            return RollBack(
+                t,
+                Decision(
+                    now_current.revision + 1,
+                    back,
+                    now_current.condemned - {k for k in [seen.key(back)] if k},
+                    failures,
+                    retry_time(failures, back.expires_at - policy.panic_before, now),
+                ),
+            )
+    return None
+
+
+def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """Every pod of a target is known to run the token, or is on its way there."""
+    waiting = []
+    for t in current_targets(seen):
+        if policy.replace_pods and (pods := strangers_pods(t, now)):
+            return Replace(t, pods[0])
+        if proven_by_pods(t):
+            return Verify(t)
+        if not overtime(t, policy, now):
+            waiting.append(t.name)
+    return Await(tuple(waiting)) if waiting else None
+
+
+def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """after-verify: the previous key ends when the new token has stood the test of time."""
+    if policy.revoke is not Revocation.AFTER_VERIFY:
+        return None
+    for t in seen.targets:
+        previous = t.record.previous if t.record else None
+        key = seen.key(previous.token) if previous else None
+        if not previous or not key or seen.dead(previous.token):
+            continue
+        if settled(seen, key) and stood(seen, policy, now):
+            return Revoke(key)
+    return None
+
+
+def stood(seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether every target has run the current token for revoke_after."""
+    since = [t.record.verified_at if t.record else None for t in seen.targets]
+    return all(at is not None and at + policy.revoke_after <= now for at in since)
+
+
+def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
+    """Nothing to do before the earliest of renewal, retry, revocation, or another look."""
+    unsettled = seen.unreachable or not all(resting(t) for t in seen.targets)
+    until = [now + (policy.recheck if unsettled or not seen.current else policy.look_every)]
+    if current := seen.current:
+        until += [t for t in (renewal_time(seen, policy), current.retry_at) if t and t > now]
+        if policy.revoke is Revocation.AFTER_VERIFY:
+            until += [
+                t
+                for x in seen.targets
+                if x.record
+                and x.record.verified_at
+                and (t := x.record.verified_at + policy.revoke_after) > now
+            ]
+    return Rest(min(until), Reason.UNSETTLED if unsettled else Reason.SETTLED)
+
+
+def resting(t: Target) -> bool:
+    """Whether nothing is left to prove: verified, or adopted and never touched."""
+    r = t.record
+    return r is not None and not t.drifted and (r.verified or r.decision.token.mark is None)
+
+
+CHECKS: tuple[Callable[[Observed, Policy, datetime], Step | None], ...] = (
+    adopt,
+    revoke_condemned,
+    issue,
+    write,
+    restart,
+    roll_back,
+    wait_or_prove,
+    revoke_previous,
+)

@@ -1,0 +1,34 @@
+"""What the operator decided once and for all about a gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rotator.core.words import Revocation
+
+LONGEST_LIFE = timedelta(days=30)
+"""Azure's limit for a gateway token; asking for exactly this much is refused or cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """roll_back and replace_pods say whether the plan may use those two steps at all."""
+
+    lifetime: timedelta = timedelta(days=29)
+    renew_before: timedelta = timedelta(days=10)
+    panic_before: timedelta = timedelta(days=2)
+    revoke: Revocation = Revocation.NEVER
+    revoke_after: timedelta = timedelta(days=1)
+    rollout_timeout: timedelta = timedelta(minutes=15)
+    recheck: timedelta = timedelta(minutes=30)
+    look_every: timedelta = timedelta(hours=1)
+    max_unavailable_targets: int = 1
+    roll_back: bool = True
+    replace_pods: bool = True
+
+    def __post_init__(self) -> None:
+        if not timedelta() < self.panic_before < self.renew_before < self.lifetime:
+            raise ValueError("0 < panic_before < renew_before < lifetime must hold")
+        if self.lifetime >= LONGEST_LIFE:
+            raise ValueError("lifetime must be shorter than 30 days, the longest that Azure grants")

@@ -1,0 +1,80 @@
+"""What is written down: annotations on each target's Secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.core.words import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token without its value. key is None while nobody could tell who signed it;
+    mark is what pod templates say while it is current (None: adopted, they say nothing).
+    """
+
+    fingerprint: str
+    key: Key | None
+    issued_at: datetime
+    expires_at: datetime
+    mark: str | None
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What all targets shall hold. The highest order wins, so a roll-back outlives a crash."""
+
+    revision: int
+    token: Token
+    condemned: frozenset[Key] = frozenset()
+    failures: int = 0
+    retry_at: datetime | None = None
+
+    @property
+    def order(self) -> tuple[int, datetime, str]:
+        return self.revision, self.token.issued_at, self.token.fingerprint
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.retry_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The last token that the target's pods were seen to run (adopted: are taken to run)."""
+
+    token: Token
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decision as one target has carried it out."""
+
+    decision: Decision
+    disturbed_at: datetime | None = None
+    """When the value was put back (repair, roll-back): pods of the right template may have
+    started meanwhile. None: every pod of the right template is younger than the value."""
+    verified_at: datetime | None = None
+    previous: Proven | None = None
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.verified_at and self.verified_at >= (self.disturbed_at or self.verified_at))
+
+    @property
+    def proven(self) -> Proven | None:
+        token = self.decision.token
+        if self.verified_at or token.mark is None:
+            return Proven(token, self.verified_at)
+        return self.previous
+
+
+def succeed(old: Record | None, decision: Decision, now: datetime) -> Record:
+    """Return the record that a target keeps when decision replaces old."""
+    proven = old.proven if old else None
+    if proven and proven.token.fingerprint == decision.token.fingerprint:
+        return Record(decision, now, proven.verified_at)
+    return Record(decision, None, None, proven)

@@ -1,0 +1,121 @@
+"""What is seen: Secrets, workloads and pods, gathered in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rotator.core.records import Decision, Record, Token
+from rotator.core.words import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    name: str
+    mark: str | None
+    started_at: datetime
+    """When the first of its containers that read the Secret started."""
+    works: bool
+    """Ready, and the probe (where there is one) answered 200 with a body."""
+    restarted_at: datetime | None = None
+    """When the last of them started, if that was later: a container reads the Secret anew."""
+
+    @property
+    def last_start(self) -> datetime:
+        return self.restarted_at or self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, StatefulSet or DaemonSet whose pods read the Secret.
+
+    complete: its controller has no more pods to create, replace or remove. idle: it is meant to
+    have no pods. note: a sentence about its rollout, for people.
+    """
+
+    name: str
+    mark: str | None
+    restarted_at: datetime | None
+    failed: bool
+    pods: tuple[Pod, ...]
+    version: str = ""
+    complete: bool = True
+    idle: bool = False
+    note: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        if self.idle:
+            return True
+        return self.complete and bool(self.pods) and all(p.works and p.mark == self.mark for p in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asked for a rotation. A Lamport stamp: later than the token it wants gone."""
+
+    at: datetime
+    leak: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One Secret and its workloads, as seen just now.
+
+    flaw: a sentence about something that keeps it from ever being proven, such as a workload
+    that does not exist. prefixed: the value is written with `GatewayKey ` in front.
+    """
+
+    name: str
+    fingerprint: str | None
+    expires_at: datetime | None
+    record: Record | None
+    workloads: tuple[Workload, ...]
+    request: Request | None = None
+    version: str = ""
+    flaw: str = ""
+    prefixed: bool = True
+
+    @property
+    def drifted(self) -> bool:
+        """Whether somebody else replaced the value."""
+        return self.record is not None and self.fingerprint != self.record.decision.token.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A target that could not be looked at, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything a decision may look at, gathered in one go.
+
+    signers tells who signs a fingerprint today: a key, or None for nobody (it is dead); a
+    fingerprint that is absent could not be asked about. lease is the version of the gateway's
+    Lease that goes with it: who takes the Lease at that version knows that nobody acted since.
+    """
+
+    targets: tuple[Target, ...]
+    unreachable: tuple[Absent, ...] = ()
+    signers: Mapping[str, Key | None] = field(default_factory=dict)
+    repairs: int = 0
+    repaired_at: datetime | None = None
+    open_window: bool = True
+    lease: str | None = None
+
+    def dead(self, token: Token) -> bool:
+        return token.fingerprint in self.signers and self.signers[token.fingerprint] is None
+
+    def key(self, token: Token) -> Key | None:
+        return self.signers.get(token.fingerprint) or token.key
+
+    @property
+    def current(self) -> Decision | None:
+        """The decision that every target shall follow."""
+        return max((t.record.decision for t in self.targets if t.record), key=lambda d: d.order, default=None)

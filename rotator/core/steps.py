@@ -1,0 +1,98 @@
+"""What can be done: the steps of a rotation, each one effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.core.records import Decision
+from rotator.core.seen import Pod, Target, Workload
+from rotator.core.words import Key, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Write down a live token that is not ours."""
+
+    target: Target
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Mint a token and write it to the first target; the others follow as laggards."""
+
+    target: Target
+    key: Key
+    fresh: bool
+    """Regenerate the key first: nobody holds a token of it."""
+    basis: Decision | None
+    condemned: frozenset[Key]
+    reason: Reason
+    requested_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Put the decision's token in place; a repair keeps the record and counts."""
+
+    target: Target
+    decision: Decision
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Roll a workload over by giving its pod template the token's mark."""
+
+    target: Target
+    workload: Workload
+    mark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Evict a pod that may have started while a stranger's token was in place."""
+
+    target: Target
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Put the last proven token back where a new one failed."""
+
+    target: Target
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Let rollouts go on; look again when something changes."""
+
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Write down that every pod of the target runs its token."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Regenerate a key that nobody needs any more."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do before until."""
+
+    until: datetime
+    reason: Reason
+
+
+Step = Adopt | Issue | Write | Restart | Replace | RollBack | Await | Verify | Revoke | Rest

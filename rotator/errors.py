@@ -1,0 +1,48 @@
+"""What can go wrong, by what to do about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class RotatorError(Exception):
+    """Base of every error that this package raises on purpose. Its text never holds a token."""
+
+
+class Conflict(RotatorError):  # noqa: N818 - named by what it is, as HTTP names it
+    """Somebody changed the object since it was read: look again."""
+
+
+class LeaseLost(RotatorError):  # noqa: N818
+    """Another process has the gateway: stop, write nothing."""
+
+
+class Stopping(RotatorError):  # noqa: N818
+    """The process was asked to leave: the step under way is done, the next one is not begun."""
+
+
+class Unavailable(RotatorError):  # noqa: N818
+    """Azure or a cluster did not answer, or the outcome is unknown: come back later and look.
+
+    retry_after: how long the other side asked to be left alone, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(RotatorError):  # noqa: N818
+    """Somebody has to change something first. remedy: a sentence that says what."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message}. {remedy}")
+        self.remedy = remedy
+
+
+class ConfigError(RotatorError):
+    """The configuration cannot be used. mistakes: each with its path and what to write instead."""
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes

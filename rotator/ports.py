@@ -1,0 +1,153 @@
+"""What a rotation needs from the world. Every write names the version that it was derived from.
+
+Whatever a library raises stops at the adapter: only the errors of `rotator.errors` come through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from rotator.core.evidence import Doubt
+from rotator.core.records import Record
+from rotator.core.seen import Observed, Request, Target, Workload
+from rotator.core.steps import Step
+from rotator.core.words import Key
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token fresh from the issuer, bare (without `GatewayKey `): the only object that carries the value."""
+
+    value: str = field(repr=False)
+    key: Key
+    fingerprint: str
+    expires_at: datetime
+
+
+class Issuer(Protocol):
+    """Mints the tokens of one gateway."""
+
+    async def issue(self, key: Key, expires_at: datetime) -> IssuedToken:
+        """Return the token of key and expiry (UTC, cut to the minute). The same again if asked again.
+
+        Raises:
+            Unavailable: Azure did not answer, or asked to be left alone for a while.
+            Refused: the gateway does not exist, or this process may not issue tokens for it.
+        """
+        ...
+
+    async def signers(self, doubts: Iterable[Doubt]) -> Mapping[str, Key | None]:
+        """Return by fingerprint which key signs it today; None if neither does: the token is dead.
+
+        A token that could not be asked about (Azure away, issuer not deterministic) is left out.
+        """
+        ...
+
+
+class Revoker(Protocol):
+    """Ends all tokens of a key. A capability apart: without revocation nobody has it."""
+
+    async def regenerate(self, key: Key) -> None:
+        """End every token of key. Has no fence: never retried by the SDK, never after a pause."""
+        ...
+
+
+class Fleet(Protocol):
+    """The targets of one gateway."""
+
+    async def observe(self) -> Observed:
+        """Return what is seen just now, without signers.
+
+        Raises:
+            Unavailable: the cluster did not answer.
+        """
+        ...
+
+    async def secrets(self) -> Observed:
+        """As observe, but without a look at workloads and Lease: for noting requests."""
+        ...
+
+    async def write(self, target: Target, token: IssuedToken | None, record: Record) -> None:
+        """Replace value (None: leave it) and annotations in one guarded request.
+
+        Raises:
+            Conflict: the Secret changed since target was seen.
+        """
+        ...
+
+    async def request(self, target: Target, request: Request) -> None:
+        """Note durably that somebody wants a rotation. Raises Conflict as write does."""
+        ...
+
+    async def restart(self, target: Target, workload: Workload, mark: str | None) -> None:
+        """Give the pod template the mark (None: take it away) and note the time, in one guarded request."""
+        ...
+
+    async def find(self, fingerprint: str) -> IssuedToken | None:
+        """Return the token with its value from any target that holds it."""
+        ...
+
+    async def changed(self, seen: Observed, timeout: timedelta) -> None:
+        """Return when a workload or pod is no longer as seen, or after timeout. May return early."""
+        ...
+
+
+class Evictor(Protocol):
+    """Replaces single pods. A capability apart: it needs rights of its own."""
+
+    async def evict(self, target: Target, pod: str) -> None: ...
+
+
+class Lease(Protocol):
+    """The right to act on one gateway: one holder at a time, over all processes."""
+
+    async def acquire(self, seen: Observed) -> bool:
+        """Take the lease as it was when seen; False if another process holds it.
+
+        Raises:
+            Conflict: it changed hands since seen: look again.
+        """
+        ...
+
+    async def assert_held(self) -> None:
+        """Return if this process still holds it, or raise LeaseLost."""
+        ...
+
+    async def count_repair(self) -> None:
+        """Note a repair on the Lease, the one object that no stranger rewrites."""
+        ...
+
+    async def release(self) -> None:
+        """Let go, if it is held. Never raises: a lease runs out by itself."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, and whether there is any left."""
+
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Raise Stopping if the process was asked to leave. Called before each step."""
+        ...
+
+    async def wait(self, change: Coroutine[Any, Any, None]) -> None:
+        """Wait for change; raise Stopping as soon as the process is asked to leave."""
+        ...
+
+
+class Reporter(Protocol):
+    """Tells people and machines what goes on. Never raises: reporting does not fail the work."""
+
+    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+        """Say what comes next and why. Called again for each further look while rollouts go on."""
+        ...
+
+    def done(self, step: Step, now: datetime) -> None:
+        """Say that the step's effect has happened."""
+        ...

@@ -1,0 +1,62 @@
+"""The tables `[defaults]`, `[[gateways]]` and `[[gateways.targets]]` as they stand in the file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rotator.config.durations import Duration
+from rotator.config.names import GatewayName, Label, SecretKey, Subdomain, Workload
+from rotator.config.resource_id import FORM, ResourceId
+from rotator.config.sections import Table
+from rotator.core.policy import LONGEST_LIFE
+
+
+def _grantable(lifetime: timedelta) -> timedelta:
+    if lifetime >= LONGEST_LIFE:
+        raise ValueError('must be shorter than 30 days, the longest that Azure grants. Write "29d"')
+    return lifetime
+
+
+def _resource_id(written: object) -> object:
+    return ResourceId.parse(written) if isinstance(written, str) else written
+
+
+class PolicyTable(Table):
+    """What may stand in `[defaults]` and in each `[[gateways]]`; None: not written."""
+
+    token_lifetime: Annotated[Duration, AfterValidator(_grantable)] | None = Field(
+        default=None, examples=['"29d"']
+    )
+    renew_before: Duration | None = Field(default=None, examples=['"10d"'])
+    panic_before: Duration | None = Field(default=None, examples=['"2d"'])
+    rollout_timeout: Duration | None = Field(default=None, examples=['"15m"'])
+    recheck: Duration | None = Field(default=None, examples=['"30m"'])
+    look_every: Duration | None = Field(default=None, examples=['"1h"'])
+    max_unavailable_targets: int | None = Field(default=None, ge=1, examples=["1"])
+    revoke: Literal["never"] | None = Field(default=None, examples=['"never"'])
+
+
+class TargetSettings(Table):
+    """One Secret that holds the token. key None: found from the Secret's layout.
+    workloads None: every workload of the namespace that reads the Secret.
+    """
+
+    namespace: Label = Field(examples=['"apim"'])
+    secret: Subdomain = Field(examples=['"apim-access-token"'])
+    key: SecretKey | None = Field(default=None, examples=['"config.service.auth.key"'])
+    workloads: tuple[Workload, ...] | None = Field(
+        default=None, min_length=1, strict=False, examples=['["deployment/apim-gateway"]']
+    )
+
+
+class GatewayTable(PolicyTable):
+    """One gateway, before its policy is worked out."""
+
+    name: GatewayName = Field(examples=['"oslo"'])
+    resource_id: Annotated[ResourceId, BeforeValidator(_resource_id)] = Field(examples=[f'"{FORM}"'])
+    targets: tuple[TargetSettings, ...] = Field(
+        min_length=1, strict=False, examples=["[[gateways.targets]] with a namespace and a secret"]
+    )

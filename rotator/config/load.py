@@ -1,0 +1,101 @@
+"""Reads the configuration file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rotator.config import checks, explain, later
+from rotator.config.gateways import GatewayTable, PolicyTable
+from rotator.config.mistakes import Json, Mistake, show
+from rotator.config.model import Document, GatewaySettings, Settings
+from rotator.config.policies import TIMES, check_times, overlay, to_policy
+from rotator.errors import ConfigError
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Return what the TOML file says. Paths in it are relative to its folder; `~` is HOME of environ.
+
+    Raises:
+        ConfigError: all mistakes at once, each with its path and what to write instead.
+    """
+    raw = _read(path)
+    cleaned, mistakes = later.take_out(raw)
+    mistakes += checks.check(cleaned)
+    document: Document | None = None
+    try:
+        document = Document.model_validate(cleaned)
+    except ValidationError as error:
+        mistakes += explain.explain(error)
+    mistakes += _times(cleaned)
+    if document is None or mistakes:
+        raise ConfigError(show(mistakes, raw))
+    return _settings(document, path.parent, environ)
+
+
+def _read(path: Path) -> Json:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            (f"{path}: there is no such file. Copy config.example.toml, or name another file",)
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            (f"{path}: cannot be read ({error.strerror}). Name a file that may be read",)
+        ) from error
+    except UnicodeDecodeError:
+        raise ConfigError((f"{path}: is not UTF-8 text. Save it as UTF-8",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError((f"{path}: is no valid TOML: {error}",)) from None
+
+
+def _times(cleaned: Json) -> list[Mistake]:
+    """Check how the times of each policy fit together, as far as its own table can be read."""
+    defaults = _times_of(cleaned.get("defaults", {}))
+    if defaults is None:
+        return []
+    mistakes = check_times(("defaults",), defaults, defaults)
+    gateways = cleaned.get("gateways")
+    for n, raw in enumerate(gateways if isinstance(gateways, list) else []):
+        if own := _times_of(raw):
+            mistakes += check_times(("gateways", n), own, overlay(defaults, own))
+    return mistakes
+
+
+def _times_of(raw: object) -> PolicyTable | None:
+    if not isinstance(raw, dict):
+        return None
+    try:
+        return PolicyTable.model_validate({key: raw[key] for key in TIMES if key in raw})
+    except ValidationError:
+        return None
+
+
+def _settings(document: Document, folder: Path, environ: Mapping[str, str]) -> Settings:
+    def resolved(path: Path | None) -> Path | None:
+        return _resolve(path, folder, environ) if path else None
+
+    azure, kubernetes = document.azure, document.kubernetes
+    return Settings(
+        azure=azure.model_copy(update={"ca_file": resolved(azure.ca_file)}),
+        kubernetes=kubernetes.model_copy(update={"kubeconfig": resolved(kubernetes.kubeconfig)}),
+        webhook=document.webhook,
+        internal=document.internal,
+        log=document.log,
+        rotation=document.rotation,
+        gateways=tuple(_gateway(document.defaults, table) for table in document.gateways),
+    )
+
+
+def _gateway(defaults: PolicyTable, table: GatewayTable) -> GatewaySettings:
+    return GatewaySettings(table.name, table.resource_id, to_policy(overlay(defaults, table)), table.targets)
+
+
+def _resolve(path: Path, folder: Path, environ: Mapping[str, str]) -> Path:
+    if path.parts[:1] == ("~",) and (home := environ.get("HOME")):
+        return Path(home, *path.parts[1:])
+    return folder / path

@@ -1,0 +1,106 @@
+"""The tables of the configuration file that describe the process itself, not the gateways."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rotator.config.durations import Duration, DurationOrZero
+from rotator.config.names import Address, Label, Listen
+
+
+class Table(BaseModel):
+    """A table of the file. `examples` of a field is what an error message proposes, as TOML text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _https(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError('must be a plain https address. Write "https://<host>", without user, query or #')
+    return url.rstrip("/")
+
+
+def _long_enough(duration: timedelta) -> timedelta:
+    if duration < timedelta(seconds=3):
+        raise ValueError('must be at least "3s": a lease needs time to be renewed')
+    return duration
+
+
+def _within_delivery(duration: timedelta) -> timedelta:
+    if duration >= timedelta(seconds=30):
+        raise ValueError('must be shorter than "30s": Event Grid waits no longer for an answer')
+    return duration
+
+
+HttpsUrl = Annotated[str, AfterValidator(_https)]
+FilePath = Annotated[Path, Field(strict=False)]
+
+
+class AzureSettings(Table):
+    """How to reach Azure, and as whom. Secrets come from the environment only, never from the file."""
+
+    cloud: Literal["public", "usgovernment", "china"] = Field(default="public", examples=['"public"'])
+    endpoint: HttpsUrl | None = Field(default=None, examples=['"https://management.azure.com"'])
+    ca_file: FilePath | None = Field(default=None, examples=['"/etc/rotator/ca.pem"'])
+    credential: Literal["default", "workload-identity", "managed-identity", "client-secret", "azure-cli"] = (
+        Field(default="default", examples=['"default"'])
+    )
+    tenant_id: str | None = Field(
+        default=None, min_length=1, examples=['"00000000-0000-0000-0000-000000000000"']
+    )
+    client_id: str | None = Field(
+        default=None, min_length=1, examples=['"00000000-0000-0000-0000-000000000000"']
+    )
+
+
+class KubernetesSettings(Table):
+    """Which cluster. Without a kubeconfig: the one that the process runs in, else kubectl's."""
+
+    kubeconfig: FilePath | None = Field(default=None, examples=['"~/.kube/config"'])
+    context: str | None = Field(default=None, min_length=1, examples=['"my-cluster"'])
+    lease_namespace: Label | None = Field(default=None, examples=['"apim-token-rotator"'])
+    lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Field(
+        default=timedelta(seconds=30), examples=['"30s"']
+    )
+
+
+class WebhookSettings(Table):
+    """The public port, where Event Grid delivers."""
+
+    enabled: bool = Field(default=True, examples=["true"])
+    listen: Address = Field(default=Listen("0.0.0.0", 8080), examples=['"0.0.0.0:8080"'])
+    allow_unauthenticated: bool = Field(default=False, examples=["true"])
+    max_body_bytes: int = Field(default=1_572_864, ge=1, examples=["1_572_864"])
+    body_timeout: Annotated[Duration, AfterValidator(_within_delivery)] = Field(
+        default=timedelta(seconds=10), examples=['"10s"']
+    )
+    allowed_origins: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=("eventgrid.azure.net",), min_length=1, strict=False, examples=['["eventgrid.azure.net"]']
+    )
+    allowed_rate: int = Field(default=120, ge=1, examples=["120"])
+
+
+class InternalSettings(Table):
+    """The port for probes, metrics and status; not for the Internet."""
+
+    listen: Address = Field(default=Listen("0.0.0.0", 9090), examples=['"0.0.0.0:9090"'])
+
+
+class LogSettings(Table):
+    """auto: JSON in a pod, pretty on a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", examples=['"info"'])
+    format: Literal["auto", "json", "pretty"] = Field(default="auto", examples=['"auto"'])
+
+
+class RotationSettings(Table):
+    """How much at a time. schedule_jitter spreads scheduled renewals over this much time."""
+
+    max_concurrent_rotations: int = Field(default=10, ge=1, examples=["10"])
+    schedule_jitter: DurationOrZero = Field(default=timedelta(minutes=30), examples=['"30m"'])

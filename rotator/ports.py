@@ -90,8 +90,8 @@ class Fleet(Protocol):
         """Return the token with its value from any target that holds it."""
         ...
 
-    async def changed(self, seen: Observed, timeout: timedelta) -> None:
-        """Return when a workload or pod is no longer as seen, or after timeout. May return early."""
+    async def changed(self, seen: Observed, within: timedelta) -> None:
+        """Return when a workload or pod is no longer as seen, or when within has passed. May return early."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import assert_never
 from rotator.core.due import earliest, pending
 from rotator.core.policy import Policy
 from rotator.core.records import Token
-from rotator.core.seen import Observed
+from rotator.core.seen import Observed, Target
 from rotator.core.steps import (
     Adopt,
     Await,
@@ -35,40 +35,44 @@ class Explanation:
 def explain(step: Step, seen: Observed, policy: Policy, now: datetime) -> Explanation:
     """Return why step is the next one. Never contains a token's value."""
     match step:
-        case Adopt(target, decision):
-            text = f"{target.name} holds {told(decision.token)}, which is not ours: taken over as it is"
-            return Explanation(Reason.ADOPTED, text)
         case Issue():
-            return Explanation(
-                step.reason, f"{why_issue(step, seen, policy, now)}: issue one on the {step.key} key"
-            )
-        case Write(target, decision, repair):
-            if repair:
-                text = f"somebody replaced the token in {target.name}: put {told(decision.token)} back"
-                return Explanation(Reason.DRIFTED, text)
-            return Explanation(Reason.LAGGING, f"{target.name} does not have {told(decision.token)} yet")
-        case Restart(target, workload, mark):
-            token = mark or "the token it started with"
-            return Explanation(
-                Reason.OUTDATED, f"pods of {workload.name} ({target.name}) do not run {token} yet"
-            )
-        case Replace(target, pod):
-            return Explanation(Reason.SUSPECT, f"{pod.name} ({target.name}) may run a stranger's token")
-        case RollBack(target, decision):
-            text = f"the rollout in {target.name} failed: back to {told(decision.token)}"
-            return Explanation(Reason.ROLLOUT_FAILED, text)
+            why = why_issue(step, seen, policy, now)
+            return Explanation(step.reason, f"{why}: issue one on the {step.key} key")
         case Await(names):
             return Explanation(Reason.ROLLING_OUT, progress(names, seen))
-        case Verify(target):
-            return Explanation(Reason.PROVEN, f"every pod of {target.name} runs the token in its Secret")
-        case Revoke(key):
-            return Explanation(
-                Reason.SUPERSEDED, f"nothing holds a token of the {key} key any more: regenerate it"
-            )
         case Rest():
             return Explanation(step.reason, why_rest(seen))
         case _:
+            return explain_effect(step)
+
+
+def explain_effect(
+    step: Adopt | Write | Restart | Replace | RollBack | Verify | Revoke,
+) -> Explanation:
+    match step:
+        case Adopt(target, decision):
+            token = told(decision.token)
+            why = Reason.ADOPTED, f"{target.name} holds {token}, which is not ours: taken over as it is"
+        case Write(target, decision, True):
+            token = told(decision.token)
+            why = Reason.DRIFTED, f"somebody replaced the token in {target.name}: put {token} back"
+        case Write(target, decision):
+            why = Reason.LAGGING, f"{target.name} does not have {told(decision.token)} yet"
+        case Restart(target, workload, mark):
+            token = mark or "the token it started with"
+            why = Reason.OUTDATED, f"pods of {workload.name} ({target.name}) do not run {token} yet"
+        case Replace(target, pod):
+            why = Reason.SUSPECT, f"{pod.name} ({target.name}) may run a stranger's token"
+        case RollBack(target, decision):
+            back = told(decision.token)
+            why = Reason.ROLLOUT_FAILED, f"the rollout in {target.name} failed: back to {back}"
+        case Verify(target):
+            why = Reason.PROVEN, f"every pod of {target.name} runs the token in its Secret"
+        case Revoke(key):
+            why = Reason.SUPERSEDED, f"nothing holds a token of the {key} key any more: regenerate it"
+        case _:
             assert_never(step)
+    return Explanation(*why)
 
 
 def told(token: Token) -> str:
@@ -103,18 +107,14 @@ def progress(names: tuple[str, ...], seen: Observed) -> str:
 def why_rest(seen: Observed) -> str:
     """Return what is left unsettled, or what everything rests on."""
     open_ends = [f"{a.name}: {a.why}" for a in seen.unreachable]
-    open_ends += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
-    open_ends += [
-        f"{t.name}: {unproven(t.name, seen)}" for t in seen.targets if not t.flaw and unproven(t.name, seen)
-    ]
+    open_ends += [f"{t.name}: {why}" for t in seen.targets if not t.flaw and (why := unproven(t))]
     if open_ends:
         return "; ".join(open_ends)
     return f"everything runs {told(earliest(seen))}" if seen.current else "no target can be looked at"
 
 
-def unproven(name: str, seen: Observed) -> str:
+def unproven(t: Target) -> str:
     """Return what keeps a target from being proven, in words; empty if nothing does."""
-    t = next(t for t in seen.targets if t.name == name)
     if not t.record or t.record.verified or t.record.decision.token.mark is None:
         return ""
     sick = [f"{w.name}: {w.note or 'not every pod works'}" for w in t.workloads if not w.healthy]

@@ -163,7 +163,7 @@ def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | Non
     for t in seen.targets:
         previous = t.record.previous if t.record else None
         key = seen.key(previous.token) if previous else None
-        if not previous or not key or seen.dead(previous.token):
+        if not previous or not key or seen.dead(previous.token) or previous.token.expires_at <= now:
             continue
         if settled(seen, key) and stood(seen, policy, now):
             return Revoke(key)

@@ -1,0 +1,134 @@
+"""Takes one step. Every write is guarded by the version that the step was derived from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from rotator.core.evidence import settled
+from rotator.core.policy import Policy
+from rotator.core.records import Decision, Token, succeed
+from rotator.core.steps import (
+    Adopt,
+    Await,
+    Issue,
+    Replace,
+    Rest,
+    Restart,
+    Revoke,
+    RollBack,
+    Step,
+    Verify,
+    Write,
+)
+from rotator.core.words import Key
+from rotator.errors import Conflict, Refused, Unavailable
+from rotator.ports import IssuedToken
+from rotator.rotation.context import Ports
+
+
+async def act(step: Step, policy: Policy, ports: Ports) -> None:
+    """Take step, which was derived from what was seen just before.
+
+    Raises:
+        Conflict: something changed since it was seen.
+        LeaseLost: another process took over; nothing was written.
+        Unavailable, Refused: as the ports say.
+    """
+    now, fleet = ports.clock.now(), ports.fleet
+    await ports.lease.assert_held()
+    match step:
+        case Adopt() | Write() | RollBack():
+            await put(step, ports)
+        case Issue():
+            await issue(step, policy, ports)
+        case Restart(target, workload, mark):
+            await fleet.restart(target, workload, mark)
+        case Verify(target):
+            if target.record is None:
+                raise Conflict("a target without a record cannot be proven")
+            await fleet.write(target, None, replace(target.record, verified_at=now))
+        case Replace(target, pod):
+            if ports.evictor is None:
+                raise Refused("this process cannot evict pods", f"Delete pod {pod.name} by hand.")
+            await ports.evictor.evict(target, pod.name)
+        case Revoke(key):
+            await revoke(key, ports)
+        case Await() | Rest():
+            raise TypeError(f"{type(step).__name__} is nothing to do")
+        case _:
+            assert_never(step)
+
+
+async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
+    """Write a decision, and its token unless it is in place already, to one target."""
+    target, decision, now = step.target, step.decision, ports.clock.now()
+    record = succeed(target.record, decision, now)
+    match step:
+        case Adopt():
+            if decision.token.mark:
+                await ports.lease.count_repair()
+            await ports.fleet.write(target, None, record)
+        case Write(repair=True) if target.record:
+            await ports.lease.count_repair()
+            kept = replace(target.record, disturbed_at=now)
+            await ports.fleet.write(target, await value_of(decision.token, ports), kept)
+        case _:
+            await ports.fleet.write(target, await value_of(decision.token, ports), record)
+
+
+async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
+    """Mint a token on the standby key and write it to the first target."""
+    if step.fresh:
+        await end_key(step.key, ports)
+        await ports.lease.assert_held()
+    now = ports.clock.now()
+    token = await ports.issuer.issue(step.key, now + policy.lifetime)
+    if token.expires_at - policy.renew_before <= now:
+        raise Refused(
+            f"Azure granted a token until {token.expires_at:%Y-%m-%d %H:%M} UTC only, which is due at once",
+            "Make renew_before smaller.",
+        )
+    ports.signers.minted(token, now)
+    issued_at = max(now, step.requested_at or now)
+    fresh = Token(token.fingerprint, step.key, issued_at, token.expires_at, token.fingerprint)
+    basis = step.basis
+    revision = basis.revision + 1 if basis else 1
+    failures = basis.failures if basis and basis.rolled_back else 0
+    decision = Decision(revision, fresh, step.condemned, failures)
+    await ports.lease.assert_held()
+    if step.target.drifted:
+        await ports.lease.count_repair()
+    await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
+
+
+async def end_key(key: Key, ports: Ports) -> None:
+    """Regenerate key after one more look: nothing at Azure fences a late call off."""
+    if ports.revoker is None:
+        raise Refused("this process cannot regenerate keys", "Set revoke to never.")
+    seen = await ports.fleet.observe()
+    signers = await ports.signers.of(seen, ports.clock.now(), fresh=True)
+    if not settled(replace(seen, signers=signers), key):
+        raise Conflict("the key is in use again")
+    await ports.revoker.regenerate(key)
+
+
+async def revoke(key: Key, ports: Ports) -> None:
+    """Regenerate key and write it down. A crash between repeats it: nobody holds its tokens."""
+    await end_key(key, ports)
+    for t in (await ports.fleet.observe()).targets:
+        if t.record and key in t.record.decision.condemned:
+            decision = replace(t.record.decision, condemned=t.record.decision.condemned - {key})
+            await ports.lease.assert_held()
+            await ports.fleet.write(t, None, replace(t.record, decision=decision))
+
+
+async def value_of(token: Token, ports: Ports) -> IssuedToken:
+    """Return the token with its value: copied from a target, or issued once more."""
+    if found := await ports.fleet.find(token.fingerprint):
+        return found
+    for key in (token.key,) if token.key else tuple(Key):
+        again = await ports.issuer.issue(key, token.expires_at)
+        if again.fingerprint == token.fingerprint:
+            return again
+    raise Unavailable(f"token {token.fingerprint} can no longer be had")

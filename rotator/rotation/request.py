@@ -1,0 +1,78 @@
+"""Notes durably that somebody wants a rotation."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.core.due import concerned
+from rotator.core.seen import Observed, Request, Target
+from rotator.errors import Conflict, Unavailable
+from rotator.rotation.context import Ports
+
+MANY_CONFLICTS = 10
+
+
+class Noted(StrEnum):
+    """What became of a request."""
+
+    ACCEPTED = "accepted"
+    """It is on the Secret now."""
+    DUPLICATE = "duplicate"
+    """One that is not answered yet was there already."""
+    STALE = "stale"
+    """It is about a token that has been replaced."""
+    ABSENT = "absent"
+    """No target can be looked at: there is nothing to note it on."""
+
+
+async def request(
+    ports: Ports,
+    *,
+    leak: bool = False,
+    expires_at: datetime | None = None,
+    seen_at: datetime | None = None,
+    by: str = "",
+) -> Noted:
+    """Ask for a rotation, on the Secret itself, so that it outlives this process.
+
+    expires_at: the expiry (UTC) of the token that an event complains about; seen_at: when the
+    event happened, for events that name no expiry. A token that is gone is nobody's concern.
+
+    Raises:
+        Unavailable: it could not be noted; ask again later.
+    """
+    for _ in range(MANY_CONFLICTS):
+        seen = await ports.fleet.secrets()
+        if not seen.targets:
+            return Noted.ABSENT
+        if stale(seen, expires_at, seen_at):
+            return Noted.STALE
+        wanted = [t for t in seen.targets if not asked(t, seen, leak=leak)]
+        if not wanted:
+            return Noted.DUPLICATE
+        try:
+            for t in wanted:
+                await ports.fleet.request(t, Request(stamp(seen, ports.clock.now()), leak, by))
+        except Conflict:
+            continue
+        return Noted.ACCEPTED
+    raise Unavailable("somebody else rewrites the Secret all the time")
+
+
+def stale(seen: Observed, expires_at: datetime | None, seen_at: datetime | None) -> bool:
+    if expires_at:
+        return not concerned(seen, expires_at)
+    return bool(seen_at and seen.current and seen_at <= seen.current.token.issued_at)
+
+
+def asked(t: Target, seen: Observed, *, leak: bool) -> bool:
+    """Whether an unanswered request, as strong as this one, is on the target already."""
+    if t.request is None or (leak and not t.request.leak):
+        return False
+    return seen.current is None or t.request.at > seen.current.token.issued_at
+
+
+def stamp(seen: Observed, now: datetime) -> datetime:
+    """Later than the token that is to go, whatever the clocks say."""
+    return max(now, seen.current.token.issued_at + timedelta(seconds=1)) if seen.current else now

@@ -1,0 +1,105 @@
+"""One rotation, from trigger to rest: look, decide, act; repeat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from rotator.core.explain import explain
+from rotator.core.plan import next_step
+from rotator.core.seen import Observed
+from rotator.core.steps import Await, Issue, Rest, Step
+from rotator.core.words import Reason
+from rotator.errors import Conflict, Unavailable
+from rotator.rotation.act import act
+from rotator.rotation.context import Gateway, Ports
+from rotator.rotation.outcome import Outcome, Result, conclude, judge
+
+LOOK_AGAIN = timedelta(seconds=60)
+"""While rollouts go on we are told of changes; this often we look without being told."""
+MANY_CONFLICTS = 20
+"""So many in a row are no coincidence: somebody rewrites the Secret all the time."""
+
+
+async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
+    """Bring gateway to rest.
+
+    Safe to call at any time, any number of times, and after a crash anywhere inside an earlier
+    call: a gateway that needs nothing is left alone, and not even its Lease is touched.
+
+    Raises:
+        Unavailable: Azure or the cluster did not answer; what was done so far is on the objects.
+        Refused: somebody has to change something first.
+        LeaseLost: another process took over.
+        Stopping: the process was asked to leave.
+    """
+    async with ports.turn:
+        seen = await look(ports)
+    step = next_step(seen, gateway.policy, ports.clock.now())
+    ports.reporter.decided(step, seen, ports.clock.now())
+    if isinstance(step, Rest):
+        return conclude(seen, seen, step, gateway.policy)
+    try:
+        return await Run(gateway, ports, seen).to_rest(step)
+    finally:
+        await ports.lease.release()
+
+
+async def look(ports: Ports, *, fresh: bool = False) -> Observed:
+    """Return everything a decision may look at; fresh: ask the issuer anew about every token."""
+    seen = await ports.fleet.observe()
+    return replace(seen, signers=await ports.signers.of(seen, ports.clock.now(), fresh=fresh))
+
+
+class Run:
+    """The loop, with what it remembers for the report. It decides by what is seen alone."""
+
+    def __init__(self, gateway: Gateway, ports: Ports, seen: Observed) -> None:
+        self.policy = gateway.policy
+        self.ports = ports
+        self.first = self.seen = seen
+        self.reason: Reason | None = None
+        self.taken: frozenset[type[Step]] = frozenset()
+        self.held = False
+        self.conflicts = 0
+
+    async def to_rest(self, step: Step) -> Outcome:
+        clock = self.ports.clock
+        while not isinstance(step, Rest):
+            clock.checkpoint()
+            if isinstance(step, Await):
+                await clock.wait(self.ports.fleet.changed(self.seen, LOOK_AGAIN))
+            elif not await self.take(step):
+                return Outcome(Result.BUSY, self.reason)
+            async with self.ports.turn:
+                self.seen = await look(self.ports)
+            step = next_step(self.seen, self.policy, clock.now())
+            self.ports.reporter.decided(step, self.seen, clock.now())
+        rested = conclude(self.first, self.seen, step, self.policy)
+        return replace(rested, result=judge(self.seen, self.taken), reason=self.reason or step.reason)
+
+    async def take(self, step: Step) -> bool:
+        """Take one step under the lease; False if another process has it."""
+        try:
+            async with self.ports.turn:
+                if not self.held and not await self.ports.lease.acquire(self.seen):
+                    return False
+                self.held = True
+                await act(step, self.policy, self.ports)
+        except Conflict:
+            self.conflicts += 1
+            if self.conflicts >= MANY_CONFLICTS:
+                raise Unavailable(
+                    "somebody else rewrites the Secret, the workload or the Lease all the time"
+                ) from None
+            return True
+        self.conflicts = 0
+        self.note(step)
+        return True
+
+    def note(self, step: Step) -> None:
+        now = self.ports.clock.now()
+        self.taken |= {type(step)}
+        if self.reason is None or isinstance(step, Issue):
+            self.reason = explain(step, self.seen, self.policy, now).reason
+        self.ports.reporter.done(step, now)

@@ -1,0 +1,46 @@
+"""Remembers who signs which token, so that Azure is asked seldom and restarts ask nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from rotator.core.evidence import Doubt, doubts
+from rotator.core.seen import Observed
+from rotator.core.words import Key
+from rotator.ports import IssuedToken, Issuer
+
+
+class Signers:
+    """The issuer's answers, each believed for max_age.
+
+    A token whose key is on record counts as asked when this process started: a restart costs no
+    call, and yet every key is proven again once per max_age.
+    """
+
+    def __init__(self, issuer: Issuer, max_age: timedelta, started: datetime) -> None:
+        self._issuer = issuer
+        self._max_age = max_age
+        self._started = started
+        self._known: dict[str, tuple[Key | None, datetime]] = {}
+
+    async def of(self, seen: Observed, now: datetime, *, fresh: bool = False) -> dict[str, Key | None]:
+        """Return who signs the tokens in seen today; fresh: believe nothing, ask about all."""
+        asked = doubts(seen, now)
+        due = [d for d in asked if fresh or self._due(d, now)]
+        answers = dict(await self._issuer.signers(due)) if due else {}
+        names = {d.fingerprint for d in asked}
+        believed = {f: known for f, known in self._known.items() if f in names and self._young(known[1], now)}
+        self._known = believed | {f: (key, now) for f, key in answers.items()}
+        return answers if fresh else {f: key for f, (key, _) in self._known.items()}
+
+    def minted(self, token: IssuedToken, now: datetime) -> None:
+        """Remember a token that was just issued: nobody needs to be asked about it."""
+        self._known[token.fingerprint] = (token.key, now)
+
+    def _due(self, doubt: Doubt, now: datetime) -> bool:
+        if doubt.fingerprint in self._known:
+            return not self._young(self._known[doubt.fingerprint][1], now)
+        return doubt.hint is None or not self._young(self._started, now)
+
+    def _young(self, asked_at: datetime, now: datetime) -> bool:
+        return now < asked_at + self._max_age

@@ -1,0 +1,8 @@
+"""Azure: one door to ARM, and the issuer of a gateway's tokens behind it. SDK exceptions stop here."""
+
+from __future__ import annotations
+
+from rotator.azure.client import Arm
+from rotator.azure.issuer import ArmIssuer
+
+__all__ = ["Arm", "ArmIssuer"]

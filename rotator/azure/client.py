@@ -1,0 +1,163 @@
+"""Azure Resource Manager, as much of it as the rotator needs."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.mgmt.apimanagement.aio import ApiManagementClient
+from azure.mgmt.apimanagement.models import GatewayTokenRequestContract, KeyType
+
+from rotator import __version__
+from rotator.azure.clouds import cloud
+from rotator.azure.credential import Credential, build
+from rotator.azure.errors import Call, ask
+from rotator.azure.identification import Identification
+from rotator.config import AzureSettings, ResourceId
+from rotator.core.words import Key
+from rotator.errors import Refused, Unavailable
+
+READ = "Microsoft.ApiManagement/service/gateways/read"
+GENERATE_TOKEN = "Microsoft.ApiManagement/service/gateways/generateToken/action"
+CALL_TIMEOUT = timedelta(seconds=30)
+
+
+class Arm:
+    """One credential and one pool of connections for all subscriptions. Close it in the end.
+
+    The SDK never retries: a fault becomes Unavailable, and who called decides when to come back.
+    """
+
+    def __init__(
+        self,
+        *,
+        credential: Credential,
+        session: aiohttp.ClientSession,
+        transport: AioHttpTransport,
+        endpoint: str,
+        scopes: tuple[str, ...],
+        within: timedelta,
+    ) -> None:
+        self._credential = credential
+        self._session = session
+        self._transport = transport
+        self._endpoint = endpoint
+        self._scopes = scopes
+        self._within = within
+        self._clients: dict[str, ApiManagementClient] = {}
+        self.identification = Identification()
+
+    @classmethod
+    async def connect(
+        cls, settings: AzureSettings, environ: Mapping[str, str], within: timedelta = CALL_TIMEOUT
+    ) -> Self:
+        """Return a client. Nothing is sent yet: see prove. within bounds each call, signing in included.
+
+        Raises:
+            Refused: the credential lacks variables, or ca_file cannot be used.
+        """
+        context = _ssl_context(settings.ca_file)
+        # As the SDK's own session: proxies from the environment, no cookies, bodies left as they are.
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context),
+            trust_env=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
+        transport = AioHttpTransport(session=session, session_owner=False)
+        try:
+            credential = build(settings, environ, transport)
+        except BaseException:
+            await session.close()
+            raise
+        home = cloud(settings.cloud)
+        return cls(
+            credential=credential,
+            session=session,
+            transport=transport,
+            endpoint=settings.endpoint or home.endpoint,
+            scopes=home.scopes,
+            within=within,
+        )
+
+    async def prove(self, resource: ResourceId) -> None:
+        """Return if Azure takes the credential and shows the gateway. Issues nothing.
+
+        Raises:
+            Unavailable, Refused: as ask does.
+        """
+        call = Call(
+            f"show the gateway {resource.gateway}",
+            f"{READ} (and {GENERATE_TOKEN}, to issue tokens)",
+            resource,
+        )
+        gateways = self._client(resource).gateway
+        await ask(call, gateways.get(resource.group, resource.service, resource.gateway), self._within)
+
+    async def generate_token(self, resource: ResourceId, key: Key, expires_at: datetime) -> str:
+        """Return ARM's token of key and expiry (UTC, whole seconds). The text is a secret.
+
+        Raises:
+            Unavailable, Refused: as ask does.
+        """
+        call = Call(
+            f"issue a token of the gateway {resource.gateway} with its {key} key", GENERATE_TOKEN, resource
+        )
+        wanted = GatewayTokenRequestContract(key_type=KeyType(key.value), expiry=expires_at)
+        answer = self._client(resource).gateway.generate_token(
+            resource.group, resource.service, resource.gateway, wanted
+        )
+        value = (await ask(call, answer, self._within)).value
+        if not value:
+            raise Unavailable(f"Azure did not {call.what}: its answer holds none")
+        return value
+
+    async def close(self) -> None:
+        """Close all connections. Calls under way fail."""
+        await self._credential.close()
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _client(self, resource: ResourceId) -> ApiManagementClient:
+        subscription = resource.subscription.lower()
+        if subscription not in self._clients:
+            self._clients[subscription] = ApiManagementClient(
+                self._credential,
+                subscription,
+                base_url=self._endpoint,
+                credential_scopes=list(self._scopes),
+                transport=self._transport,
+                retry_total=0,
+                user_agent=f"apim-token-rotator/{__version__}",
+            )
+        return self._clients[subscription]
+
+
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is None:
+        return context
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise Refused(
+            f"the CA bundle {ca_file} cannot be used ({error.strerror or 'no certificate in PEM form'})",
+            "Check ca_file under [azure]",
+        ) from error
+    return context

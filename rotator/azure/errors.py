@@ -1,0 +1,183 @@
+"""Turns what the Azure SDK raises into errors named by what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientSSLError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DecodeError,
+    DeserializationError,
+    HttpResponseError,
+)
+
+from rotator.config import ResourceId
+from rotator.errors import Refused, RotatorError, Unavailable
+
+T = TypeVar("T")
+
+_LONGEST_TEXT = 500
+_TOKEN = re.compile(r"[^\s\"'&]+&(amp;)?[0-9]{12}&\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of Azure, as people are told: `what` follows "Azure could not"."""
+
+    what: str
+    action: str
+    resource: ResourceId
+
+
+async def ask(call: Call, answer: Awaitable[T], within: timedelta) -> T:
+    """Return Azure's answer.
+
+    What the SDK raised is chained only if it says nothing of an answer's body, which may be a token.
+
+    Raises:
+        Unavailable: no answer, a passing fault, or too many requests.
+        Refused: somebody has to change something first.
+    """
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            return await answer
+    except TimeoutError:
+        seconds = within.total_seconds()
+        problem: RotatorError = Unavailable(f"Azure did not {call.what} within {seconds:g} s")
+        cause: Exception | None = None
+    except HttpResponseError as error:
+        problem, cause = _answered(call, error), None
+    except DeserializationError:
+        problem, cause = _unreadable(call), None
+    except (AzureError, OSError) as error:
+        problem, cause = _unanswered(call, error), error
+    raise problem from cause
+
+
+def _answered(call: Call, error: HttpResponseError) -> RotatorError:
+    status = error.status_code or 0
+    if isinstance(error, DecodeError):
+        return _unreadable(call)
+    if status in (408, 429) or status >= 500:
+        said = "asked to be left alone for a while" if status == 429 else f"answered {status}"
+        return Unavailable(f"Azure could not {call.what}: it {said}{_said(error)}", retry_after(error))
+    if isinstance(error, ClientAuthenticationError):
+        return _rejected(call, error)
+    return _refused(call, status, error)
+
+
+def _refused(call: Call, status: int, error: HttpResponseError) -> RotatorError:
+    said = _said(error)
+    if status == 403:
+        return Refused(
+            f"the rotator may not {call.what}{said}",
+            f"Grant its identity the action {call.action} on {call.resource}, "
+            "for example with a custom role; a new grant takes some minutes to work",
+        )
+    if status == 404:
+        return Refused(
+            f"Azure could not {call.what}: there is no such gateway, or the rotator may not see it{said}",
+            f"Check resource_id ({call.resource}): subscription, resource group, service "
+            f"{call.resource.service} and gateway {call.resource.gateway}",
+        )
+    if status == 409 and _code(error) == "MissingSubscriptionRegistration":
+        return Refused(
+            f"Azure could not {call.what}{said}",
+            f"Register Microsoft.ApiManagement: az provider register --namespace Microsoft.ApiManagement "
+            f"--subscription {call.resource.subscription}",
+        )
+    if status == 409:
+        return Unavailable(
+            f"Azure could not {call.what}: it is busy with the service{said}", retry_after(error)
+        )
+    return Refused(
+        f"Azure would not {call.what}: it answered {status}{said}",
+        f"Check that {call.resource} is a self-hosted gateway and that the service is running",
+    )
+
+
+def _rejected(call: Call, error: ClientAuthenticationError) -> Refused:
+    """A credential that Entra ID or ARM does not take (401), or that has nothing to show (no status)."""
+    said = _said(error) if error.response is not None else f": {_shown(str(error.message))}"
+    return Refused(
+        f"Azure could not {call.what}: the rotator's own credential was not accepted{said}",
+        "Check credential, tenant_id and client_id under [azure] and the AZURE_* variables",
+    )
+
+
+def _unreadable(call: Call) -> Unavailable:
+    return Unavailable(
+        f"Azure did not {call.what}: what came back is not what ARM answers (is there a proxy in between?)"
+    )
+
+
+def _unanswered(call: Call, error: BaseException) -> RotatorError:
+    """No answer: the outcome is unknown. aiohttp's exception stands in the chain of the SDK's."""
+    causes = list(_chain(error))
+    if any(isinstance(cause, ClientConnectorCertificateError | ClientSSLError) for cause in causes):
+        why = (
+            "its certificate is not trusted. If a proxy opens TLS, or the endpoint has a CA of its own, "
+            "write ca_file under [azure]"
+        )
+    elif any(isinstance(cause, ClientConnectorError) for cause in causes):
+        why = "it cannot be reached"
+    elif isinstance(error, FileNotFoundError | PermissionError):
+        return Refused(
+            f"Azure could not {call.what}: {error.filename} cannot be read",
+            "Check AZURE_FEDERATED_TOKEN_FILE and the volume that holds the projected token",
+        )
+    else:
+        why = "the connection broke before it answered"
+    return Unavailable(f"Azure could not {call.what}: {why}")
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or getattr(error, "inner_exception", None)
+    return found
+
+
+def retry_after(error: HttpResponseError) -> timedelta | None:
+    """Return how long Retry-After asks to wait (seconds, or until a date); None if nothing usable."""
+    headers = getattr(error.response, "headers", {})
+    text = str(headers.get("Retry-After", "")).strip()
+    if text.isdecimal() and len(text) <= 8:
+        return timedelta(seconds=int(text))
+    until, now = _date(text), _date(str(headers.get("Date", ""))) or datetime.now(UTC)
+    return max(until - now, timedelta()) if until else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _code(error: HttpResponseError) -> str | None:
+    return getattr(error.error, "code", None)
+
+
+def _said(error: HttpResponseError) -> str:
+    """Return what ARM says of an error: `{"error": {"code", "message", "details": [...]}}`, nothing else."""
+    if error.error is None:
+        return ""
+    parts = [error.error, *(error.error.details or [])]
+    texts = [": ".join(text for text in (part.code, part.message) if text) for part in parts]
+    return f" ({_shown('; '.join(texts))})" if any(texts) else ""
+
+
+def _shown(text: str) -> str:
+    """Return text in one line, cut, and without anything that looks like a gateway token."""
+    return _TOKEN.sub("<token>", " ".join(text.split()))[:_LONGEST_TEXT].rstrip(". ")

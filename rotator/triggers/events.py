@@ -1,0 +1,180 @@
+"""Reads one event: which gateway, which token, and what Azure says about it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+Json = dict[str, Any]
+
+LONGEST_TEXT = 2048
+LONGEST_NAME = 256
+_ARM_ID = re.compile(
+    r"/?subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)/(?:providers/)?"
+    r"microsoft\.apimanagement/service/(?P<service>[^/]+)(?:/gateways?/(?P<gateway>[^/]+))?/?"
+)
+_SUBJECT = re.compile(r"(?:.*/)?gateways?/(?P<gateway>[^/]+)(?:/(?P<instance>[^/]+))?/?")
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.IGNORECASE,
+)
+
+
+class Kind(StrEnum):
+    """What Azure says about a token."""
+
+    NEAR_EXPIRY = "NearExpiry"
+    EXPIRED = "Expired"
+
+
+KINDS = {
+    "microsoft.apimanagement.gatewaytokennearexpiry": Kind.NEAR_EXPIRY,
+    "microsoft.apimanagement.gatewaytokenexpired": Kind.EXPIRED,
+    "microsoft.apimanagement.gateway.tokennearexpiry": Kind.NEAR_EXPIRY,
+    "microsoft.apimanagement.gateway.tokenexpired": Kind.EXPIRED,
+}
+"""By lower-case type: as in `azure.eventgrid.SystemEventNames`, and as in Microsoft's announcement."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One gateway instance's complaint about its token.
+
+    resource: the gateway's ARM id, normalised as by `gateway_resource`. gateway: its last segment.
+    expires_at: UTC, cut to the minute as tokens are; None if the event does not say. instance,
+    event_id: empty if the event does not say.
+    """
+
+    kind: Kind
+    resource: str
+    gateway: str
+    expires_at: datetime | None
+    instance: str
+    event_id: str
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something that nothing is done about. type: as the sender wrote it, so never a metric's label.
+
+    invalid: it should have been a token event, or is no event at all.
+    """
+
+    type: str
+    why: str
+    invalid: bool = False
+
+
+def read_event(item: object) -> TokenEvent | Ignored:
+    """Return what one event of either schema says. Never raises."""
+    if not isinstance(item, dict):
+        return Ignored("", "it is not an object", invalid=True)
+    envelope = folded(item)
+    sort = event_type(envelope)
+    if not sort:
+        return Ignored("", "it has no type", invalid=True)
+    kind = KINDS.get(sort.lower())
+    if kind is None:
+        return Ignored(sort, "nothing is done about events of this type")
+    try:
+        return _token_event(kind, envelope)
+    except ValueError as e:
+        return Ignored(sort, str(e), invalid=True)
+
+
+def folded(value: object) -> Json:
+    """Return the object with lower-case names: senders disagree about `specVersion`, `Type`, `Time`."""
+    return {k.lower(): v for k, v in value.items()} if isinstance(value, Mapping) else {}
+
+
+def event_type(envelope: Json) -> str:
+    """Return the type of a folded CloudEvent or Event Grid event; empty if it has none."""
+    return text(envelope.get("type")) or text(envelope.get("eventtype"))
+
+
+def text(value: object, longest: int = LONGEST_TEXT) -> str:
+    """Return value if it is a text that may be shown to people, else an empty one."""
+    return value if isinstance(value, str) and len(value) <= longest and value.isprintable() else ""
+
+
+def gateway_resource(resource_id: str) -> str:
+    """Return a gateway's ARM id in the one form in which ids are compared: lower case, `providers`, plural.
+
+    Raises:
+        ValueError: it is not the id of an API Management gateway.
+    """
+    parts = _ARM_ID.fullmatch(resource_id.lower())
+    if not parts or not parts["gateway"]:
+        raise ValueError("it is not the ARM id of an API Management gateway")
+    return _joined(parts, parts["gateway"])
+
+
+def instant(value: object) -> datetime | None:
+    """Return an ISO 8601 time as UTC (which is what it is if no zone is given); None if it is no time.
+
+    .NET writes seven fractional digits; what is finer than a microsecond is dropped.
+    """
+    found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        return None
+    time, fraction, zone = found.groups()
+    fraction = (fraction or "")[:7]
+    zone = "+00:00" if zone is None or zone in "Zz" else zone
+    try:
+        return datetime.fromisoformat(f"{time}{fraction}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _token_event(kind: Kind, envelope: Json) -> TokenEvent:
+    data = folded(envelope.get("data"))
+    info = folded(data.get("gatewayinfo"))
+    subject = _SUBJECT.fullmatch(text(envelope.get("subject")).lower())
+    resource = _resource(envelope, text(info.get("gatewayid")), subject["gateway"] if subject else "")
+    return TokenEvent(
+        kind=kind,
+        resource=resource,
+        gateway=resource.rpartition("/")[2],
+        expires_at=_expiry(folded(data.get("tokeninfo"))),
+        instance=text(info.get("instanceid"), LONGEST_NAME) or (subject["instance"] or "" if subject else ""),
+        event_id=text(envelope.get("id"), LONGEST_NAME),
+        time=instant(envelope.get("time")) or instant(envelope.get("eventtime")),
+    )
+
+
+def _resource(envelope: Json, gateway_id: str, in_subject: str) -> str:
+    """Return the gateway's ARM id: gatewayId if it is one, else the service it came from and a name."""
+    whole = _ARM_ID.fullmatch(gateway_id.lower())
+    if whole and whole["gateway"]:
+        return _joined(whole, whole["gateway"])
+    origin = text(envelope.get("source")) or text(envelope.get("topic"))
+    service = _ARM_ID.fullmatch(origin.lower())
+    if not service:
+        raise ValueError("it does not name an API Management service")
+    bare = re.sub(r"^/?gateways?/", "", gateway_id.lower()).strip("/")
+    name = bare or in_subject or service["gateway"] or ""
+    if not name or "/" in name:
+        raise ValueError("it does not name a gateway")
+    return _joined(service, name)
+
+
+def _joined(parts: re.Match[str], gateway: str) -> str:
+    return (
+        f"/subscriptions/{parts['subscription']}/resourcegroups/{parts['group']}"
+        f"/providers/microsoft.apimanagement/service/{parts['service']}/gateways/{gateway}"
+    )
+
+
+def _expiry(token_info: Json) -> datetime | None:
+    written = token_info.get("expiresatutc") or token_info.get("expiredatutc")
+    if written is None:
+        return None
+    at = instant(written)
+    if at is None:
+        raise ValueError("the expiry that it names is not a time")
+    return at.replace(second=0, microsecond=0)

@@ -1,0 +1,83 @@
+"""Ends connections that send no request, or its header too slowly or too long: uvicorn waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+LONGEST_HEADER = 65_536
+
+
+def patient_protocol(header_seconds: float) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol with a limit to the seconds from a connection's, or a request's, first
+    byte to the end of the header, and one of 64 KiB to the header's size.
+
+    httptools, not h11: it refuses a request with both Content-Length and Transfer-Encoding.
+    """
+
+    class PatientProtocol(_PatientProtocol):
+        seconds = header_seconds
+
+    return PatientProtocol
+
+
+class _PatientProtocol(HttpToolsProtocol):
+    seconds: float
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+        super().connection_made(transport)
+        self._wait_for_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._header_done()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._busy:
+            super().data_received(data)
+            return
+        # The keep-alive timer ends with the first byte, even if that begins no request: ours takes over.
+        self._wait_for_header()
+        self._header_bytes += len(data)
+        super().data_received(data)
+        if self._header_timer and self._header_bytes > LONGEST_HEADER:
+            self.send_400_response("The header is too long.")
+
+    def on_headers_complete(self) -> None:
+        self._header_done()
+        super().on_headers_complete()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether a request is being answered: until then the rest is its body, or pipelined."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait_for_header(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(self.seconds, self._too_slow)
+
+    def _header_done(self) -> None:
+        self._header_bytes = 0
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _too_slow(self) -> None:
+        self._header_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -1,0 +1,135 @@
+"""The report of one run of one gateway: step by step while it goes on, and one line at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from rotator.core.explain import Explanation, explain
+from rotator.core.policy import Policy
+from rotator.core.seen import Observed
+from rotator.core.steps import Await, Rest, Step
+from rotator.errors import Conflict, RotatorError, Unavailable
+from rotator.ports import Clock, Reporter
+from rotator.telemetry.course import Course, Fields
+from rotator.telemetry.metrics import Metrics
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("rotator.rotation")
+
+Listener = Callable[[str, Explanation, Step, Literal["decided", "done"]], None]
+"""Is told (gateway, why, step, whether it comes next or has happened) as it goes on; quick."""
+
+QUIET = frozenset({"rested", "busy"})
+"""Results of runs that did nothing: not counted, and told at level debug."""
+
+
+class RunReport(Reporter):
+    """Says what a run does to log, metrics and listener, and ends it with one canonical line.
+
+    Reporting never fails the work: whatever goes wrong in here is logged and forgotten.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        causes: Iterable[str],
+        policy: Policy,
+        clock: Clock,
+        metrics: Metrics,
+        listener: Listener | None = None,
+    ) -> None:
+        self._gateway = gateway
+        self._causes = sorted(causes)
+        self._policy = policy
+        self._clock = clock
+        self._metrics = metrics
+        self._listener = listener
+        self._course = Course()
+        self._began_at = clock.now()
+
+    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+        """Tell what comes next and why. A repeated Await, and Rest, are told at level debug only."""
+        with _never_failing("a decision", self._gateway):
+            why = explain(step, seen, self._policy, now)
+            again = isinstance(step, Await) and isinstance(self._course.step, Await)
+            self._course.decided(step, seen, why, now)
+            tell = log.debug if again or isinstance(step, Rest) else log.info
+            tell("step", gateway=self._gateway, step=_name(step), reason=why.reason.value, why=why.text)
+            self._measure(step, now)
+        self._pass_on(step, "decided")
+
+    def done(self, step: Step, now: datetime) -> None:
+        """Tell that the step's effect has happened."""
+        with _never_failing("a step", self._gateway):
+            seconds = self._course.done(step, now)
+            log.debug("step done", gateway=self._gateway, step=_name(step), seconds=seconds)
+        self._pass_on(step, "done")
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Write the canonical line `rotation` and count the run. Call it once, at its end.
+
+        A run that found nothing to do, or another process at it, is told at level debug and not
+        counted. An error of ours is quoted; of any other only its class and place, for its text may
+        quote a Secret.
+        """
+        with _never_failing("the end of a run", self._gateway):
+            result = self._course.result(error)
+            took = self._clock.now() - self._began_at
+            reason = self._course.reason or (type(error).__name__ if error else "")
+            fields: Fields = {"gateway": self._gateway, "causes": self._causes}
+            fields |= {"reason": reason, "result": result, "steps": self._course.steps}
+            fields |= {"seconds": round(took.total_seconds(), 3)}
+            fields |= self._course.fields(self._policy) | _told(error)
+            _level(result, error)("rotation", **fields)
+            self._metrics.at_step(self._gateway, Rest.__name__)
+            if result not in QUIET and (error or self._course.steps):
+                self._metrics.rotation(self._gateway, result, reason, took)
+
+    def _measure(self, step: Step, now: datetime) -> None:
+        self._metrics.at_step(self._gateway, _name(step))
+        if times := self._course.times(self._policy):
+            self._metrics.token(self._gateway, *times)
+        self._metrics.settled(self._gateway, settled=self._course.settled, at=now)
+
+    def _pass_on(self, step: Step, when: Literal["decided", "done"]) -> None:
+        if self._listener is None or self._course.why is None:
+            return
+        with _never_failing("a listener", self._gateway):
+            self._listener(self._gateway, self._course.why, step, when)
+
+
+def _name(step: Step) -> str:
+    return type(step).__name__
+
+
+def _level(result: str, error: BaseException | None) -> Callable[..., object]:
+    """Return how loud to be: what passes by itself is a warning, as is what is left unsettled."""
+    if result == "failed":
+        return log.warning if isinstance(error, Unavailable | Conflict) else log.error
+    if result == "unsettled":
+        return log.warning
+    return log.debug if result in QUIET else log.info
+
+
+def _told(error: BaseException | None) -> Fields:
+    if error is None:
+        return {}
+    if isinstance(error, RotatorError):
+        return {"error": f"{type(error).__name__}: {error}"}
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = [f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames)]
+    return {"error": type(error).__name__, "where": places}
+
+
+@contextlib.contextmanager
+def _never_failing(what: str, gateway: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as e:  # noqa: BLE001 - reporting never fails the work
+        with contextlib.suppress(Exception):
+            log.error("reporting failed", of=what, gateway=gateway, **_told(e))  # noqa: TRY400 - no text of e

@@ -1,0 +1,6 @@
+"""Azure as rotator and gateways see it: ARM, a managed identity, the configuration endpoint, Event Grid."""
+
+from rotator.sandbox.azure.account import Authentication, Azure
+from rotator.sandbox.azure.keys import Gateway, Minted, fingerprint
+
+__all__ = ["Authentication", "Azure", "Gateway", "Minted", "fingerprint"]

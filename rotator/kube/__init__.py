@@ -1,0 +1,16 @@
+"""Speaks Kubernetes: Secrets, workloads, pods, Leases and Events, as raw JSON over one ApiClient.
+
+Start with `fleet.py`, which implements the port of that name; what it makes of the answers is
+in pure modules: `contents.py`, `layout.py`, `record.py`, `rollout.py`.
+"""
+
+from __future__ import annotations
+
+from rotator.kube.connection import Connection
+from rotator.kube.events import EventSink, Reference
+from rotator.kube.fleet import KubeFleet
+from rotator.kube.lease import KubeLease
+from rotator.kube.lease_state import LeaseState
+from rotator.kube.prove import prove
+
+__all__ = ["Connection", "EventSink", "KubeFleet", "KubeLease", "LeaseState", "Reference", "prove"]

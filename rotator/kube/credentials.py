@@ -1,0 +1,111 @@
+"""Who this process is for the API server, kept fresh: files are read again, plugins asked again.
+
+The client library reads a kubeconfig's `tokenFile` once, and does not strip what it reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
+from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
+
+from rotator.config import KubernetesSettings
+from rotator.errors import Refused, Unavailable
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where kubelet puts a pod's token and the cluster's CA."""
+
+
+async def configuration(
+    settings: KubernetesSettings, environ: Mapping[str, str], service_account: Path
+) -> Configuration:
+    """Return how to reach the cluster, and as whom.
+
+    Raises:
+        Refused: there is no usable kubeconfig, or its plugin gave nothing.
+        Unavailable: a file that should be there is not (yet).
+    """
+    if settings.kubeconfig is None and environ.get("KUBERNETES_SERVICE_HOST"):
+        return _in_cluster(environ, service_account)
+    return await _from_kubeconfig(_kubeconfig(settings, environ), settings.context)
+
+
+def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Configuration:
+    cfg = Configuration()
+    token = service_account / "token"
+    ca = str(service_account / "ca.crt")
+    loader = InClusterConfigLoader(str(token), ca, False, environ)  # type: ignore[no-untyped-call]  # the library has no types
+    try:
+        loader.load_and_set(cfg)  # type: ignore[no-untyped-call]  # the library has no types
+    except (ConfigException, OSError) as problem:
+        raise Unavailable(f"the pod's service account cannot be used: {problem}") from problem
+    _follow(cfg, token)
+    return cfg
+
+
+def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> str:
+    written = str(settings.kubeconfig) if settings.kubeconfig else environ.get("KUBECONFIG", "")
+    return os.path.expanduser(written or "~/.kube/config")  # noqa: PTH111 - may be several paths with ':'
+
+
+async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
+    cfg = Configuration()
+    try:
+        loader = await load_kube_config(path, context, cfg, False)  # type: ignore[no-untyped-call]  # the library has no types
+    except ConfigException as problem:
+        raise Refused(f"the kubeconfig cannot be used: {problem}", f"Mend {path}, or name another.") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+        kind = type(problem).__name__
+        raise Refused(f"the kubeconfig cannot be read ({kind})", f"Mend {path}, or name another.") from None
+    user: Mapping[str, Any] = loader._user.value if loader._user else {}  # noqa: SLF001 - no other way to it
+    if user.get("exec"):
+        _ask_again(cfg, loader)
+    elif user.get("tokenFile") and not user.get("token"):
+        base = Path(loader._get_base_path(loader._user.path))  # noqa: SLF001
+        _follow(cfg, base / user["tokenFile"])
+    return cfg
+
+
+def _follow(cfg: Configuration, token: Path) -> None:
+    """Have the token read anew for each request: a small file, mostly in memory, that others replace."""
+
+    def refresh(cfg: Configuration) -> None:
+        try:
+            text = token.read_text().strip()
+        except (OSError, ValueError) as problem:
+            raise Unavailable(f"the Kubernetes token file {token} cannot be read") from problem
+        if not text or any(c.isspace() for c in text):
+            raise Unavailable(f"the Kubernetes token file {token} does not hold a token")
+        cfg.api_key["BearerToken"] = f"Bearer {text}"
+
+    refresh(cfg)
+    cfg.refresh_api_key_hook = refresh  # type: ignore[assignment]  # the library takes it for None
+
+
+def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
+    """Have the kubeconfig's plugin run anew when what it gave runs out (the loader knows when).
+
+    A plugin that names no expiry is run once, as kubectl does.
+    """
+    if "BearerToken" not in cfg.api_key and not cfg.cert_file:
+        raise Refused(
+            "the kubeconfig's exec plugin gave no credential",
+            "Run its command by hand to see why, and log in if it says so.",
+        )
+
+    async def refresh(cfg: Configuration) -> None:
+        if getattr(loader, "exec_plugin_expiry", None) is None:
+            return
+        await loader.load_from_exec_plugin()  # type: ignore[no-untyped-call]  # the library has no types
+        with suppress(AttributeError):  # it gave a certificate, not a token
+            cfg.api_key["BearerToken"] = loader.token
+
+    if "BearerToken" in cfg.api_key:
+        cfg.refresh_api_key_hook = refresh  # type: ignore[assignment]  # the library takes it for None

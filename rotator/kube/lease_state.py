@@ -1,0 +1,44 @@
+"""What a Lease says: who holds it since which version, and how many repairs were counted on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.kube.answers import Json
+from rotator.kube.record import PREFIX, read_time
+
+REPAIRS, REPAIRED_AT = PREFIX + "repairs", PREFIX + "repaired-at"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """A Lease as it was read. version None: it does not exist yet. holder "": free."""
+
+    version: str | None
+    holder: str = ""
+    repairs: int = 0
+    repaired_at: datetime | None = None
+    transitions: int = 0
+    seconds: float = 0.0
+
+
+def read_state(answer: Json) -> LeaseState:
+    """Return what the JSON of a Lease says; of nothing (`{}`), that there is none."""
+    if not answer:
+        return LeaseState(None)
+    meta, spec = answer["metadata"], answer.get("spec") or {}
+    annotations = meta.get("annotations") or {}
+    try:
+        repairs, at = int(annotations.get(REPAIRS, "0")), annotations.get(REPAIRED_AT)
+        repaired_at = read_time(at) if at else None
+    except ValueError:
+        repairs, repaired_at = 0, None
+    return LeaseState(
+        meta["resourceVersion"],
+        spec.get("holderIdentity") or "",
+        repairs,
+        repaired_at,
+        int(spec.get("leaseTransitions") or 0),
+        float(spec.get("leaseDurationSeconds") or 0),
+    )

@@ -1,0 +1,161 @@
+"""Finds the workloads of a target and their pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.config import TargetSettings
+from rotator.core.seen import Workload
+from rotator.kube import paths
+from rotator.kube.answers import Json, NotFound
+from rotator.kube.layout import readers
+from rotator.kube.pods import belongs, mark_of, pod_of, unfinished
+from rotator.kube.reads import Reads
+from rotator.kube.record import PREFIX, read_time
+from rotator.kube.rollout import rollout
+
+RESTARTED_AT = PREFIX + "restarted-at"
+"""Annotation of workloads (not of their templates): when we last rolled them over."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodList:
+    """The pods that a selector finds, as of version."""
+
+    selector: str
+    version: str
+    pods: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The workloads of a target, made and raw; flaw as in Target."""
+
+    workloads: tuple[Workload, ...]
+    flaw: str
+    raw: tuple[Json, ...]
+    lists: tuple[PodList, ...]
+
+
+def begin(reads: Reads, target: TargetSettings) -> None:
+    """Ask for the target's workloads; `find` takes the answers."""
+    if target.workloads is None:
+        for kind in paths.KINDS:
+            reads.begin(paths.workloads(target.namespace, kind), f"{kind}s in {target.namespace}")
+        return
+    for ref in target.workloads:
+        reads.begin(paths.workload(target.namespace, str(ref)), f"{ref} in {target.namespace}")
+
+
+async def find(reads: Reads, target: TargetSettings, key: str) -> Found:
+    """Return the workloads whose pods read key of the target's Secret, with their pods.
+
+    Raises:
+        Refused: this process may not look at them.
+    """
+    raw, flaws = await (
+        _listed(reads, target, key) if target.workloads is None else _named(reads, target, key)
+    )
+    lists = await _pods(reads, target.namespace, raw)
+    made = tuple(_make(w, lists[selector_of(w)].pods, target.secret, key) for w in raw)
+    if made and not flaws and all(w.idle for w in made):
+        names = ", ".join(w.name for w in made)
+        flaws = [f"no pod runs, so nothing proves the token: {names} {_is(made)} scaled to zero"]
+    return Found(made, "; ".join(flaws), tuple(raw), tuple(lists.values()))
+
+
+async def _named(reads: Reads, target: TargetSettings, key: str) -> tuple[list[Json], list[str]]:
+    raw, flaws = [], []
+    for ref in target.workloads or ():
+        path = paths.workload(target.namespace, str(ref))
+        try:
+            found = await reads.get(path, f"{ref} in {target.namespace}")
+        except NotFound:
+            flaws.append(
+                f"{ref} does not exist in namespace {target.namespace}: create it, or correct `workloads`"
+            )
+            continue
+        if readers(found["spec"]["template"]["spec"], target.secret, key):
+            raw.append({**found, "kind": paths.KINDS[ref.kind]})
+        else:
+            flaws.append(
+                f"{ref} does not read key {key} of Secret {target.secret}, so its pods prove nothing: "
+                "correct `workloads`, or leave the line out"
+            )
+    return raw, flaws
+
+
+async def _listed(reads: Reads, target: TargetSettings, key: str) -> tuple[list[Json], list[str]]:
+    raw = []
+    for kind, called in paths.KINDS.items():
+        found = await reads.get(paths.workloads(target.namespace, kind), f"{kind}s in {target.namespace}")
+        raw += [
+            {**item, "kind": called}  # items of a list do not say what they are
+            for item in found.get("items") or []
+            if readers(item["spec"]["template"]["spec"], target.secret, key)
+        ]
+    if raw:
+        return raw, []
+    nobody = f"no workload in namespace {target.namespace} reads key {key} of Secret {target.secret}"
+    return [], [f"{nobody}: correct the target, or name its `workloads`"]
+
+
+async def _pods(reads: Reads, namespace: str, raw: list[Json]) -> dict[str, PodList]:
+    path, what = paths.pods(namespace), f"pods in {namespace}"
+    selectors = {selector_of(w): None for w in raw}
+    for selector in selectors:
+        reads.begin(path, what, (("labelSelector", selector),))
+    lists = {}
+    for selector in selectors:
+        answer = await reads.get(path, what, (("labelSelector", selector),))
+        items = unfinished(answer.get("items") or [])
+        lists[selector] = PodList(selector, answer["metadata"]["resourceVersion"], items)
+    return lists
+
+
+def _make(workload: Json, candidates: list[Json], secret: str, key: str) -> Workload:
+    meta = workload["metadata"]
+    pods = [p for p in candidates if belongs(p, workload)]
+    state = rollout(workload, pods)
+    return Workload(
+        name_of(workload),
+        mark_of(workload["spec"]["template"].get("metadata") or {}),
+        _restarted_at(meta),
+        state.failed,
+        tuple(pod_of(p, secret, key) for p in pods),
+        meta["resourceVersion"],
+        state.complete,
+        state.idle,
+        state.note,
+    )
+
+
+def name_of(workload: Json) -> str:
+    """Return `kind/name`, as users write it."""
+    return f"{workload['kind'].lower()}/{workload['metadata']['name']}"
+
+
+def selector_of(workload: Json) -> str:
+    """Return the workload's selector as a query parameter."""
+    selector = workload["spec"]["selector"]
+    parts = [f"{label}={said}" for label, said in sorted((selector.get("matchLabels") or {}).items())]
+    for term in selector.get("matchExpressions") or []:
+        label, operator, values = term["key"], term["operator"], ",".join(term.get("values") or [])
+        parts.append(
+            {"In": f"{label} in ({values})", "NotIn": f"{label} notin ({values})", "Exists": label}.get(
+                operator, f"!{label}"
+            )
+        )
+    return ",".join(parts)
+
+
+def _restarted_at(meta: Json) -> datetime | None:
+    try:
+        return read_time((meta.get("annotations") or {})[RESTARTED_AT])
+    except (KeyError, ValueError):
+        return None
+
+
+def _is(made: tuple[Workload, ...]) -> str:
+    return "is" if len(made) == 1 else "are"

@@ -98,7 +98,10 @@ class Arm:
             resource,
         )
         gateways = self._client(resource).gateway
-        await ask(call, gateways.get(resource.group, resource.service, resource.gateway), self._within)
+        answer = gateways.get(resource.group, resource.service, resource.gateway)
+        shown = await ask(call, answer, self._within)
+        if not getattr(shown, "id", None):  # None for an empty answer
+            raise Unavailable(f"Azure did not {call.what}: its answer is empty")
 
     async def generate_token(self, resource: ResourceId, key: Key, expires_at: datetime) -> str:
         """Return ARM's token of key and expiry (UTC, whole seconds). The text is a secret.
@@ -113,8 +116,8 @@ class Arm:
         answer = self._client(resource).gateway.generate_token(
             resource.group, resource.service, resource.gateway, wanted
         )
-        value = (await ask(call, answer, self._within)).value
-        if not value:
+        value = getattr(await ask(call, answer, self._within), "value", None)  # None for an empty answer
+        if not isinstance(value, str) or not value:
             raise Unavailable(f"Azure did not {call.what}: its answer holds none")
         return value
 

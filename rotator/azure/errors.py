@@ -24,6 +24,13 @@ from rotator.errors import Refused, RotatorError, Unavailable
 
 T = TypeVar("T")
 
+_CONFLICTS = {
+    "MissingSubscriptionRegistration": (
+        "Register the provider: az provider register --namespace Microsoft.ApiManagement"
+    ),
+    "ReadOnlyDisabledSubscription": "The subscription is disabled: ask its owner to enable it",
+}
+"""Conflicts that do not pass by themselves, as other 409 answers do."""
 _LONGEST_TEXT = 500
 _TOKEN = re.compile(r"[^\s\"'&]+&(amp;)?[0-9]{12}&\S+")
 
@@ -64,7 +71,7 @@ async def ask(call: Call, answer: Awaitable[T], within: timedelta) -> T:
 
 def _answered(call: Call, error: HttpResponseError) -> RotatorError:
     status = error.status_code or 0
-    if isinstance(error, DecodeError):
+    if isinstance(error, DecodeError) and status < 400:
         return _unreadable(call)
     if status in (408, 429) or status >= 500:
         said = "asked to be left alone for a while" if status == 429 else f"answered {status}"
@@ -88,12 +95,8 @@ def _refused(call: Call, status: int, error: HttpResponseError) -> RotatorError:
             f"Check resource_id ({call.resource}): subscription, resource group, service "
             f"{call.resource.service} and gateway {call.resource.gateway}",
         )
-    if status == 409 and _code(error) == "MissingSubscriptionRegistration":
-        return Refused(
-            f"Azure could not {call.what}{said}",
-            f"Register Microsoft.ApiManagement: az provider register --namespace Microsoft.ApiManagement "
-            f"--subscription {call.resource.subscription}",
-        )
+    if status == 409 and (remedy := _CONFLICTS.get(_code(error))):
+        return Refused(f"Azure could not {call.what}{said}", remedy)
     if status == 409:
         return Unavailable(
             f"Azure could not {call.what}: it is busy with the service{said}", retry_after(error)
@@ -106,7 +109,7 @@ def _refused(call: Call, status: int, error: HttpResponseError) -> RotatorError:
 
 def _rejected(call: Call, error: ClientAuthenticationError) -> Refused:
     """A credential that Entra ID or ARM does not take (401), or that has nothing to show (no status)."""
-    said = _said(error) if error.response is not None else f": {_shown(str(error.message))}"
+    said = _said(error) or f" ({_shown(str(error.message).partition('Content:')[0])})"
     return Refused(
         f"Azure could not {call.what}: the rotator's own credential was not accepted{said}",
         "Check credential, tenant_id and client_id under [azure] and the AZURE_* variables",
@@ -165,8 +168,8 @@ def _date(text: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _code(error: HttpResponseError) -> str | None:
-    return getattr(error.error, "code", None)
+def _code(error: HttpResponseError) -> str:
+    return getattr(error.error, "code", None) or ""
 
 
 def _said(error: HttpResponseError) -> str:

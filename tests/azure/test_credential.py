@@ -1,0 +1,233 @@
+"""Who the rotator is in Azure, and what happens when nobody believes it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from rotator.azure import Arm
+from rotator.azure.clouds import cloud as address
+from rotator.azure.credential import choose
+from rotator.config import AzureSettings
+from rotator.errors import Refused, Unavailable
+from rotator.sandbox import serve, tls
+from rotator.sandbox.azure import Azure
+from tests.azure.conftest import Cloud
+
+TENANT = "22222222-2222-4333-8444-555555555555"
+CLIENT = "33333333-2222-4333-8444-555555555555"
+WHO = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT}
+SECRET = {**WHO, "AZURE_CLIENT_SECRET": "invented"}
+FILE = {**WHO, "AZURE_FEDERATED_TOKEN_FILE": "/projected/token"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "choice"),
+    [
+        (SECRET | FILE, "client-secret"),
+        (FILE, "workload-identity"),
+        ({"AZURE_CLIENT_SECRET": "alone"}, "azure-cli"),
+        ({"IDENTITY_ENDPOINT": "http://127.0.0.1"}, "managed-identity"),
+        ({"MSI_ENDPOINT": "http://127.0.0.1"}, "managed-identity"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "managed-identity"),
+        ({}, "azure-cli"),
+    ],
+)
+def test_the_environment_says_which_credential_is_meant(environ: dict[str, str], choice: str) -> None:
+    assert choose(AzureSettings(), environ) == choice
+
+
+def test_a_credential_that_was_named_is_taken() -> None:
+    assert choose(AzureSettings(credential="managed-identity"), SECRET) == "managed-identity"
+
+
+def test_tenant_and_client_may_stand_in_the_configuration() -> None:
+    settings = AzureSettings(tenant_id=TENANT, client_id=CLIENT)
+
+    assert choose(settings, {"AZURE_CLIENT_SECRET": "invented"}) == "client-secret"
+
+
+@pytest.mark.parametrize(
+    ("credential", "missing"),
+    [
+        ("client-secret", "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"),
+        ("workload-identity", "AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"),
+    ],
+)
+async def test_missing_variables_are_named(credential: str, missing: str) -> None:
+    settings = AzureSettings.model_validate({"credential": credential})
+
+    with pytest.raises(Refused, match=f"{credential} needs {missing} in the environment"):
+        await Arm.connect(settings, {"AZURE_TENANT_ID": TENANT})
+
+
+async def test_a_tenant_that_cannot_be_one_is_refused() -> None:
+    settings = AzureSettings(credential="client-secret", tenant_id="my tenant!")
+
+    with pytest.raises(Refused, match="client-secret cannot be used") as caught:
+        await Arm.connect(settings, SECRET)
+
+    assert "invented" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+async def test_a_ca_bundle_that_cannot_be_used_is_refused(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if text:
+        file.write_text(text)
+
+    with pytest.raises(Refused, match=r"ca\.pem cannot be used \(.+\)\. Check ca_file"):
+        await Arm.connect(AzureSettings(ca_file=file), {})
+
+
+def test_the_clouds_differ_in_address_scope_and_authority() -> None:
+    clouds = [address(name) for name in ("public", "usgovernment", "china")]
+
+    assert [c.endpoint for c in clouds] == [
+        "https://management.azure.com",
+        "https://management.usgovcloudapi.net",
+        "https://management.chinacloudapi.cn",
+    ]
+    assert clouds[1].scopes == ("https://management.core.usgovcloudapi.net/.default",)
+    assert [c.authority for c in clouds] == [
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "login.chinacloudapi.cn",
+    ]
+
+
+async def test_one_managed_identity_token_serves_many_calls(cloud: Cloud, connected: Arm) -> None:
+    for _ in range(3):
+        await connected.prove(cloud.resource)
+
+    assert len(cloud.journal.calls(server="identity")) == 1
+
+
+async def test_a_managed_identity_that_does_not_answer_will_pass(cloud: Cloud, connected: Arm) -> None:
+    cloud.faults.add(server="identity", action="reset", times=None)
+
+    with pytest.raises(Unavailable, match="the connection broke"):
+        await connected.prove(cloud.resource)
+
+    cloud.faults.clear()
+    await connected.prove(cloud.resource)
+
+
+async def test_a_managed_identity_that_is_not_assigned_is_refused(cloud: Cloud, connected: Arm) -> None:
+    answer = '{"statusCode": 400, "message": "No managed identity was found."}'
+    cloud.faults.add(server="identity", action="status", status=400, body=answer)
+
+    with pytest.raises(Refused, match="own credential was not accepted"):
+        await connected.prove(cloud.resource)
+
+
+@dataclass
+class Entra:
+    """The token endpoint of Microsoft Entra ID, as much of it as the SDK asks."""
+
+    azure: Azure
+    status: int = 200
+    forms: list[dict[str, list[str]]] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.forms.append(parse_qs((await Request(scope, receive).body()).decode()))
+        if self.status == 200:
+            answer = {
+                "access_token": self.azure.identity.issue()[0],
+                "expires_in": 3600,
+                "token_type": "Bearer",
+            }
+        else:
+            answer = {
+                "error": "invalid_client",
+                "error_description": "AADSTS7000222: The secret has expired.",
+            }
+        await JSONResponse(answer, self.status)(scope, receive, send)
+
+
+@pytest.fixture
+async def entra(cloud: Cloud, tmp_path: Path) -> AsyncIterator[Entra]:
+    """Entra ID behind the CA that `cloud.settings` trusts; its address is in AZURE_AUTHORITY_HOST."""
+    files = tls.Certificates(
+        *(tmp_path / "tls" / name for name in ("ca.pem", "server.pem", "server-key.pem"))
+    )
+    app = Entra(cloud.azure)
+    async with serve.serving({"entra": app}, {"entra": files}) as urls:
+        cloud.identity_env = {"AZURE_AUTHORITY_HOST": urls["entra"]}
+        yield app
+
+
+async def test_a_client_secret_signs_in(cloud: Cloud, entra: Entra) -> None:
+    async with await Arm.connect(cloud.settings, cloud.identity_env | SECRET) as arm:
+        await arm.prove(cloud.resource)
+
+    assert entra.forms[0]["client_secret"] == ["invented"]
+    assert entra.forms[0]["scope"] == ["https://management.azure.com/.default"]
+
+
+async def test_an_expired_secret_is_refused_in_entras_words_and_not_shown(cloud: Cloud, entra: Entra) -> None:
+    entra.status = 401
+    async with await Arm.connect(cloud.settings, cloud.identity_env | SECRET) as arm:
+        with pytest.raises(Refused, match="AADSTS7000222") as caught:
+            await arm.prove(cloud.resource)
+
+    assert "invented" not in str(caught.value)
+    assert caught.value.remedy.startswith("Check credential")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_fault_of_entra_will_pass(cloud: Cloud, entra: Entra, status: int) -> None:
+    entra.status = status
+    async with await Arm.connect(cloud.settings, cloud.identity_env | SECRET) as arm:
+        with pytest.raises(Unavailable):
+            await arm.prove(cloud.resource)
+
+    assert len(entra.forms) == 1, "no retries inside the SDK"
+
+
+async def test_entra_out_of_reach_is_no_rejected_credential(cloud: Cloud, entra: Entra) -> None:
+    nowhere = {"AZURE_AUTHORITY_HOST": "https://127.0.0.1:9"}
+    async with await Arm.connect(cloud.settings, SECRET | nowhere) as arm:
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await arm.prove(cloud.resource)
+
+
+async def test_a_workload_identity_signs_in_with_the_projected_token(
+    cloud: Cloud, entra: Entra, tmp_path: Path
+) -> None:
+    file = tmp_path / "projected"
+    file.write_text("service-account-token")
+    environ = cloud.identity_env | WHO | {"AZURE_FEDERATED_TOKEN_FILE": str(file)}
+    async with await Arm.connect(cloud.settings, environ) as arm:
+        await arm.prove(cloud.resource)
+
+    assert entra.forms[0]["client_assertion"] == ["service-account-token"]
+
+
+async def test_a_projected_token_that_is_not_there_is_refused_by_path(cloud: Cloud, entra: Entra) -> None:
+    async with await Arm.connect(cloud.settings, cloud.identity_env | FILE) as arm:
+        with pytest.raises(Refused, match="/projected/token cannot be read"):
+            await arm.prove(cloud.resource)
+
+
+async def test_nobody_logged_in_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    settings = cloud.settings.model_copy(update={"credential": "azure-cli"})
+    async with await Arm.connect(settings, {}) as arm:
+        with pytest.raises(Refused, match=r"own credential was not accepted \(Azure CLI not found"):
+            await arm.prove(cloud.resource)
+
+
+async def test_the_systems_certificates_stay_trusted_beside_the_ca_file(cloud: Cloud, connected: Arm) -> None:
+    context = connected._session.connector._ssl
+
+    assert isinstance(context, ssl.SSLContext)
+    assert len(context.get_ca_certs()) >= len(ssl.create_default_context().get_ca_certs()) + 1

@@ -9,6 +9,8 @@ import durationpy
 from pydantic import BeforeValidator
 
 _WRITE = 'Write a number and a unit, such as "30s", "15m", "1h30m" or "29d"'
+_LONGEST = timedelta(days=366)
+"""Whatever is added to a time of day stays one."""
 
 
 def parse_duration(text: object) -> timedelta:
@@ -32,16 +34,19 @@ def parse_duration_or_zero(text: object) -> timedelta:
 
 
 def _parse(text: object) -> timedelta:
-    if isinstance(text, timedelta):
-        return text
+    length = text if isinstance(text, timedelta) else _read(text)
+    if length > _LONGEST:
+        raise ValueError(f"must not be longer than a year. {_WRITE}")
+    return length
+
+
+def _read(text: object) -> timedelta:
     if not isinstance(text, str):
         raise ValueError(f"must be a length of time in quotes. {_WRITE}")  # noqa: TRY004 - pydantic collects only ValueErrors
     try:
         return durationpy.from_str(text)
     except ValueError:  # durationpy's own error is one
         raise ValueError(f"is no length of time. {_WRITE}") from None
-    except OverflowError:
-        raise ValueError(f"is longer than can be counted. {_WRITE}") from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

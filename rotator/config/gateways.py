@@ -21,7 +21,7 @@ def _grantable(lifetime: timedelta) -> timedelta:
 
 
 def _resource_id(written: object) -> object:
-    return ResourceId.parse(written) if isinstance(written, str) else written
+    return written if isinstance(written, ResourceId) else ResourceId.parse(str(written))
 
 
 class PolicyTable(Table):

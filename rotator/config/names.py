@@ -108,11 +108,11 @@ class Listen:
 
 
 def _workload(written: object) -> object:
-    return WorkloadRef.parse(written) if isinstance(written, str) else written
+    return written if isinstance(written, WorkloadRef) else WorkloadRef.parse(str(written))
 
 
 def _listen(written: object) -> object:
-    return Listen.parse(written) if isinstance(written, str) else written
+    return written if isinstance(written, Listen) else Listen.parse(str(written))
 
 
 GatewayName = Annotated[str, AfterValidator(lambda text: check_label(text, _LONGEST_GATEWAY_NAME))]

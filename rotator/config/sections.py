@@ -20,9 +20,14 @@ class Table(BaseModel):
 
 
 def _https(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError('must be a plain https address. Write "https://<host>", without user, query or #')
+    wrong = ValueError('must be a plain https address. Write "https://<host>", without user, query or #')
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "https" or not parts.hostname or port == 0 or any(c in url for c in "@?# "):
+        raise wrong
     return url.rstrip("/")
 
 

@@ -17,6 +17,10 @@ class LeaseLost(RotatorError):  # noqa: N818
     """Another process has the gateway: stop, write nothing."""
 
 
+class Busy(RotatorError):  # noqa: N818
+    """Another process is at work on the gateway: let it, and look later."""
+
+
 class Stopping(RotatorError):  # noqa: N818
     """The process was asked to leave: the step under way is done, the next one is not begun."""
 

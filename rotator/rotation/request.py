@@ -8,7 +8,7 @@ from enum import StrEnum
 from rotator.core.due import concerned
 from rotator.core.seen import Observed, Request, Target
 from rotator.errors import Conflict, Unavailable
-from rotator.rotation.context import Ports
+from rotator.ports import Clock, Fleet
 
 MANY_CONFLICTS = 10
 
@@ -27,7 +27,8 @@ class Noted(StrEnum):
 
 
 async def request(
-    ports: Ports,
+    fleet: Fleet,
+    clock: Clock,
     *,
     leak: bool = False,
     expires_at: datetime | None = None,
@@ -43,7 +44,7 @@ async def request(
         Unavailable: it could not be noted; ask again later.
     """
     for _ in range(MANY_CONFLICTS):
-        seen = await ports.fleet.secrets()
+        seen = await fleet.secrets()
         if not seen.targets:
             return Noted.ABSENT
         if stale(seen, expires_at, seen_at):
@@ -53,7 +54,7 @@ async def request(
             return Noted.DUPLICATE
         try:
             for t in wanted:
-                await ports.fleet.request(t, Request(stamp(seen, ports.clock.now()), leak, by))
+                await fleet.request(t, Request(stamp(seen, clock.now()), leak, by))
         except Conflict:
             continue
         return Noted.ACCEPTED

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.core.explain import explain
 from rotator.core.plan import next_step
 from rotator.core.seen import Observed
-from rotator.core.steps import Await, Issue, Rest, Step
-from rotator.core.words import Reason
-from rotator.errors import Conflict, Unavailable
+from rotator.core.steps import Await, Rest, Step
+from rotator.errors import Busy, Conflict, Unavailable
 from rotator.rotation.act import act
 from rotator.rotation.context import Gateway, Ports
-from rotator.rotation.outcome import Outcome, Result, conclude, judge
+from rotator.rotation.outcome import Outcome, conclude
 
 LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
@@ -30,6 +28,7 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
     Raises:
         Unavailable: Azure or the cluster did not answer; what was done so far is on the objects.
         Refused: somebody has to change something first.
+        Busy: another process is at it.
         LeaseLost: another process took over.
         Stopping: the process was asked to leave.
     """
@@ -38,7 +37,7 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
     step = next_step(seen, gateway.policy, ports.clock.now())
     ports.reporter.decided(step, seen, ports.clock.now())
     if isinstance(step, Rest):
-        return conclude(seen, seen, step, gateway.policy)
+        return conclude(seen, seen, step, ())
     try:
         return await Run(gateway, ports, seen).to_rest(step)
     finally:
@@ -52,14 +51,13 @@ async def look(ports: Ports, *, fresh: bool = False) -> Observed:
 
 
 class Run:
-    """The loop, with what it remembers for the report. It decides by what is seen alone."""
+    """The loop, with what it remembers for its outcome. It decides by what is seen alone."""
 
     def __init__(self, gateway: Gateway, ports: Ports, seen: Observed) -> None:
         self.policy = gateway.policy
         self.ports = ports
         self.first = self.seen = seen
-        self.reason: Reason | None = None
-        self.taken: frozenset[type[Step]] = frozenset()
+        self.taken: set[type[Step]] = set()
         self.held = False
         self.conflicts = 0
 
@@ -69,37 +67,31 @@ class Run:
             clock.checkpoint()
             if isinstance(step, Await):
                 await clock.wait(self.ports.fleet.changed(self.seen, LOOK_AGAIN))
-            elif not await self.take(step):
-                return Outcome(Result.BUSY, self.reason)
+            else:
+                await self.take(step)
             async with self.ports.turn:
                 self.seen = await look(self.ports)
             step = next_step(self.seen, self.policy, clock.now())
             self.ports.reporter.decided(step, self.seen, clock.now())
-        rested = conclude(self.first, self.seen, step, self.policy)
-        return replace(rested, result=judge(self.seen, self.taken), reason=self.reason or step.reason)
+        return conclude(self.first, self.seen, step, self.taken)
 
-    async def take(self, step: Step) -> bool:
-        """Take one step under the lease; False if another process has it."""
+    async def take(self, step: Step) -> None:
+        """Take one step under the lease; nothing is done if somebody changed things since the look."""
         try:
             async with self.ports.turn:
-                if not self.held and not await self.ports.lease.acquire(self.seen):
-                    return False
-                self.held = True
+                await self.hold()
                 await act(step, self.policy, self.ports)
         except Conflict:
             self.conflicts += 1
             if self.conflicts >= MANY_CONFLICTS:
-                raise Unavailable(
-                    "somebody else rewrites the Secret, the workload or the Lease all the time"
-                ) from None
-            return True
+                raise Unavailable("somebody else rewrites Secret, workload or Lease all the time") from None
+            return
         self.conflicts = 0
-        self.note(step)
-        return True
+        self.taken.add(type(step))
+        self.ports.reporter.done(step, self.ports.clock.now())
 
-    def note(self, step: Step) -> None:
-        now = self.ports.clock.now()
-        self.taken |= {type(step)}
-        if self.reason is None or isinstance(step, Issue):
-            self.reason = explain(step, self.seen, self.policy, now).reason
-        self.ports.reporter.done(step, now)
+    async def hold(self) -> None:
+        """Take the lease at the first step; until then nobody else needs to wait for us."""
+        if not self.held and not await self.ports.lease.acquire(self.seen):
+            raise Busy("another process is at work on this gateway")
+        self.held = True

@@ -13,8 +13,8 @@ from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.steps import Issue, Rest, Revoke, RollBack, Write
 from rotator.core.words import Key, Reason, Revocation
-from rotator.errors import LeaseLost, RotatorError, Unavailable
-from rotator.rotation import Gateway, Noted, look, request, rotate
+from rotator.errors import Busy, LeaseLost, RotatorError, Unavailable
+from rotator.rotation import Gateway, Noted, Ports, look, request, rotate
 from tests.world import LEASE, Crash, World, count, drive
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -40,13 +40,17 @@ def fleet(
 
 
 def run(w: World, gw: Gateway = GW) -> Rest | None:
-    with suppress(Crash, LeaseLost, Unavailable):
+    with suppress(Crash, Busy, LeaseLost, Unavailable):
         return drive(rotate(gw, w.process())).rest
     return None
 
 
 def ask(w: World, *, leak: bool = False, expires_at: datetime | None = None) -> Noted:
-    return drive(request(w.process(), leak=leak, expires_at=expires_at))
+    return note(w.process(), leak=leak, expires_at=expires_at)
+
+
+def note(p: Ports, *, leak: bool = False, expires_at: datetime | None = None) -> Noted:
+    return drive(request(p.fleet, p.clock, leak=leak, expires_at=expires_at))
 
 
 def kinds(w: World) -> list[str]:
@@ -385,7 +389,7 @@ def test_a_request_from_a_clock_ahead_is_answered_once() -> None:
     w, gw = rotated()
     ahead = w.process()
     w.now += HOUR
-    drive(request(ahead))
+    note(ahead)
     w.now -= HOUR
     for _ in range(4):
         run(w, gw)

@@ -1,0 +1,96 @@
+"""Shows what goes on: a live table on a terminal, one plain line per change elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from rotator.core.explain import explain
+from rotator.core.policy import Policy
+from rotator.core.seen import Observed
+from rotator.core.steps import Rest, Step
+
+
+class Progress(Protocol):
+    def tell(self, gateway: str, word: str, text: str) -> None:
+        """Show what gateway is at: a word (step or state) and a sentence."""
+        ...
+
+    def end(self, gateway: str, word: str, text: str, *, good: bool) -> None:
+        """Show how it ended."""
+        ...
+
+
+class Plain:
+    """A line per change, for pipes, logs and CI."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, str]] = {}
+
+    def tell(self, gateway: str, word: str, text: str) -> None:
+        if self._last.get(gateway) != (word, text):
+            self._last[gateway] = word, text
+            print(f"{gateway}: {word}: {text}", flush=True)
+
+    def end(self, gateway: str, word: str, text: str, *, good: bool) -> None:
+        print(f"{gateway}: {word}: {text}", file=sys.stdout if good else sys.stderr, flush=True)
+
+
+class Lively:
+    """One row per gateway that changes in place; finished steps stay above it."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._rows: dict[str, tuple[object, str, str]] = {}
+
+    def tell(self, gateway: str, word: str, text: str) -> None:
+        mark = self._rows.get(gateway, (None, "", ""))[0]
+        self._rows[gateway] = mark if isinstance(mark, Spinner) else Spinner("dots"), word, text
+        self._live.update(self._table())
+
+    def end(self, gateway: str, word: str, text: str, *, good: bool) -> None:
+        self._rows[gateway] = Text("✔", "green") if good else Text("✘", "red"), word, text
+        self._live.update(self._table())
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for gateway, (mark, word, text) in self._rows.items():
+            table.add_row(mark, Text(gateway, "bold"), Text(word, "cyan"), text)  # type: ignore[arg-type]  # a renderable
+        return table
+
+
+@contextmanager
+def shown() -> Iterator[Progress]:
+    """Give the progress that fits standard output."""
+    console = Console()
+    if not console.is_terminal:
+        yield Plain()
+        return
+    with Live(console=console, refresh_per_second=10) as live:
+        yield Lively(live)
+
+
+class ProgressReport:
+    """Implements the port Reporter: passes each decision on to a Progress."""
+
+    def __init__(self, gateway: str, policy: Policy, progress: Progress) -> None:
+        self._gateway = gateway
+        self._policy = policy
+        self._progress = progress
+
+    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+        if not isinstance(step, Rest):
+            why = explain(step, seen, self._policy, now)
+            self._progress.tell(self._gateway, f"{type(step).__name__} ({why.reason})", why.text)
+
+    def done(self, step: Step, now: datetime) -> None:
+        """The next decision says more."""

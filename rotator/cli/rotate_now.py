@@ -1,0 +1,137 @@
+"""`rotator rotate-now`: ask for a rotation, then carry it out in this process, in sight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from rotator.cli.exits import Exit, exit_for, worst
+from rotator.cli.progress import Progress, ProgressReport, shown
+from rotator.cli.session import work_on
+from rotator.core.explain import explain, span, stamp, told, why_rest
+from rotator.core.plan import next_step
+from rotator.core.seen import Observed, Request
+from rotator.daemon.announce import announcer
+from rotator.daemon.clock import SystemClock
+from rotator.daemon.reports import Reports
+from rotator.daemon.site import Site, Unit, person_identity
+from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError
+from rotator.rotation import Noted, Outcome, Result, look, request, rotate
+from rotator.rotation.silent import SILENT
+
+RECENT = timedelta(hours=1)
+"""Who asks again so soon most likely repeats a command: --force if not."""
+PATIENCE = timedelta(minutes=5)
+"""Another process at work gets the rollout's time and this much more."""
+ASK_AGAIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    every: bool
+    force: bool
+    dry_run: bool
+    wait: bool
+
+
+def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
+    if bool(names) == wish.every:
+        raise ConfigError(("name the gateways to rotate, or say --all (not both)",))
+
+    async def work(site: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
+        with shown() as progress:
+            jobs = (Job(site, unit, clock, progress, wish).run() for unit in units)
+            return worst(list(await asyncio.gather(*jobs)))
+
+    return work_on(config, names, work)
+
+
+class Job:
+    """One gateway, from the wish to its rest."""
+
+    def __init__(self, site: Site, unit: Unit, clock: SystemClock, progress: Progress, wish: Wish) -> None:
+        self.unit = unit
+        self.clock = clock
+        self.progress = progress
+        self.wish = wish
+        self.name = unit.gateway.name
+        self.policy = unit.gateway.policy
+        mine = ProgressReport(self.name, self.policy, progress)
+        self.reporter = Reports(self.policy, mine, self.name, announcer(unit, site.events))
+
+    async def run(self) -> Exit:
+        """Return how it ended; every error has been told."""
+        try:
+            seen = await look(self.unit.ports(self.clock, SILENT))
+            if self.wish.dry_run:
+                return self.rehearse(seen)
+            if (recent := self.recent(seen)) and not self.wish.force:
+                self.progress.end(self.name, "Skipped", recent, good=True)
+                return Exit.OK
+            return await self.rotate()
+        except RotatorError as error:
+            self.progress.end(self.name, type(error).__name__, str(error), good=False)
+            return exit_for(error)
+
+    def recent(self, seen: Observed) -> str:
+        """Return a sentence if the token is nearly new, and every pod runs it."""
+        token = seen.current.token if seen.current else None
+        if token is None or token.adopted or not all(t.record and t.record.verified for t in seen.targets):
+            return ""
+        age = self.clock.now() - token.issued_at
+        return f"{told(token)} was issued {span(age)} ago; --force rotates again" if age < RECENT else ""
+
+    def rehearse(self, seen: Observed) -> Exit:
+        """Say what the plan would be if the request were on the Secret."""
+        now = self.clock.now()
+        asked = tuple(replace(t, request=Request(now, by="a dry run")) for t in seen.targets)
+        wanted = replace(seen, targets=asked)
+        step = next_step(wanted, self.policy, now)
+        why = explain(step, wanted, self.policy, now)
+        self.progress.tell(self.name, f"would {type(step).__name__} ({why.reason})", why.text)
+        for target in wanted.targets:
+            loads = ", ".join(w.name for w in target.workloads) or "no workload"
+            self.progress.tell(self.name, "would then write and restart", f"Secret {target.name}, {loads}")
+        for absent in seen.unreachable:
+            self.progress.end(self.name, "could not", f"{absent.name}: {absent.why}", good=False)
+        return Exit.UNSETTLED if seen.unreachable else Exit.OK
+
+    async def rotate(self) -> Exit:
+        noted = await request(self.unit.fleet, self.clock, by=person_identity().rpartition("-")[0])
+        if noted is Noted.ABSENT:
+            seen = await look(self.unit.ports(self.clock, SILENT))
+            self.progress.end(self.name, "Unsettled", why_rest(seen), good=False)
+            return Exit.UNSETTLED
+        if not self.wish.wait:
+            self.progress.end(self.name, "Requested", "the service rotates it at its next look", good=True)
+            return Exit.OK
+        return self.conclude(await self.until_rest())
+
+    async def until_rest(self) -> Outcome:
+        """Rotate; while another process is at it, follow it for as long as is decent."""
+        give_up = self.clock.now() + self.policy.rollout_timeout + PATIENCE
+        while True:
+            try:
+                return await rotate(self.unit.gateway, self.unit.ports(self.clock, self.reporter))
+            except (Busy, LeaseLost):
+                if self.clock.now() >= give_up:
+                    raise
+                holder = self.unit.lease.holder or "another process"
+                self.progress.tell(self.name, "Waiting", f"{holder} is at work on it")
+                await self.clock.wait(asyncio.sleep(ASK_AGAIN))
+
+    def conclude(self, outcome: Outcome) -> Exit:
+        before, after = outcome.first.current, outcome.last.current
+        if outcome.result is Result.UNSETTLED or after is None:
+            self.progress.end(self.name, "Unsettled", why_rest(outcome.last), good=False)
+            return Exit.UNSETTLED
+        old = before.token.fingerprint if before else "none"
+        text = (
+            f"{old} → {after.token.fingerprint} on the {after.token.key} key, "
+            f"until {stamp(after.token.expires_at)}; every pod runs it"
+        )
+        self.progress.end(self.name, "Rotated", text, good=True)
+        return Exit.OK

@@ -1,0 +1,67 @@
+"""Events become requests on Secrets, then wake-ups: in this order, so that none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from rotator.daemon.site import Unit
+from rotator.errors import Unavailable
+from rotator.ports import Clock
+from rotator.rotation import Noted, request
+from rotator.triggers import TokenEvent
+
+FOREIGN = "foreign"
+
+
+class Dispatcher:
+    """Notes what events ask for. Many events about one token share one look at the Secret."""
+
+    def __init__(
+        self,
+        units: Mapping[str, Unit],
+        clock: Clock,
+        wake: Callable[[str, str], None],
+    ) -> None:
+        self._by_resource = {u.settings.resource_id.key: u for u in units.values()}
+        self._clock = clock
+        self._wake = wake
+        self._pending: dict[tuple[str, datetime | None, datetime | None], asyncio.Task[Noted]] = {}
+
+    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+        """Return for each event what became of it: accepted, duplicate, stale or foreign.
+
+        Raises:
+            Unavailable: at least one could not be noted. The others are; all may be sent again.
+        """
+        noted = await asyncio.gather(*(self._one(e) for e in events), return_exceptions=True)
+        if failed := next((n for n in noted if isinstance(n, BaseException)), None):
+            raise failed
+        return [str(n) for n in noted]
+
+    async def _one(self, event: TokenEvent) -> str:
+        unit = self._by_resource.get(event.resource)
+        if unit is None:
+            return FOREIGN
+        about = (event.resource, event.expires_at, None if event.expires_at else event.time)
+        if (task := self._pending.get(about)) is None:
+            task = asyncio.create_task(self._note(unit, event))
+            self._pending[about] = task
+            task.add_done_callback(lambda _: self._pending.pop(about, None))
+            outcome = await asyncio.shield(task)
+        else:
+            outcome = await asyncio.shield(task)
+            outcome = Noted.DUPLICATE if outcome is Noted.ACCEPTED else outcome
+        if outcome is Noted.ABSENT:
+            raise Unavailable(f"no Secret of gateway {unit.gateway.name} can be looked at")
+        return outcome
+
+    async def _note(self, unit: Unit, event: TokenEvent) -> Noted:
+        by = f"Event Grid ({event.kind}, instance {event.instance})"
+        outcome = await request(
+            unit.fleet, self._clock, expires_at=event.expires_at, seen_at=event.time, by=by
+        )
+        if outcome in {Noted.ACCEPTED, Noted.DUPLICATE}:
+            self._wake(unit.gateway.name, str(event.kind))
+        return outcome

@@ -1,0 +1,123 @@
+"""What one process works with: a connection to the cluster, one to Azure, and a unit per gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rotator import __version__
+from rotator.azure import Arm, ArmIssuer
+from rotator.config import GatewaySettings, Settings
+from rotator.kube import Connection, EventSink, KubeFleet, KubeLease
+from rotator.ports import Clock, Reporter
+from rotator.rotation import Gateway, Ports, Signers
+
+PROOF_AGE = timedelta(hours=6)
+"""So often Azure is asked again which key signs the tokens in place."""
+PRODUCT = "apim-token-rotator"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One gateway with everything that works for it."""
+
+    gateway: Gateway
+    settings: GatewaySettings
+    issuer: ArmIssuer
+    signers: Signers
+    fleet: KubeFleet
+    lease: KubeLease
+    turn: asyncio.Semaphore
+
+    def ports(self, clock: Clock, reporter: Reporter) -> Ports:
+        return Ports(self.issuer, self.signers, self.fleet, self.lease, clock, reporter, turn=self.turn)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    settings: Settings
+    kube: Connection
+    arm: Arm
+    events: EventSink
+    units: Mapping[str, Unit]
+
+
+@asynccontextmanager
+async def open_site(settings: Settings, environ: Mapping[str, str], identity: str) -> AsyncIterator[Site]:
+    """Connect to the cluster and to Azure, without a call yet; everything is closed at the end.
+
+    Raises:
+        Refused: a kubeconfig, a certificate or a credential is missing; says which.
+    """
+    kube = await Connection.connect(settings.kubernetes, f"{PRODUCT}/{__version__}")
+    try:
+        arm = await Arm.connect(settings.azure, environ)
+        try:
+            events = EventSink(kube, PRODUCT, identity)
+            try:
+                yield Site(settings, kube, arm, events, units(settings, kube, arm, events, identity))
+            finally:
+                await events.aclose()
+        finally:
+            await arm.close()
+    finally:
+        await kube.close()
+
+
+def units(
+    settings: Settings, kube: Connection, arm: Arm, events: EventSink, identity: str
+) -> dict[str, Unit]:
+    turn = asyncio.Semaphore(settings.rotation.max_concurrent_rotations)
+    return {g.name: unit(settings, g, kube, arm, events, identity, turn) for g in settings.gateways}
+
+
+def unit(
+    settings: Settings,
+    gateway: GatewaySettings,
+    kube: Connection,
+    arm: Arm,
+    events: EventSink,
+    identity: str,
+    turn: asyncio.Semaphore,
+) -> Unit:
+    namespace = settings.kubernetes.lease_namespace or gateway.targets[0].namespace
+    lease = KubeLease(
+        kube, namespace, f"{PRODUCT}-{gateway.name}", identity, settings.kubernetes.lease_duration
+    )
+    issuer = ArmIssuer(arm, gateway.resource_id, utc_now)
+    return Unit(
+        Gateway(gateway.name, gateway.policy),
+        gateway,
+        issuer,
+        Signers(issuer, PROOF_AGE, utc_now()),
+        KubeFleet(kube, gateway.resource_id.gateway, gateway.targets, lease, utc_now, events),
+        lease,
+        turn,
+    )
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def daemon_identity(environ: Mapping[str, str]) -> str:
+    """Return who holds this process's leases. In a pod, its name: a container that Kubernetes starts
+    again is the same holder, for the one before is dead, and goes on at once.
+    """
+    return environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def person_identity() -> str:
+    """Return who holds the leases of a command that somebody runs by hand."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have
+        name = f"uid-{os.getuid()}"
+    return f"{name}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
@@ -17,7 +17,7 @@ from azure.mgmt.apimanagement.models import GatewayTokenRequestContract, KeyType
 from rotator import __version__
 from rotator.azure.clouds import cloud
 from rotator.azure.credential import Credential, build
-from rotator.azure.errors import Call, ask
+from rotator.azure.errors import Call, Rejected, ask
 from rotator.azure.identification import Identification
 from rotator.config import AzureSettings, ResourceId
 from rotator.core.words import Key
@@ -26,6 +26,8 @@ from rotator.errors import Refused, Unavailable
 READ = "Microsoft.ApiManagement/service/gateways/read"
 GENERATE_TOKEN = "Microsoft.ApiManagement/service/gateways/generateToken/action"
 CALL_TIMEOUT = timedelta(seconds=30)
+
+T = TypeVar("T")
 
 
 class Arm:
@@ -37,14 +39,15 @@ class Arm:
     def __init__(
         self,
         *,
-        credential: Credential,
+        credentials: Callable[[], Credential],
         session: aiohttp.ClientSession,
         transport: AioHttpTransport,
         endpoint: str,
         scopes: tuple[str, ...],
         within: timedelta,
     ) -> None:
-        self._credential = credential
+        self._credentials = credentials
+        self._credential = credentials()
         self._session = session
         self._transport = transport
         self._endpoint = endpoint
@@ -71,20 +74,19 @@ class Arm:
             auto_decompress=False,
         )
         transport = AioHttpTransport(session=session, session_owner=False)
+        home = cloud(settings.cloud)
         try:
-            credential = build(settings, environ, transport)
+            return cls(
+                credentials=lambda: build(settings, environ, transport),
+                session=session,
+                transport=transport,
+                endpoint=settings.endpoint or home.endpoint,
+                scopes=home.scopes,
+                within=within,
+            )
         except BaseException:
             await session.close()
             raise
-        home = cloud(settings.cloud)
-        return cls(
-            credential=credential,
-            session=session,
-            transport=transport,
-            endpoint=settings.endpoint or home.endpoint,
-            scopes=home.scopes,
-            within=within,
-        )
 
     async def prove(self, resource: ResourceId) -> None:
         """Return if Azure takes the credential and shows the gateway. Issues nothing.
@@ -99,7 +101,7 @@ class Arm:
         )
         gateways = self._client(resource).gateway
         answer = gateways.get(resource.group, resource.service, resource.gateway)
-        shown = await ask(call, answer, self._within)
+        shown = await self._ask(call, answer)
         if not getattr(shown, "id", None):  # None for an empty answer
             raise Unavailable(f"Azure did not {call.what}: its answer is empty")
 
@@ -116,7 +118,7 @@ class Arm:
         answer = self._client(resource).gateway.generate_token(
             resource.group, resource.service, resource.gateway, wanted
         )
-        value = getattr(await ask(call, answer, self._within), "value", None)  # None for an empty answer
+        value = getattr(await self._ask(call, answer), "value", None)  # None for an empty answer
         if not isinstance(value, str) or not value:
             raise Unavailable(f"Azure did not {call.what}: its answer holds none")
         return value
@@ -136,6 +138,16 @@ class Arm:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def _ask(self, call: Call, answer: Awaitable[T]) -> T:
+        try:
+            return await ask(call, answer, self._within)
+        except Rejected:
+            # The SDK would offer the same bearer token again for as long as it believes in it, a day perhaps.
+            # Nothing is left to close: the connections are the session's.
+            self._credential = self._credentials()
+            self._clients.clear()
+            raise
 
     def _client(self, resource: ResourceId) -> ApiManagementClient:
         subscription = resource.subscription.lower()

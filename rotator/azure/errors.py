@@ -35,6 +35,10 @@ _LONGEST_TEXT = 500
 _TOKEN = re.compile(r"[^\s\"'&]+&(amp;)?[0-9]{12}&\S+")
 
 
+class Rejected(Refused):
+    """Azure does not take the rotator's own credential."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What is asked of Azure, as people are told: `what` follows "Azure could not"."""
@@ -107,10 +111,10 @@ def _refused(call: Call, status: int, error: HttpResponseError) -> RotatorError:
     )
 
 
-def _rejected(call: Call, error: ClientAuthenticationError) -> Refused:
+def _rejected(call: Call, error: ClientAuthenticationError) -> Rejected:
     """A credential that Entra ID or ARM does not take (401), or that has nothing to show (no status)."""
     said = _said(error) or f" ({_shown(str(error.message).partition('Content:')[0])})"
-    return Refused(
+    return Rejected(
         f"Azure could not {call.what}: the rotator's own credential was not accepted{said}",
         "Check credential, tenant_id and client_id under [azure] and the AZURE_* variables",
     )

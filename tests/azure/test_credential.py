@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -111,13 +112,36 @@ async def test_one_managed_identity_token_serves_many_calls(cloud: Cloud, connec
     assert len(cloud.journal.calls(server="identity")) == 1
 
 
-async def test_a_managed_identity_that_does_not_answer_will_pass(cloud: Cloud, connected: Arm) -> None:
-    cloud.faults.add(server="identity", action="reset", times=None)
+async def test_many_first_calls_sign_in_once(cloud: Cloud, connected: Arm) -> None:
+    await asyncio.gather(*(connected.prove(cloud.resource) for _ in range(20)))
 
-    with pytest.raises(Unavailable, match="the connection broke"):
+    assert len(cloud.journal.calls(server="identity")) == 1
+
+
+async def test_several_subscriptions_share_one_sign_in(cloud: Cloud, connected: Arm) -> None:
+    await connected.prove(cloud.resource)
+    cloud.gateway = cloud.azure.add_gateway("oslo", subscription=TENANT)
+
+    await connected.prove(cloud.resource)
+
+    assert len(cloud.journal.calls(server="identity")) == 1
+
+
+async def test_a_managed_identity_that_stumbles_is_asked_again(cloud: Cloud, connected: Arm) -> None:
+    cloud.faults.add(server="identity", action="status", status=503)
+
+    await connected.prove(cloud.resource)
+
+    assert len(cloud.journal.calls(server="identity")) == 2
+
+
+async def test_a_rejected_credential_signs_in_anew_at_the_next_call(cloud: Cloud, connected: Arm) -> None:
+    await connected.prove(cloud.resource)
+    cloud.azure.identity.forget()
+
+    with pytest.raises(Refused, match="InvalidAuthenticationToken"):
         await connected.prove(cloud.resource)
 
-    cloud.faults.clear()
     await connected.prove(cloud.resource)
 
 

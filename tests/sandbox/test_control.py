@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import aiohttp
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from rotator.sandbox import serve
+
+
+@pytest.fixture
+async def call(sandbox):
+    """Calls the control API: (status, parsed body)."""
+    async with aiohttp.ClientSession(sandbox.control_url) as session:
+
+        async def call(method, path, body=None):
+            async with session.request(method, path, json=body) as answer:
+                text = await answer.text()
+                return answer.status, json.loads(text) if text else None
+
+        yield call
+
+
+@pytest.fixture
+async def inbox():
+    """A webhook: its URL and the event batches that it got."""
+    got: list[list[dict]] = []
+
+    async def webhook(scope, receive, send):
+        body = await Request(scope, receive).json()
+        response = Response()
+        if isinstance(body, list) and "validationCode" in body[0]["data"]:
+            response = JSONResponse({"validationResponse": body[0]["data"]["validationCode"]})
+        else:
+            got.append(body)
+        await response(scope, receive, send)
+
+    async with serve.serving({"webhook": webhook}, {}) as urls:
+        yield urls["webhook"], got
+
+
+async def test_state_shows_fingerprints_and_never_tokens_or_keys(sandbox, call, in_29_days):
+    gateway = sandbox.azure.add_gateway("oslo")
+    token = gateway.mint("primary", in_29_days)
+    gateway.regenerate("secondary")
+    status, state = await call("GET", "/state")
+    assert status == 200
+    (seen,) = state["gateways"]
+    assert seen["generations"] == {"primary": 1, "secondary": 2}
+    assert seen["minted"][0]["fingerprint"] == gateway.minted[0].fingerprint
+    text = json.dumps(state)
+    assert not any(secret in text for secret in (token, *gateway.keys.values()))
+
+
+async def test_a_fault_can_be_set_waited_for_and_cleared(sandbox, call):
+    status, rule = await call("POST", "/faults", {"server": "configuration", "action": "hang"})
+    assert (status, rule["hit"]) == (201, False)
+    waiting = asyncio.create_task(call("GET", f"/faults/{rule['id']}?wait=30"))
+    async with aiohttp.ClientSession() as session:
+        request = asyncio.create_task(session.post(sandbox.configuration_url))
+        assert (await waiting)[1]["caught"] == 1
+        assert (await call("DELETE", "/faults"))[0] == 204
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await request
+    assert (await call("GET", f"/faults/{rule['id']}"))[0] == 404
+
+
+async def test_waiting_for_a_fault_that_does_not_happen_ends_in_time(call):
+    _, rule = await call("POST", "/faults", {"server": "arm", "action": "reset"})
+    begin = time.perf_counter()
+    status, seen = await call("GET", f"/faults/{rule['id']}?wait=0.05")
+    assert (status, seen["hit"]) == (200, False)
+    assert time.perf_counter() - begin >= 0.05
+
+
+async def test_events_go_to_the_subscriptions(sandbox, call, inbox):
+    url, got = inbox
+    sandbox.azure.add_gateway("oslo")
+    assert (await call("POST", "/subscriptions", {"endpoint": url}))[0] == 201
+    asked = {"gateway": "OSLO", "kind": "expired", "expires_at": "2030-01-02T03:04:00Z", "count": 3}
+    status, published = await call("POST", "/events", asked)
+    await sandbox.eventgrid.settled()
+    assert status == 202
+    assert sorted(published["ids"]) == sorted(event["id"] for (event,) in got)
+    assert {event["data"]["tokenInfo"]["expiredAtUtc"] for (event,) in got} == {
+        "2030-01-02T03:04:00.0000000Z"
+    }
+
+
+async def test_calls_can_be_asked_for(sandbox, call):
+    async with aiohttp.ClientSession() as session, session.get(sandbox.configuration_url + "/x"):
+        pass
+    status, calls = await call("GET", "/calls?server=configuration&method=get")
+    assert status == 200
+    assert [(seen["path"], seen["status"]) for seen in calls] == [("/x", 404)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/faults", {"server": "moon", "action": "reset"}),
+        ("POST", "/faults", {"server": "arm", "action": "reset", "colour": "red"}),
+        ("POST", "/faults", {"server": "arm"}),
+        ("POST", "/faults", {"server": "arm", "action": "latency", "seconds": "long"}),
+        ("POST", "/faults", [1]),
+        ("GET", "/faults/1?wait=soon", None),
+        ("GET", "/calls?path=(", None),
+        ("POST", "/events", {"gateway": "narvik", "kind": "expired"}),
+        ("POST", "/events", {"gateway": "oslo", "kind": "late"}),
+        ("POST", "/events", {"gateway": "oslo", "kind": "expired", "count": 0}),
+        ("POST", "/events", {"gateway": "oslo", "kind": "expired", "expires_at": "soon"}),
+        ("POST", "/events", {"gateway": "oslo", "kind": "expired"}),
+        ("POST", "/subscriptions", {"endpoint": "https://example.org"}),
+        ("POST", "/subscriptions", {"endpoint": "http://127.0.0.1:1/x"}),
+        ("POST", "/subscriptions", {"endpoint": "http://127.0.0.1:1/x", "schema": "xml"}),
+        ("POST", "/sick", {"namespace": "apim"}),
+        ("POST", "/sick", {"namespace": "apim", "workload": "gw", "behavior": 3}),
+    ],
+)
+async def test_bad_input_is_answered_with_400_and_a_sentence(sandbox, call, method, path, body):
+    sandbox.azure.add_gateway("oslo")
+    sandbox.faults.add(server="arm", action="reset")
+    status, answer = await call(method, path, body)
+    assert status == 400
+    assert " " in answer["error"]

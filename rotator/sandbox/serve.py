@@ -90,8 +90,8 @@ async def serving(apps: dict[str, ASGIApp], secure: dict[str, Certificates]) -> 
 
 
 def _listener() -> socket.socket:
-    # asyncio turns Nagle's algorithm off only for sockets that name their protocol. socket.create_server() makes
-    # one that does not: every answer in two writes (headers, body) then waits 40 ms for a delayed ACK.
+    # asyncio turns Nagle's algorithm off only for sockets that name their protocol; create_server() of socket
+    # names none: every answer in two writes (headers, body) would wait 40 ms for a delayed ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     return listener

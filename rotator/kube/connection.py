@@ -26,6 +26,7 @@ FIELD_MANAGER = "apim-token-rotator"
 MANY_WATCHES = 256
 """Each watch holds a connection: who comes later has to poll."""
 _PATIENCE = 10.0
+"""Seconds for a call; so much longer than the server a client waits for the end of a watch."""
 _GONE = 410
 
 Query = Sequence[tuple[str, str]]
@@ -34,8 +35,9 @@ Query = Sequence[tuple[str, str]]
 class Connection:
     """One ApiClient for the whole process. Calls may run at the same time in any number."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, patience: float = _PATIENCE) -> None:
         self._client = client
+        self._patience = patience
         self._watches = 0
 
     @classmethod
@@ -46,8 +48,12 @@ class Connection:
         *,
         environ: Mapping[str, str] = os.environ,
         service_account: Path = SERVICE_ACCOUNT,
+        patience: float = _PATIENCE,
     ) -> Connection:
-        """Read the credentials; nothing is sent yet. Raises Refused or Unavailable."""
+        """Read the credentials; nothing is sent yet. patience: seconds for a call, unless it names its own.
+
+        Raises Refused or Unavailable.
+        """
         cfg = await configuration(settings, environ, service_account)
         cfg.connection_pool_maxsize = 0  # without a limit: waiting rotations hold watches open
         try:
@@ -57,7 +63,7 @@ class Connection:
                 f"the cluster's CA or the client certificate cannot be read: {problem}"
             ) from problem
         client.user_agent = user_agent
-        return cls(client)
+        return cls(client, patience)
 
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]  # the library has no types
@@ -71,7 +77,7 @@ class Connection:
         body: Json | None = None,
         content_type: str = "application/json",
         what: str = "",
-        patience: float = _PATIENCE,
+        patience: float | None = None,
     ) -> Json:
         """Return the JSON object that the server answers, within patience seconds.
 
@@ -82,7 +88,7 @@ class Connection:
             Refused: forbidden (says which rule to grant) or invalid.
             Unavailable: no answer, or the server is busy; whether it acted is unknown.
         """
-        what = what or path
+        what, patience = what or path, patience or self._patience
         async with (
             _translated(what, patience),
             await self._send(method, path, query, body, content_type, patience) as answer,
@@ -92,7 +98,7 @@ class Connection:
             raise failure(answer.status, answer.headers, content, Access.of(method, path), what)
         return parse(content, what)
 
-    async def patch(self, path: str, body: Json, what: str, patience: float = _PATIENCE) -> Json:
+    async def patch(self, path: str, body: Json, what: str, patience: float | None = None) -> Json:
         """Send a merge patch; guarded if body names a resourceVersion. Raises as call does."""
         return await self.call(
             "PATCH",
@@ -123,8 +129,9 @@ class Connection:
         asked = [*query, ("watch", "true"), ("timeoutSeconds", str(max(1, round(within))))]
         self._watches += 1
         try:
-            async with _translated(what, within + _PATIENCE):
-                sent = await self._send("GET", path, asked, None, "application/json", within + _PATIENCE)
+            patience = within + self._patience
+            async with _translated(what, patience):
+                sent = await self._send("GET", path, asked, None, "application/json", patience)
             async with sent as answer:
                 if answer.status >= 300:
                     access = Access.of("GET", path, watching=True)

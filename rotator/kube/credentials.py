@@ -15,6 +15,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
+from yaml import YAMLError
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
@@ -61,7 +62,7 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
         loader = await load_kube_config(path, context, cfg, False)  # type: ignore[no-untyped-call]  # the library has no types
     except ConfigException as problem:
         raise Refused(f"the kubeconfig cannot be used: {problem}", f"Mend {path}, or name another.") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
+    except (OSError, YAMLError, ValueError, TypeError, KeyError, AttributeError) as problem:
         kind = type(problem).__name__
         raise Refused(f"the kubeconfig cannot be read ({kind})", f"Mend {path}, or name another.") from None
     user: Mapping[str, Any] = loader._user.value if loader._user else {}  # noqa: SLF001 - no other way to it

@@ -107,6 +107,7 @@ def progress(names: tuple[str, ...], seen: Observed) -> str:
 def why_rest(seen: Observed) -> str:
     """Return what is left unsettled, or what everything rests on."""
     open_ends = [f"{a.name}: {a.why}" for a in seen.unreachable]
+    open_ends += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
     open_ends += [f"{t.name}: {why}" for t in seen.targets if not t.flaw and (why := unproven(t))]
     if open_ends:
         return "; ".join(open_ends)

@@ -127,7 +127,9 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         return None
     for t in current_targets(seen):
         r = t.record
-        if r and r.previous and overdue(t, policy, now) and good(r.previous.token, seen, policy, now):
+        if not r or not r.previous or proven_by_pods(t):
+            continue
+        if overdue(t, policy, now) and good(r.previous.token, seen, policy, now):
             now_current, back = r.decision, r.previous.token
             failures = now_current.failures + 1
             return RollBack(

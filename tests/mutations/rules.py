@@ -1,0 +1,233 @@
+"""Each rule broken once: what is broken, where, the line as it is, the line as it would be wrong.
+
+The tests of `tests/core` and `tests/rotation` must notice each of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+P, D, E = "rotator/core/plan.py", "rotator/core/due.py", "rotator/core/evidence.py"
+W = "rotator/core/records.py"
+A, Q, T = "rotator/rotation/act.py", "rotator/rotation/request.py", "rotator/rotation/rotate.py"
+S = "rotator/rotation/signers.py"
+
+
+class Mutation(NamedTuple):
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...] = ("tests/core", "tests/rotation")
+
+
+RULES = [
+    Mutation("settled: unreachable targets ignored", E, "and not seen.unreachable\n", "\n"),
+    Mutation("settled: pods not looked at", E, "            and everything_runs(t)\n", "\n"),
+    Mutation(
+        "settled: verified not asked",
+        E,
+        "            and t.record.verified\n            and t.record.decision.order",
+        "            and t.record.decision.order",
+    ),
+    Mutation(
+        "settled: signer not asked (trust anything)",
+        E,
+        "seen.signers.get(current.token.fingerprint) is key.other",
+        "True",
+    ),
+    Mutation(
+        "settled: neither verified nor pods",
+        E,
+        "            and t.record.verified\n            and t.record.decision.order == current.order\n"
+        "            and everything_runs(t)\n",
+        "\n",
+    ),
+    Mutation(
+        "settled: order not asked", E, "            and t.record.decision.order == current.order\n", "\n"
+    ),
+    Mutation(
+        "pod trusted by template mark alone",
+        E,
+        "    if (since := record.disturbed_at) is None or",
+        "    return True\n    if (since := record.disturbed_at) is None or",
+    ),
+    Mutation("no SLACK when judging pod start", E, "timedelta(seconds=60)", "timedelta(seconds=0)"),
+    Mutation(
+        "Blocked though pods' own token is gone",
+        E,
+        "    if previous is None or not good(previous.token, seen, policy, now):\n        return False\n",
+        "    if previous is None:\n        return False\n",
+    ),
+    Mutation("fight breaker off", E, "if seen.repaired_at is None or seen.repairs < 3:", "if True:"),
+    Mutation(
+        "roll back a proven token",
+        E,
+        "t.record and not t.record.verified_at and overtime",
+        "t.record and overtime",
+    ),
+    Mutation(
+        "stranger's older token adopted",
+        E,
+        "not (t.drifted and t.expires_at > t.record.decision.token.expires_at)",
+        "not t.drifted",
+    ),
+    Mutation("adopted token has a mark", E, "t.fingerprint if marked else None", "t.fingerprint"),
+    Mutation(
+        "roll-back without timeout/failed",
+        E,
+        "return any(w.failed for w in t.workloads) or now >= begun",
+        "return False and now >= begun",
+    ),
+    Mutation("window not asked for restarts", E, "return sick or not seen.open_window", "return sick"),
+    Mutation("sick not asked", E, "return sick or not seen.open_window", "return not seen.open_window"),
+    Mutation(
+        "a request older than the adoption is forgotten",
+        E,
+        "return min(now, t.request.at - timedelta(seconds=1)) if t.request else now",
+        "return now",
+    ),
+    Mutation("flawed target proven", E, "t.drifted or t.flaw or", "t.drifted or"),
+    Mutation(
+        "flawed target waited for",
+        E,
+        "        and not (t.flaw and all(w.healthy for w in t.workloads))\n",
+        "",
+    ),
+    Mutation(
+        "roll-back keeps the revision (newest token wins)",
+        P,
+        "now_current.revision + 1",
+        "now_current.revision",
+    ),
+    Mutation(
+        "roll back what all pods run", P, "or not r.previous or proven_by_pods(t):", "or not r.previous:"
+    ),
+    Mutation(
+        "standby ignores condemned",
+        P,
+        "return key if key.other in condemned and key not in condemned else key.other",
+        "return key.other",
+    ),
+    Mutation(
+        "max_unavailable_targets ignored",
+        P,
+        "t.name in away\n            or len(away) < policy.max_unavailable_targets",
+        "True",
+    ),
+    Mutation(
+        "revoke_after ignored", P, "at + policy.revoke_after <= now for at in since", "True for at in since"
+    ),
+    Mutation(
+        "dead previous regenerated again", P, "or not key or seen.dead(previous.token) or", "or not key or"
+    ),
+    Mutation(
+        "expired previous regenerated",
+        P,
+        "seen.dead(previous.token) or previous.token.expires_at <= now:",
+        "seen.dead(previous.token):",
+    ),
+    Mutation("no alternation of keys", P, "else key.other\n\n\ndef write", "else key\n\n\ndef write"),
+    Mutation("rolls back though it may not", P, "    if not policy.roll_back:\n        return None\n", ""),
+    Mutation("evicts though it may not", P, "if policy.replace_pods and (pods", "if (pods"),
+    Mutation(
+        "rests for ever",
+        P,
+        "policy.recheck if unsettled or not seen.current else policy.look_every",
+        "policy.lifetime",
+    ),
+    Mutation(
+        "back-off not asked", D, "if current and current.retry_at and now < current.retry_at:", "if False:"
+    ),
+    Mutation(
+        "adopted target lags at once",
+        D,
+        "if own.token.adopted and own.revision == current.revision:",
+        "if False:",
+    ),
+    Mutation("windows not overridden by panic", D, "or panics(seen, policy, now)", ""),
+    Mutation("roll back to a dead previous", D, "return not seen.dead(token) and token", "return token"),
+    Mutation("Revoked not noticed", D, "if seen.dead(current.token) or seen.dead(token):", "if False:"),
+    Mutation(
+        "earliest: adopted targets' expiry ignored",
+        D,
+        "return min([current.token, *own], key=lambda t: t.expires_at)",
+        "return current.token",
+    ),
+    Mutation(
+        "stale event accepted",
+        Q,
+        "        if stale(seen, expires_at, seen_at):\n            return Noted.STALE\n",
+        "",
+    ),
+    Mutation(
+        "a laggard's event counts",
+        D,
+        "and not (t.record and current and lags(t.record.decision, current))",
+        "",
+    ),
+    Mutation(
+        "previous = last written, not last proven",
+        W,
+        "if self.verified_at or token.mark is None:",
+        "if True:",
+    ),
+    Mutation("failures forgotten at issue", A, "basis.failures if basis and basis.rolled_back else 0", "0"),
+    Mutation("issued_at = now, not Lamport", A, "max(now, step.requested_at or now)", "now"),
+    Mutation(
+        "lease not checked before effects",
+        A,
+        "    await ports.lease.assert_held()\n    match step:",
+        "    match step:",
+    ),
+    Mutation(
+        "regenerate without second look",
+        A,
+        "if not settled(replace(seen, signers=signers), key):",
+        "if False:",
+    ),
+    Mutation(
+        "re-issue with a fresh expiry",
+        A,
+        "ports.issuer.issue(key, token.expires_at)",
+        "ports.issuer.issue(key, ports.clock.now() + timedelta(days=29))",
+    ),
+    Mutation(
+        "repair forgets to distrust",
+        A,
+        "kept = replace(target.record, disturbed_at=now)",
+        "kept = target.record",
+    ),
+    Mutation(
+        "repairs are not counted",
+        A,
+        "            await ports.lease.count_repair()\n            kept",
+        "            kept",
+    ),
+    Mutation(
+        "request stamp = now, not Lamport",
+        Q,
+        "max(now, seen.current.token.issued_at + timedelta(seconds=1)) if seen.current else now",
+        "now",
+    ),
+    Mutation("duplicates are noted again", Q, "if not asked(t, seen, leak=leak)", "if True"),
+    Mutation(
+        "acts without the lease",
+        T,
+        "if not self.held and not await self.ports.lease.acquire(self.seen):",
+        "if False:",
+    ),
+    Mutation(
+        "takes the lease to rest",
+        T,
+        "    if isinstance(step, Rest):\n        return conclude(seen, seen, step, ())\n",
+        "",
+    ),
+    Mutation("stale answers before a regenerate", S, "return answers if fresh else", "return"),
+    Mutation(
+        "a restart asks Azure about every token",
+        S,
+        "return doubt.hint is None or not self._young(self._started, now)",
+        "return True",
+    ),
+]

@@ -1,0 +1,70 @@
+"""Azure is asked who signs a token as seldom as is safe."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rotator.core.words import Key
+from rotator.rotation import look
+from tests.rotation.test_rotation import DAY, ask, fleet, run
+from tests.world import World, drive
+
+
+def in_real_life(w: World) -> World:
+    w.proof_age = timedelta(hours=6)
+    return w
+
+
+def test_a_restarted_process_asks_about_no_token_whose_key_is_on_record() -> None:
+    w = in_real_life(fleet(2))
+    run(w)
+    w.asked = 0
+    for _ in range(5):
+        run(w)
+    assert w.asked == 0
+
+
+def test_a_stranger_is_asked_about_at_once() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    assert w.asked == 1
+
+
+def test_a_process_that_lives_on_proves_each_key_again_once_in_a_while() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    w.asked, process = 0, w.process()
+    for hours in range(13):
+        drive(look(process))
+        assert w.asked == hours // 6
+        w.pass_time(timedelta(hours=1))
+
+
+def test_a_token_that_was_just_minted_needs_no_question() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    ask(w)
+    w.asked = 0
+    run(w)
+    assert len(w.issued) == 1 and w.asked == 0
+
+
+def test_a_fresh_look_believes_nothing_old() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    process = w.process()
+    before = drive(look(process, fresh=True)).signers
+    w.azure = False
+    assert set(before.values()) == {Key.SECONDARY}
+    assert drive(look(process, fresh=True)).signers == {}
+    w.azure = True
+    w.generation[Key.SECONDARY] += 1
+    assert set(drive(look(process, fresh=True)).signers.values()) == {None}
+
+
+def test_expired_tokens_are_not_asked_about() -> None:
+    w = in_real_life(fleet(1, life=DAY))
+    w.pass_time(2 * DAY)
+    w.asked = 0
+    drive(look(w.process(), fresh=True))
+    assert w.asked == 0

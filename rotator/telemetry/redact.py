@@ -8,11 +8,13 @@ from base64 import b64decode
 
 GONE = "[redacted]"
 
-_AND = r"(?:&(?:amp;)?|%26|\\+u0026)"
+_AND = r"(?:&(?:amp;)?|%26|\\{1,4}u0026)"
 _SIGNED = re.compile(rf"{_AND}[0-9]{{12}}{_AND}[A-Za-z0-9+/%]{{8,}}={{0,2}}")
 _GATEWAY_KEY = re.compile(r"(GatewayKey(?:\s|%20|\+)+)[^\s\"'\\]{16,}", re.IGNORECASE)
 _BEARER = re.compile(r"(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?")
+_START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
+"""Of a word, or right after an escaped line break: looking from every character would cost quadratic time."""
+_JWT = re.compile(rf"{_START}eyJ[A-Za-z0-9_-]{{5,}}\.[A-Za-z0-9_-]{{5,}}(?:\.[A-Za-z0-9_-]*)?")
 _SIGNING_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==")
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 _INSIDE = re.compile(rb"GatewayKey |&[0-9]{12}&")

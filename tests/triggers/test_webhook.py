@@ -41,12 +41,14 @@ class Desk:
 
     outcomes: list[str] = field(default_factory=lambda: ["accepted"])
     error: Exception | None = None
+    recover_after: int = -1
     got: list[TokenEvent] = field(default_factory=list)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         self.got.extend(events)
-        if self.error:
+        if self.error and self.recover_after:
+            self.recover_after -= 1
             raise self.error
         return self.outcomes * len(events)
 

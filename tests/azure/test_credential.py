@@ -208,9 +208,15 @@ async def test_an_expired_secret_is_refused_in_entras_words_and_not_shown(cloud:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_fault_of_entra_will_pass(cloud: Cloud, entra: Entra, status: int) -> None:
+@pytest.mark.parametrize("credential", ["client-secret", "workload-identity"])
+async def test_a_fault_of_entra_will_pass(
+    cloud: Cloud, entra: Entra, tmp_path: Path, status: int, credential: str
+) -> None:
     entra.status = status
-    async with await Arm.connect(cloud.settings, cloud.identity_env | SECRET) as arm:
+    (tmp_path / "projected").write_text("service-account-token")
+    file = {"AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "projected")}
+    settings = cloud.settings.model_copy(update={"credential": credential})
+    async with await Arm.connect(settings, cloud.identity_env | SECRET | file) as arm:
         with pytest.raises(Unavailable):
             await arm.prove(cloud.resource)
 

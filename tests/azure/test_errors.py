@@ -80,6 +80,17 @@ async def test_a_date_in_retry_after_is_read_by_azures_own_clock(
     assert caught.value.retry_after == timedelta(minutes=2)
 
 
+async def test_a_date_that_is_over_means_at_once(
+    dated: tuple[Dated, ArmIssuer], in_ten_days: datetime
+) -> None:
+    dated[0].retry_after = format_datetime(dated[0].now - timedelta(hours=1), usegmt=True)
+
+    with pytest.raises(Unavailable) as caught:
+        await dated[1].issue(Key.PRIMARY, in_ten_days)
+
+    assert caught.value.retry_after == timedelta()
+
+
 @pytest.mark.parametrize("text", ["soon", "-5", "1e9", "", "99999999999999999999", "Sat, 99 Foo 2030"])
 async def test_a_retry_after_that_says_nothing_is_ignored(
     dated: tuple[Dated, ArmIssuer], in_ten_days: datetime, text: str
@@ -174,6 +185,13 @@ async def test_proving_a_gateway_that_is_there_issues_nothing(cloud: Cloud, conn
     assert len(cloud.journal.calls(server="arm", method="GET")) == 1
 
 
+async def test_an_empty_answer_proves_nothing(cloud: Cloud, connected: Arm) -> None:
+    cloud.faults.add(server="arm", action="status", status=200, body="")
+
+    with pytest.raises(Unavailable, match="its answer is empty"):
+        await connected.prove(cloud.resource)
+
+
 async def test_a_gateway_that_does_not_exist_is_refused_by_name(cloud: Cloud, connected: Arm) -> None:
     cloud.gateway.name = "atlantis"
 
@@ -243,6 +261,8 @@ async def test_no_token_reaches_a_log_or_an_exception(
         (200, f'{{"value": "{value}" '),
         (200, f'{{"value": ["{value}"]}}'),
         (200, value),
+        (200, f'"{value}"'),
+        (200, f'["{value}"]'),
         (400, body("Bad", value)),
         (403, body("Bad", value)),
         (404, body(value)),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from rotator.azure.identification import Identification, Inquiry
 from rotator.core.evidence import Doubt
@@ -33,3 +36,21 @@ async def test_answers_that_never_repeat_switch_identification_off() -> None:
 
     assert found == {}
     assert not identification.on
+
+
+async def test_many_tokens_that_are_not_recognised_at_once_are_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    count = 0
+
+    async def ask(_key: Key, _at: datetime) -> str:
+        nonlocal count
+        count += 1
+        answer = str(count)
+        await asyncio.sleep(0)  # the others ask meanwhile
+        return answer
+
+    doubts = [Doubt(f"mine {n}", AT + timedelta(minutes=n), None) for n in range(5)]
+
+    assert await Inquiry("oslo", Identification(), ask).signers(doubts) == {}
+    assert len(caplog.records) == 1

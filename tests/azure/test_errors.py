@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import ssl
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -34,73 +29,6 @@ async def test_too_many_requests_say_how_long_to_wait(
     assert caught.value.retry_after is not None
     assert timedelta(seconds=8) < caught.value.retry_after <= timedelta(seconds=10)
     assert cloud.calls() == 2, "the SDK does not wait and try again by itself"
-
-
-class Dated:
-    """Answers 429 with a Retry-After of its own choice; its clock is three hours slow."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
-        self.retry_after = format_datetime(self.now + timedelta(minutes=2), usegmt=True)
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        lines = [
-            "HTTP/1.1 429 Too Many Requests",
-            f"Date: {format_datetime(self.now, usegmt=True)}",
-            f"Retry-After: {self.retry_after}",
-            "Content-Length: 0",
-            "Connection: close",
-        ]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-
-@pytest.fixture
-async def dated(cloud: Cloud, tmp_path: Path) -> AsyncIterator[tuple[Dated, ArmIssuer]]:
-    """A bare server: uvicorn would add its own Date."""
-    app, files = Dated(), tls.create(tmp_path / "dated")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(files.certificate, files.key)
-    async with await asyncio.start_server(app.answer, "127.0.0.1", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
-        settings = AzureSettings(endpoint=f"https://127.0.0.1:{port}", ca_file=files.ca)
-        async with await Arm.connect(settings, cloud.identity_env) as arm:
-            yield app, ArmIssuer(arm, cloud.resource, lambda: datetime.now(UTC))
-
-
-async def test_a_date_in_retry_after_is_read_by_azures_own_clock(
-    dated: tuple[Dated, ArmIssuer], in_ten_days: datetime
-) -> None:
-    with pytest.raises(Unavailable) as caught:
-        await dated[1].issue(Key.PRIMARY, in_ten_days)
-
-    assert caught.value.retry_after == timedelta(minutes=2)
-
-
-async def test_a_date_that_is_over_means_at_once(
-    dated: tuple[Dated, ArmIssuer], in_ten_days: datetime
-) -> None:
-    dated[0].retry_after = format_datetime(dated[0].now - timedelta(hours=1), usegmt=True)
-
-    with pytest.raises(Unavailable) as caught:
-        await dated[1].issue(Key.PRIMARY, in_ten_days)
-
-    assert caught.value.retry_after == timedelta()
-
-
-@pytest.mark.parametrize("text", ["soon", "-5", "1e9", "", "99999999999999999999", "Sat, 99 Foo 2030"])
-async def test_a_retry_after_that_says_nothing_is_ignored(
-    dated: tuple[Dated, ArmIssuer], in_ten_days: datetime, text: str
-) -> None:
-    dated[0].retry_after = text
-
-    with pytest.raises(Unavailable) as caught:
-        await dated[1].issue(Key.PRIMARY, in_ten_days)
-
-    assert caught.value.retry_after is None
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -248,43 +176,3 @@ async def test_an_error_in_no_form_at_all_is_still_understood(
 
     with pytest.raises(Unavailable, match="answered 502"):
         await issuer.issue(Key.PRIMARY, in_ten_days)
-
-
-async def test_no_token_reaches_a_log_or_an_exception(
-    cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    value = cloud.gateway.mint("primary", in_ten_days)
-    texts = []
-    await issuer.issue(Key.PRIMARY, in_ten_days)
-    for status, answer in [
-        (200, f'{{"value": "{value}" '),
-        (200, f'{{"value": ["{value}"]}}'),
-        (200, value),
-        (200, f'"{value}"'),
-        (200, f'["{value}"]'),
-        (400, body("Bad", value)),
-        (403, body("Bad", value)),
-        (404, body(value)),
-        (409, body("Bad", f"has {value}.")),
-        (500, value),
-        (503, body("Bad", f"'{value}'")),
-    ]:
-        cloud.faults.add(server="arm", action="status", status=status, body=answer)
-        with pytest.raises(RotatorError) as caught:
-            await issuer.issue(Key.PRIMARY, in_ten_days)
-        texts += [str(link) + repr(link) for link in chain(caught.value)]
-
-    signature = value.split("&")[2]
-    assert signature not in "".join(texts)
-    assert signature not in caplog.text
-    assert signature not in "".join(str(vars(record)) for record in caplog.records)
-    assert any(record.name.startswith("azure") for record in caplog.records), "the SDK did log"
-
-
-def chain(error: BaseException | None) -> list[BaseException]:
-    found = []
-    while error:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found

@@ -36,8 +36,6 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
         seen = await look(ports)
     step = next_step(seen, gateway.policy, ports.clock.now())
     ports.reporter.decided(step, seen, ports.clock.now())
-    if isinstance(step, Rest):
-        return conclude(seen, seen, step, ())
     try:
         return await Run(gateway, ports, seen).to_rest(step)
     finally:

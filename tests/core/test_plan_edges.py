@@ -8,14 +8,15 @@ from datetime import timedelta
 import pytest
 
 from rotator.core.due import concerned
+from rotator.core.evidence import settled
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
-from rotator.core.seen import Observed, Workload
+from rotator.core.seen import Absent, Observed, Workload
 from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, Verify
-from rotator.core.words import Reason, Revocation
+from rotator.core.words import Key, Reason, Revocation
 from rotator.rotation import look
 from tests.rotation.test_rotation import DAY, GW, ask, fleet, happen, rotated, run
-from tests.world import START, Crash, World, drive
+from tests.world import Crash, World, drive
 
 
 def crash() -> None:
@@ -57,19 +58,102 @@ def test_an_idle_workload_beside_a_working_one_does_not_keep_it_from_being_prove
     assert isinstance(next_step(with_workloads(seen, busy, idle), GW.policy, w.now), Verify)
 
 
-def test_a_flawed_target_is_never_verified_and_does_not_hold_up_the_others() -> None:
-    w, _ = rotated(targets=2)
+def unproven(w: World) -> Observed:
+    """A target whose pods all run the current token, which nobody has noted yet."""
+    c = w.clusters["t0"]
+    assert c.record
+    c.record = replace(c.record, verified_at=None)
+    d = c.workloads["w0"]
+    d.restarted_at = w.now
+    return seen_in(w)
+
+
+def test_a_flawed_target_is_neither_proven_nor_waited_for() -> None:
+    """Its workloads are as good as they will get; something else is missing."""
+    w, _ = rotated()
+    seen = unproven(w)
+    loads = seen.targets[0].workloads
+    assert isinstance(next_step(with_workloads(seen, *loads), GW.policy, w.now), Verify)
+    flawed = with_workloads(seen, *loads, flaw="deployment/gone does not exist")
+    assert isinstance(next_step(flawed, GW.policy, w.now), Rest)
+
+
+def test_a_flawed_target_is_waited_for_while_its_other_workloads_roll() -> None:
+    w, _ = rotated()
+    seen = unproven(w)
+    rolling = replace(seen.targets[0].workloads[0], complete=False)
+    assert isinstance(next_step(with_workloads(seen, rolling, flaw="gone"), GW.policy, w.now), Await)
+
+
+def test_a_flawed_target_does_not_hold_up_the_others() -> None:
+    w = fleet(2)
+    run(w)
     ask(w)
-    for _ in range(3):
-        step = next_step(seen_in(w), GW.policy, w.now)
-        if isinstance(step, Restart):
-            break
-        run(w)
+    drive_until_restarted(w)
     seen = seen_in(w)
-    bad = replace(seen.targets[0], flaw="deployment/gone does not exist", workloads=())
-    assert not isinstance(
-        next_step(replace(seen, targets=(bad, *seen.targets[1:])), GW.policy, w.now), Await | Verify
-    )
+    first = replace(seen.targets[0], flaw="gone", workloads=())
+    step = next_step(replace(seen, targets=(first, *seen.targets[1:])), GW.policy, w.now)
+    assert isinstance(step, Restart) and step.target.name == "t1"
+
+
+def drive_until_restarted(w: World) -> None:
+    w.schedule = {w.points + 20: [crash]}
+    run(w)
+    w.schedule = {}
+    assert w.restarts == {"t0/w0": 1}
+
+
+def broken(seen: Observed, what: str) -> Observed:
+    """Return seen with one of the conditions for a regenerate not met."""
+    t = seen.targets[1]
+    assert t.record
+    decision = t.record.decision
+    match what:
+        case "unreachable":
+            return replace(seen, unreachable=(Absent("t2", "away"),))
+        case "unverified":
+            t = replace(t, record=replace(t.record, verified_at=None))
+        case "an older decision":
+            t = replace(
+                t, record=replace(t.record, decision=replace(decision, revision=decision.revision - 1))
+            )
+        case "a pod of the old template":
+            old = replace(t.workloads[0].pods[0], mark=None)
+            t = replace(t, workloads=(replace(t.workloads[0], pods=(old,)),))
+        case "a pod that does not work":
+            sick = replace(t.workloads[0].pods[0], works=False)
+            t = replace(t, workloads=(replace(t.workloads[0], pods=(sick,)),))
+        case "flawed":
+            t = replace(t, flaw="deployment/gone does not exist")
+        case "drifted":
+            t = replace(t, fingerprint="a stranger's")
+        case "signed by the very key":
+            return replace(seen, signers=dict.fromkeys(seen.signers, Key.SECONDARY))
+        case "nobody could be asked":
+            return replace(seen, signers={})
+    return replace(seen, targets=(seen.targets[0], t))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "unreachable",
+        "unverified",
+        "an older decision",
+        "a pod of the old template",
+        "a pod that does not work",
+        "flawed",
+        "drifted",
+        "signed by the very key",
+        "nobody could be asked",
+    ],
+)
+def test_a_key_is_settled_only_if_everything_is_as_it_should(what: str) -> None:
+    """I1 rests on this one rule."""
+    w, _ = rotated(targets=2)
+    seen = seen_in(w)
+    assert settled(seen, Key.SECONDARY)
+    assert not settled(broken(seen, what), Key.SECONDARY)
 
 
 def test_a_rollout_that_is_not_complete_is_not_proven_though_all_its_pods_work() -> None:
@@ -167,7 +251,3 @@ def test_rest_never_lasts_longer_than_look_every() -> None:
 def test_a_policy_never_asks_for_the_longest_life(life: timedelta) -> None:
     with pytest.raises(ValueError, match="30 days"):
         Policy(lifetime=life)
-
-
-def test_start_is_utc() -> None:
-    assert START.tzinfo is not None

@@ -217,12 +217,6 @@ RULES = [
         "if not self.held and not await self.ports.lease.acquire(self.seen):",
         "if False:",
     ),
-    Mutation(
-        "takes the lease to rest",
-        T,
-        "    if isinstance(step, Rest):\n        return conclude(seen, seen, step, ())\n",
-        "",
-    ),
     Mutation("stale answers before a regenerate", S, "return answers if fresh else", "return"),
     Mutation(
         "a restart asks Azure about every token",

@@ -142,10 +142,10 @@ def test_keys_alternate() -> None:
 def test_rest_is_restful() -> None:
     w = fleet(3, 2)
     run(w)
-    points = w.points
+    points, lease = w.points, w.lease_version
     for _ in range(3):
         run(w)
-    assert w.points == points
+    assert (w.points, w.lease_version) == (points, lease)
 
 
 def rotated(

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rotator.sandbox import Sandbox
+from tests.process.town import Town
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
+        yield Town(sandbox, tmp_path)

@@ -5,6 +5,7 @@ The client library reads a kubeconfig's `tokenFile` once, and does not strip wha
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -101,10 +102,13 @@ def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
             "Run its command by hand to see why, and log in if it says so.",
         )
 
+    turn = asyncio.Lock()
+
     async def refresh(cfg: Configuration) -> None:
         if getattr(loader, "exec_plugin_expiry", None) is None:
             return
-        await loader.load_from_exec_plugin()  # type: ignore[no-untyped-call]  # the library has no types
+        async with turn:  # many calls find out at the same time
+            await loader.load_from_exec_plugin()  # type: ignore[no-untyped-call]  # the library has no types
         with suppress(AttributeError):  # it gave a certificate, not a token
             cfg.api_key["BearerToken"] = loader.token
 

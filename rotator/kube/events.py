@@ -19,6 +19,7 @@ _WAITING = 256
 _REMEMBERED = 512
 _LONGEST = 1000
 _FAREWELL = 2.0
+"""Seconds for what still waits when the sink is closed."""
 _log = logging.getLogger("rotator.kube")
 
 
@@ -44,7 +45,10 @@ class _Happening:
 class EventSink:
     """Sends Events in the background, one after the other; the same again only raises a count."""
 
-    def __init__(self, connection: Connection, component: str, instance: str) -> None:
+    def __init__(
+        self, connection: Connection, component: str, instance: str, farewell: float = _FAREWELL
+    ) -> None:
+        self._farewell = farewell
         self._connection = connection
         self._component = component
         self._instance = instance
@@ -67,11 +71,11 @@ class EventSink:
             self._worker = asyncio.create_task(self._work(), name="kubernetes events")
 
     async def aclose(self) -> None:
-        """Send what waits, for two seconds at most."""
+        """Send what waits, for two seconds at most (farewell)."""
         if self._worker is None:
             return
         try:
-            async with asyncio.timeout(_FAREWELL):
+            async with asyncio.timeout(self._farewell):
                 await self._queue.join()
         except TimeoutError:
             _log.info("%d Kubernetes Events were not sent", self._queue.qsize() + 1)

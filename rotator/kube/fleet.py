@@ -25,7 +25,7 @@ from rotator.kube.reads import Reads, first_error
 from rotator.kube.record import encode_record, encode_request, write_time
 from rotator.kube.watching import Sight, sights, until_changed
 from rotator.kube.workloads import RESTARTED_AT, Found
-from rotator.ports import IssuedToken
+from rotator.ports import Fleet, IssuedToken
 
 _SETTLE = 0.05
 """Seconds in which further changes are awaited: they come in swarms."""
@@ -43,7 +43,7 @@ class _Look:
     sights: tuple[Sight, ...]
 
 
-class KubeFleet:
+class KubeFleet(Fleet):
     """Implements the port `Fleet`. A target's name is `namespace/secret`."""
 
     def __init__(

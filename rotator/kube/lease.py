@@ -20,6 +20,7 @@ from rotator.kube.answers import Json, NotFound
 from rotator.kube.connection import FIELD_MANAGER, Connection
 from rotator.kube.lease_state import REPAIRED_AT, REPAIRS, LeaseState, read_state
 from rotator.kube.record import write_time
+from rotator.ports import Lease
 
 FORGIVEN = timedelta(days=2)
 """After so long without a repair the count begins anew."""
@@ -27,7 +28,7 @@ _PATIENCE = 5.0
 _log = logging.getLogger("rotator.kube")
 
 
-class KubeLease:
+class KubeLease(Lease):
     """Implements the port `Lease` with one persistent `coordination.k8s.io/v1` Lease."""
 
     def __init__(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from rotator.config import KubernetesSettings
-from rotator.kube import Connection
+from rotator.kube import Connection, KubeLease
 from rotator.sandbox.world import Sandbox
+from tests.kube.data import Json, encoded, token
+from tests.kube.fleets import Scene, deployment, fleet_of, in_days, issued, running, secret
+from tests.kube.leases import NAME as LEASE_NAME
+from tests.kube.leases import Time
 
 Connect = Callable[..., Awaitable[Connection]]
 
@@ -50,3 +55,41 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
         return "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records)
 
     return said
+
+
+@pytest.fixture
+async def scene(sandbox: Sandbox, connection: Connection) -> Scene:
+    gateway = sandbox.azure.add_gateway("gw1")
+    value, fresh = gateway.mint("primary", in_days(9)), gateway.mint("secondary", in_days(29))
+    sandbox.cluster.apply(secret(f"GatewayKey {value}"))
+    await running(sandbox, deployment())
+    return Scene(sandbox, connection, fleet_of(connection), value, issued(fresh, in_days(29)))
+
+
+@pytest.fixture
+def plain_secret(sandbox: Sandbox) -> Json:
+    """A Secret that nobody reads."""
+    return sandbox.cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "s", "namespace": "default"},
+            "data": {"value": encoded(token())},
+        }
+    )
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def make(connection: Connection, time: Time) -> Callable[..., KubeLease]:
+    """Leases of different processes, by identity."""
+
+    def make(identity: str, seconds: float = 30.0, of=connection) -> KubeLease:
+        length = timedelta(seconds=seconds)
+        return KubeLease(of, "default", LEASE_NAME, identity, length, time.monotonic, time.now)
+
+    return make

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from rotator.errors import LeaseLost
+from tests.kube.leases import NAME, PATH, take
+
+
+async def test_a_lease_whose_renewals_fail_is_lost_before_it_runs_out(make, time):
+    lease = make("a")
+    await take(lease)
+    time.passed = 26.9
+    await lease.assert_held()
+    time.passed = 27.0
+    with pytest.raises(LeaseLost):
+        await lease.assert_held()
+    await lease.release()
+
+
+async def renewals(sandbox, count: int) -> None:
+    """Wait until the Lease was patched so many times and one more is under way."""
+    patches = sandbox.faults.add(
+        server="kubernetes", method="PATCH", action="latency", when="after", times=None
+    )
+    await patches.hit(count + 1)
+
+
+async def test_a_held_lease_is_renewed(make, time, sandbox):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    time.passed = 0.2
+    await renewals(sandbox, 2)
+    time.passed = 0.4
+    await lease.assert_held()
+    await lease.release()
+
+
+async def test_a_renewal_that_fails_is_tried_again(make, time, sandbox):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    fault = sandbox.faults.add(server="kubernetes", method="PATCH", action="status", status=500, times=2)
+    await fault.hit(2)
+    await renewals(sandbox, 1)
+    await lease.assert_held()
+    await lease.release()
+
+
+@pytest.mark.parametrize("action", ["reset", "status"])
+async def test_a_renewal_whose_answer_was_lost_does_not_lose_the_lease(make, sandbox, action):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    fault = sandbox.faults.add(server="kubernetes", method="PATCH", action=action, when="after")
+    await fault.hit()
+    await renewals(sandbox, 2)
+    await lease.assert_held()
+    await lease.release()
+    assert (await lease.read()).holder == ""
+
+
+async def test_a_lease_that_somebody_annotates_stays_held(make, sandbox, connection):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    await connection.patch(PATH, {"metadata": {"annotations": {"who": "me"}}}, "lease")
+    await renewals(sandbox, 2)
+    await lease.assert_held()
+    await lease.release()
+
+
+async def test_a_lease_that_was_taken_is_lost_at_the_next_renewal(make, sandbox, connection, said):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    await connection.patch(PATH, {"spec": {"holderIdentity": "thief", "leaseTransitions": 9}}, "lease")
+    await lease._renewal
+    with pytest.raises(LeaseLost, match="thief"):
+        await lease.assert_held()
+    assert "was taken by thief" in said()
+    await lease.release()
+    assert sandbox.cluster.get("Lease", "default", NAME)["spec"]["holderIdentity"] == "thief"
+
+
+@pytest.mark.parametrize("action", ["status", "reset"])
+async def test_a_release_that_fails_does_not_raise_and_stops_renewing(make, sandbox, action):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    sandbox.faults.add(server="kubernetes", action=action, status=500, times=None)
+    await lease.release()
+    assert not [t for t in asyncio.all_tasks() if t.get_name().startswith("renewal of")]
+    with pytest.raises(LeaseLost):
+        await lease.assert_held()
+
+
+async def test_a_lease_that_was_deleted_is_lost(make, connection, caplog):
+    lease = make("a", seconds=0.3)
+    await take(lease)
+    with caplog.at_level(logging.WARNING):
+        await connection.call("DELETE", PATH, what="lease")
+        await lease._renewal
+    with pytest.raises(LeaseLost):
+        await lease.assert_held()
+    await lease.release()

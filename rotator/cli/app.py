@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -132,3 +133,10 @@ def main() -> None:
     except RotatorError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(exit_for(error))
+    except Exception as error:  # noqa: BLE001 - the border: its text may quote a Secret, its places do not
+        places = [f"  {f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+        print(
+            "\n".join([f"A defect of rotator {__version__} ({type(error).__name__}):", *places]),
+            file=sys.stderr,
+        )
+        sys.exit(Exit.BUG)

@@ -9,19 +9,27 @@ from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError, Stopping
 
 class Exit(IntEnum):
     OK = 0
-    """Done, and proven where something was done; or there was nothing to do."""
     UNSETTLED = 1
-    """At least one gateway is not proven: a rollout hangs, a target is missing."""
     USAGE = 2
-    """The command line or the configuration has a mistake; nothing was done."""
     UNAVAILABLE = 3
-    """Azure or Kubernetes did not answer, or refused; what was done is on the objects, run it again."""
     BUSY = 4
-    """Another process works on the gateway and did not finish in time."""
     BUG = 70
-    """A defect of this program."""
     INTERRUPTED = 130
-    """Ctrl-C or SIGTERM; the step under way was finished."""
+
+    @property
+    def meaning(self) -> str:
+        return MEANINGS[self]
+
+
+MEANINGS = {
+    Exit.OK: "Done, and proven where something was done; or there was nothing to do.",
+    Exit.UNSETTLED: "At least one gateway is not proven: a rollout hangs, a target is missing.",
+    Exit.USAGE: "The command line or the configuration has a mistake; nothing was done.",
+    Exit.UNAVAILABLE: "Azure or Kubernetes did not answer, or refused. Run it again: it goes on.",
+    Exit.BUSY: "Another process works on the gateway and did not finish in time.",
+    Exit.BUG: "A defect of this program.",
+    Exit.INTERRUPTED: "Ctrl-C or SIGTERM; the step under way was finished.",
+}
 
 
 def exit_for(error: RotatorError) -> Exit:

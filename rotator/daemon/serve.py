@@ -54,7 +54,7 @@ class Daemon:
         self.stop = stop
         self.clock = SystemClock(stop)
         self.metrics = Metrics(site.units)
-        self.schedule = Schedule(lambda name: self.wakeups.wake(name, "schedule"))
+        self.schedule = Schedule(lambda name: self.wake(name, "schedule"))
         self.board = Board(site.units, self.schedule.due)
         self.readiness = Readiness("config", "kubernetes", "azure", "webhook")
         self.runner = Runner(
@@ -69,15 +69,15 @@ class Daemon:
         self.wakeups: Wakeups
 
     async def run(self, identity: str) -> None:
+        servers = self.servers()
         self.readiness.fine("config")
         async with asyncio.TaskGroup() as group:
             self.wakeups = Wakeups(self.runner.work, group)
-            servers = self.servers()
             serving = [group.create_task(server.serve()) for server in servers.values()]
             proofs = [group.create_task(self.prove_kubernetes()), group.create_task(self.prove_azure())]
             self.schedule.start()
             for name in self.site.units:
-                self.wakeups.wake(name, "start")
+                self.wake(name, "start")
             self.readiness.fine("webhook")
             ports = {name: server.port for name, server in servers.items()}
             log.info(
@@ -90,13 +90,16 @@ class Daemon:
             await self.leave(servers, serving, proofs)
         log.info("left")
 
+    def wake(self, name: str, cause: str) -> None:
+        self.wakeups.wake(name, cause)
+
     def servers(self) -> dict[str, Server]:
         """Bind the ports, so that a taken one is told before anything else happens."""
         settings = self.site.settings
         internal = internal_app(self.readiness.health, self.metrics.render, self.board.show)
         sockets = {"internal": (internal, bind(settings.internal.listen))}
         if settings.webhook.enabled:
-            dispatcher = Dispatcher(self.site.units, self.clock, self.wakeups.wake)
+            dispatcher = Dispatcher(self.site.units, self.clock, self.wake)
             events = webhook_app(settings.webhook, dispatcher.dispatch, self.metrics.event)
             sockets["webhook"] = (events, bind(settings.webhook.listen))
         return {name: Server(app, sock, GRACE.total_seconds()) for name, (app, sock) in sockets.items()}

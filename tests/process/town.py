@@ -101,13 +101,16 @@ secret = "{deployed.secret}"
 
     async def command(self, *words: str) -> tuple[int, str, str]:
         """Run a rotator command to its end: exit code, output, errors."""
+        return await self.command_with(self.config, *words)
+
+    async def command_with(self, config: Path, *words: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "rotator",
             *words,
             "-c",
-            str(self.config),
+            str(config),
             env=self.env(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

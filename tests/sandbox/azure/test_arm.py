@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import aiohttp
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.mgmt.apimanagement.models import (
@@ -53,6 +55,16 @@ async def test_get_and_list_follow_pages(arm, oslo, cloud):
 async def test_paths_ignore_case(arm, oslo, in_29_days):
     token = await issue(arm(), in_29_days, gateway=("GATEWAYS", "Contoso", "OSLO"))
     assert oslo.accepts(token)
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+async def test_the_fixed_words_of_a_path_ignore_case_too(cloud, oslo, change):
+    token, _ = cloud.azure.identity.issue()
+    url = f"{cloud.urls['arm']}{change(oslo.resource_id)}?api-version=2024-05-01"
+    trust = ssl.create_default_context(cafile=str(cloud.ca))
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers, ssl=trust) as answer:
+        assert (await answer.json())["id"] == oslo.resource_id
 
 
 @pytest.mark.parametrize("offset", [timedelta(days=30, minutes=1), timedelta(minutes=-1)])

@@ -23,6 +23,7 @@ def test_the_signature_is_the_one_that_the_service_uses():
 
 def test_seconds_are_truncated(gateway):
     assert gateway.mint("primary", EXPIRY + timedelta(seconds=59)) == gateway.mint("primary", EXPIRY)
+    assert {minted.expires_at for minted in gateway.minted} == {EXPIRY}
 
 
 def test_minting_is_deterministic_and_every_call_is_recorded(gateway):

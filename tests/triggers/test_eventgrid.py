@@ -172,7 +172,8 @@ def test_a_broken_event_does_not_lose_the_others_but_alone_is_refused(broken: ob
         b'"x"',
         b"\xff\xfe",
         b"[" * 100_000,
-        b'[{"type": NaN}]',
+        b'{"type": "Some.Thing", "data": NaN}',
+        b'{"type": "Some.Thing", "data": -Infinity}',
         b'{"type": ' + b"9" * 5000 + b"}",
     ],
 )

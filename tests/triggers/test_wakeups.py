@@ -113,6 +113,21 @@ async def test_a_stray_cancellation_inside_work_loses_no_wakeup() -> None:
         work.end("oslo")
 
 
+async def test_a_wakeup_in_the_very_moment_in_which_a_run_ends_is_not_lost() -> None:
+    begun: list[frozenset[str]] = []
+
+    async def work(name: str, causes: frozenset[str]) -> None:
+        begun.append(causes)
+        if len(begun) == 1:
+            asyncio.get_running_loop().call_soon(wakeups.wake, name, "late")
+
+    async with asyncio.TaskGroup() as group:
+        wakeups = Wakeups(work, group)
+        wakeups.wake("oslo", "a")
+        await turn()
+    assert begun == [frozenset({"a"}), frozenset({"late"})]
+
+
 async def test_after_close_nothing_new_begins_and_idle_waits_for_what_runs() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:

@@ -178,6 +178,16 @@ async def test_only_an_allowed_origin_gets_the_permission_to_send(origin: str, s
             assert int(r.headers["webhook-allowed-rate"]) > 0
 
 
+async def test_even_where_all_origins_may_send_one_has_to_be_named() -> None:
+    async with (
+        webhook(Desk(), allowed_origins=("*",)) as url,
+        aiohttp.ClientSession() as http,
+        http.options(f"{url}/events") as nobody,
+        http.options(f"{url}/events", headers={"WebHook-Request-Origin": "any.example"}) as somebody,
+    ):
+        assert (nobody.status, somebody.status) == (403, 200)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from rotator.web import BodyLimit, Server, bind
 from tests.web.test_server import ANY, raw, serving
@@ -79,6 +79,21 @@ async def test_a_slow_body_is_answered_408() -> None:
         said = await raw(server.port, head)
     assert said.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in said
+
+
+async def test_a_refused_body_leaves_the_budget_as_it_was() -> None:
+    limit = BodyLimit(Echo(), 1000, 5)
+    left = [b"x" * 600] * 2
+    sent: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("status", 0))
+
+    await limit({"type": "http", "headers": []}, receive, send)
+    assert (sent[0], limit._held) == (413, 0)
 
 
 async def test_too_many_bodies_at_once_are_put_off_and_room_comes_back() -> None:

@@ -130,15 +130,19 @@ async def test_stopping_before_serving_leaves_no_port_open() -> None:
     assert closed(port)
 
 
-async def test_a_cancelled_server_leaves_no_port_open() -> None:
+async def test_a_cancelled_server_leaves_no_port_and_no_connection_open() -> None:
     server = Server(Door().app, bind(ANY), 1)
     port = server.port
     serve = asyncio.create_task(server.serve())
-    await get(f"http://127.0.0.1:{port}/")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"now")
     serve.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serve
     assert closed(port)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\r\n"])

@@ -10,7 +10,7 @@ import pytest
 from rotator.core.explain import Explanation
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Record, Token
-from rotator.core.seen import Observed, Target
+from rotator.core.seen import Absent, Observed, Target
 from rotator.core.steps import Adopt, Await, Issue, Rest, Step, Verify, Write
 from rotator.core.words import Key, Reason
 from rotator.errors import Busy, LeaseLost, Refused, Stopping, Unavailable
@@ -158,8 +158,6 @@ def test_adopting_is_no_rotation(lines: Lines) -> None:
 
 
 def test_what_is_left_unsettled_is_a_warning_and_says_why(lines: Lines) -> None:
-    from rotator.core.seen import Absent
-
     seen = Observed((NEW_TARGET,), (Absent("apim/other", "no such Secret"),))
     run = Run()
     run.play((UNSETTLED, seen)).finish()

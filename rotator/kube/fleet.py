@@ -209,11 +209,10 @@ class KubeFleet(Fleet):
         return None
 
     def _look_at(self, target: Target) -> _Look:
-        """Return what was seen of target. An older look than the target's is no basis for a write."""
-        look = self._looks.get(target.name)
-        if look is None or look.contents.version != target.version:
-            raise Conflict(f"Secret {target.name} has been looked at again since")
-        return look
+        """Return what was seen of target. Where that is newer than target, the server tells."""
+        if look := self._looks.get(target.name):
+            return look
+        raise Conflict(f"Secret {target.name} has not been looked at yet")
 
     def _tell_leak(self, name: str) -> None:
         said = (

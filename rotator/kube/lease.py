@@ -104,7 +104,7 @@ class KubeLease(Lease):
             "leaseDurationSeconds": max(1, round(self._duration)),
             "acquireTime": self._now(),
             "renewTime": self._now(),
-            "leaseTransitions": state.transitions + (state.holder != self._identity),
+            "leaseTransitions": state.transitions + 1,  # tells two processes of one identity apart
         }
         if state.version is not None:
             return await self._patch(state.version, spec=spec)

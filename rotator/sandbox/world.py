@@ -77,7 +77,7 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await self._stack.__aexit__(kind, error, trace)
 
     async def pods(self) -> list[PodAuth]:
         """Every gateway pod, after asking it to authenticate again with the token it started with."""

@@ -1,0 +1,91 @@
+"""Gateways deployed the ways people deploy them, ready to have their tokens rotated."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any, Literal
+
+from rotator.sandbox.azure.keys import Gateway, fingerprint
+from rotator.sandbox.cluster import Cluster
+from rotator.sandbox.cluster.manifests import parse
+from rotator.sandbox.world import Sandbox
+
+Json = dict[str, Any]
+Layout = Literal["how-to", "portal", "helm"]
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One place where a gateway runs: Secret, the key with the token, and workload ("deployment/x")."""
+
+    gateway: Gateway
+    namespace: str
+    secret: str
+    key: str
+    workload: str
+    token_fingerprint: str
+
+
+async def deploy(
+    sandbox: Sandbox,
+    layout: Layout,
+    gateway: str,
+    *,
+    namespace: str,
+    expires_at: datetime,
+    replicas: int = 1,
+    key: str = "primary",
+) -> Deployed:
+    """Run a gateway with a new token and wait until its pods are Ready.
+
+    `expires_at` may lie in the past; seconds are dropped. The gateway is created in Azure unless there is one
+    of this name. `key` signs the token. The Secret holds it as the portal shows it, "GatewayKey {token}".
+    Raises TimeoutError if the pods do not become Ready.
+    """
+    owner = next(iter(sandbox.azure.named(gateway)), None) or sandbox.azure.add_gateway(gateway)
+    token = owner.mint(key, expires_at)
+    documents = _documents(layout, owner, namespace, f"GatewayKey {token}")
+    workload = next(document for document in documents if document["kind"] in WORKLOADS)
+    workload["spec"]["replicas"] = replicas
+    for document in documents:
+        sandbox.cluster.apply(document)
+    kind, name = workload["kind"], workload["metadata"]["name"]
+
+    def ready(cluster: Cluster) -> bool:
+        status = (cluster.get(kind, namespace, name) or {}).get("status", {})
+        return int(status.get("readyReplicas", 0)) == replicas
+
+    await sandbox.cluster.wait_for(ready)
+    secret, secret_key = _holder(documents, token)
+    return Deployed(owner, namespace, secret, secret_key, f"{kind.lower()}/{name}", fingerprint(token))
+
+
+def _documents(layout: Layout, gateway: Gateway, namespace: str, token: str) -> list[Json]:
+    text = resources.files("rotator.sandbox").joinpath("manifests", f"{layout}.yaml").read_text()
+    values = {
+        "namespace-name": namespace,
+        "service-name": gateway.service,
+        "gateway-name": gateway.name,
+        "configuration-token": token,
+    }
+    documents = parse(text, values)
+    for document in documents:
+        document["metadata"].setdefault("namespace", namespace)
+    return documents
+
+
+def _holder(documents: Iterable[Json], token: str) -> tuple[str, str]:
+    """Name and key of the Secret that holds the token."""
+    for document in documents:
+        if document["kind"] == "Secret":
+            data = {key: base64.b64decode(value).decode() for key, value in document.get("data", {}).items()}
+            for key, value in (data | document.get("stringData", {})).items():
+                if token in value:
+                    return document["metadata"]["name"], key
+    raise LookupError("the manifest has no Secret with the placeholder <configuration-token>")

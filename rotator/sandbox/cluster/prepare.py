@@ -1,0 +1,33 @@
+"""What a write makes of an object before it is stored."""
+
+from __future__ import annotations
+
+import base64
+
+from rotator.sandbox.cluster.defaults import fill
+from rotator.sandbox.cluster.resources import Json, Resource
+
+
+def first_status(resource: Resource) -> Json:
+    first: dict[str, Json] = {
+        "Pod": {"phase": "Pending", "qosClass": "BestEffort"},
+        "Namespace": {"phase": "Active"},
+        "Service": {"loadBalancer": {}},
+    }
+    return first.get(resource.kind, {})
+
+
+def settled(resource: Resource, obj: Json) -> Json:
+    """As it is stored: `stringData` folded into `data` (it wins), defaults, no empty maps in metadata."""
+    if resource.kind == "Secret" and "stringData" in obj:
+        texts: dict[str, str] = obj["stringData"]
+        coded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        obj = {key: value for key, value in obj.items() if key != "stringData"}
+        obj["data"] = (obj.get("data") or {}) | coded
+    if resource.kind in {"Secret", "ConfigMap"} and not obj.get("data"):
+        obj = {key: value for key, value in obj.items() if key != "data"}
+    meta = obj["metadata"]
+    empty = [
+        key for key in ("annotations", "labels", "ownerReferences", "finalizers") if meta.get(key) in ({}, [])
+    ]
+    return fill(obj | {"metadata": {key: value for key, value in meta.items() if key not in empty}})

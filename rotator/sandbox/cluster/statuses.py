@@ -1,0 +1,134 @@
+"""Refusals as a real API server words them: an HTTP code and a `Status` body.
+
+Source of the texts: k8s.io/apimachinery `api/errors` and `util/validation/field`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rotator.sandbox.cluster.resources import Json, Resource
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+class ApiError(Exception):
+    """A refused request; `body` is what goes over the wire."""
+
+    def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message, self.details = code, reason, message, details or {}
+
+    @property
+    def body(self) -> Json:
+        status: Json = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+        }
+        if self.details:
+            status["details"] = self.details
+        return status | {"code": self.code}
+
+
+def _details(resource: Resource, name: str, *, kind: str | None = None) -> Json:
+    group = {"group": resource.group} if resource.group else {}
+    return {"name": name} | group | {"kind": kind or resource.plural}
+
+
+def success(resource: Resource, name: str, uid: str) -> Json:
+    """The answer to a DELETE that removed the object at once."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": _details(resource, name) | {"uid": uid},
+    }
+
+
+def not_found(resource: Resource, name: str) -> ApiError:
+    message = f'{resource.qualified} "{name}" not found'
+    return ApiError(404, "NotFound", message, _details(resource, name))
+
+
+def already_exists(resource: Resource, name: str) -> ApiError:
+    message = f'{resource.qualified} "{name}" already exists'
+    return ApiError(409, "AlreadyExists", message, _details(resource, name))
+
+
+def conflict(resource: Resource, name: str, why: str = MODIFIED) -> ApiError:
+    message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _details(resource, name))
+
+
+def unmet(resource: Resource, name: str, label: str, wanted: str, known: str) -> ApiError:
+    """A precondition (`label` is UID or ResourceVersion) does not hold."""
+    why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {known}"
+    return conflict(resource, name, why)
+
+
+def invalid(
+    resource: Resource, name: str, where: str, why: str, reason: str = "FieldValueInvalid"
+) -> ApiError:
+    """422: one field is at fault; `why` starts with the kind of fault, e.g. `Invalid value: 0: must be …`."""
+    details = _details(resource, name, kind=resource.kind)
+    details["causes"] = [{"reason": reason, "message": why, "field": where}]
+    return ApiError(422, "Invalid", f'{resource.kind} "{name}" is invalid: {where}: {why}', details)
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
+
+
+def malformed(resource: Resource, why: str) -> ApiError:
+    """A body that is JSON, but not of this kind."""
+    message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
+    return bad_request(message)
+
+
+def forbidden(resource: Resource, verb: str, namespace: str, name: str) -> ApiError:
+    place = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    named = f' "{name}"' if name else ""
+    message = (
+        f'{resource.qualified}{named} is forbidden: User "sandbox" cannot {verb} resource '
+        f'"{resource.plural}" in API group "{resource.group}" {place}'
+    )
+    return ApiError(403, "Forbidden", message, _details(resource, name))
+
+
+def forbidden_namespace(resource: Resource, namespace: str) -> ApiError:
+    message = f"unable to create new content in namespace {namespace} because it is being terminated"
+    details = {"kind": resource.plural, "causes": [{"reason": "NamespaceTerminating", "message": message}]}
+    return ApiError(403, "Forbidden", f"{resource.qualified} is forbidden: {message}", details)
+
+
+def expired(version: int, current: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {version} ({current})")
+
+
+def unauthorized() -> ApiError:
+    return ApiError(401, "Unauthorized", "Unauthorized")
+
+
+def no_such_path() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+def bad_method() -> ApiError:
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message)
+
+
+def unknown_media(known: Iterable[str]) -> ApiError:
+    """415; `known` are the media types that would have done."""
+    message = "the body of the request was in an unknown format - accepted media types include: "
+    return ApiError(415, "UnsupportedMediaType", message + ", ".join(known))
+
+
+def rejected() -> ApiError:
+    """422 without a reason: what a JSON patch that does not apply is answered with."""
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rotator.sandbox import serve
+from rotator.sandbox.fleet import deploy
 
 
 @pytest.fixture
@@ -127,3 +129,35 @@ async def test_bad_input_is_answered_with_400_and_a_sentence(sandbox, call, meth
     status, answer = await call(method, path, body)
     assert status == 400
     assert " " in answer["error"]
+
+
+async def test_pods_traffic_and_events_follow_what_runs(sandbox, call, inbox, in_29_days):
+    url, got = inbox
+    deployed = await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days)
+    (pod,) = (await call("GET", "/pods"))[1]
+    assert (pod["fingerprint"], pod["ok"]) == (deployed.token_fingerprint, True)
+    assert await call("GET", f"/traffic/apim/{pod['name']}") == (200, {"api": "echo"})
+    assert (await call("GET", "/traffic/apim/nobody"))[0] == 404
+    await call("POST", "/subscriptions", {"endpoint": url})
+    await call("POST", "/events", {"gateway": "oslo", "kind": "near-expiry"})
+    await sandbox.eventgrid.settled()
+    assert got[0][0]["data"]["tokenInfo"]["expiresAtUtc"] == f"{in_29_days:%Y-%m-%dT%H:%M}:00.0000000Z"
+
+
+async def test_a_sick_workload_crashes_until_it_is_healed(sandbox, call):
+    def crashing(cluster):
+        containers = [
+            c for pod in cluster.list("Pod", "apim") for c in pod["status"].get("containerStatuses", [])
+        ]
+        return any(c["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for c in containers)
+
+    def well(cluster):
+        return cluster.get("Deployment", "apim", "apim-gateway")["status"].get("readyReplicas") == 1
+
+    sickness = {"namespace": "apim", "workload": "apim-gateway", "behavior": "crash-loop"}
+    await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=datetime.now(UTC))
+    assert (await call("POST", "/sick", sickness))[0] == 204
+    sandbox.cluster.delete("Pod", "apim", sandbox.cluster.list("Pod", "apim")[0]["metadata"]["name"])
+    await sandbox.cluster.wait_for(crashing)
+    assert (await call("POST", "/sick", sickness | {"behavior": None}))[0] == 204
+    await sandbox.cluster.wait_for(well)

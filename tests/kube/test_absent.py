@@ -105,6 +105,7 @@ async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
     ],
 )
 async def test_a_workload_that_can_never_prove_the_token_is_a_flaw(scene, workloads, flaw):
+    scene.sandbox.cluster.apply(secret("unrelated", "another"))
     await running(scene.sandbox, deployment("stranger", of="another"), deployment("idle", replicas=0))
     found = only(await fleet_of(scene.connection, target("s", *workloads)).observe())
     assert flaw in found.flaw

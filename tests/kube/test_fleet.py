@@ -52,9 +52,17 @@ async def test_a_look_at_a_named_workload_takes_four_calls(scene):
 
 
 async def test_workloads_that_are_not_named_are_found_by_what_they_read(scene):
+    scene.sandbox.cluster.apply(secret("unrelated", "another"))
     await running(scene.sandbox, deployment("second"), deployment("stranger", of="another"))
     seen = await fleet_of(scene.connection, target()).observe()
     assert {w.name: len(w.pods) for w in only(seen).workloads} == {"deployment/gw": 2, "deployment/second": 2}
+
+
+async def test_a_pod_that_only_looks_like_the_workloads_is_not_counted(scene):
+    pod = deployment()["spec"]["template"]
+    alike = {"name": "alike", "namespace": "default", "labels": pod["metadata"]["labels"]}
+    scene.sandbox.cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": alike, "spec": pod["spec"]})
+    assert "alike" not in {p.name for p in workload(await scene.fleet.observe()).pods}
 
 
 async def test_targets_that_share_a_namespace_share_the_lists(scene):

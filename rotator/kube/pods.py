@@ -28,7 +28,7 @@ def pod_of(pod: Json, secret: str, key: str) -> Pod:
     early = [s for s in status.get("initContainerStatuses") or [] if s["name"] in reading]
     starts = sorted(at for s in (*early, *own) if (at := _started(s)))
     running = bool(starts) and all("running" in (s.get("state") or {}) for s in own)
-    works = running and status.get("phase") == "Running" and _ready(status)
+    works = running and status.get("phase") == "Running" and is_ready(status)
     started = starts[0] if starts else read_time(meta["creationTimestamp"])
     again = starts[-1] if starts and starts[-1] > started else None
     return Pod(meta["name"], mark_of(meta), started, works, again)
@@ -65,5 +65,6 @@ def _started(container: Json) -> datetime | None:
     return None
 
 
-def _ready(status: Json) -> bool:
+def is_ready(status: Json) -> bool:
+    """Whether a pod's status says Ready."""
     return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rotator.kube.answers import Json
+from rotator.kube.pods import is_ready, mark_of
 
 _ORDINARY = frozenset({"ContainerCreating", "PodInitializing"})
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
@@ -39,8 +40,8 @@ def rollout(workload: Json, pods: Sequence[Json]) -> Rollout:
     wait = {"Deployment": _deployment, "StatefulSet": _stateful_set, "DaemonSet": _daemon_set}[kind](workload)
     wait = wait or _old_revision(workload, pods)
     failed = kind == "Deployment" and _deadline_exceeded(status)
-    trouble = "; ".join(troubles(pods)) if wait or not idle else ""
-    note = "; ".join(part for part in (wait, trouble) if part)
+    coming = _unready(workload, pods) if wait and "ready" not in wait else ""
+    note = "; ".join(part for part in (wait, coming, *troubles(pods)) if part)
     return Rollout(not wait, failed, idle, note)
 
 
@@ -104,6 +105,13 @@ def _old_revision(workload: Json, pods: Sequence[Json]) -> str:
     label = "controller-revision-hash"
     old = sum((pod["metadata"].get("labels") or {}).get(label, revision) != revision for pod in pods)
     return f"{old} {_pods(old)} of another revision" if old else ""
+
+
+def _unready(workload: Json, pods: Sequence[Json]) -> str:
+    """Say how many of the pods that carry the template's mark are ready, unless all are."""
+    mark = mark_of(workload["spec"]["template"].get("metadata") or {})
+    new = [is_ready(pod.get("status") or {}) for pod in pods if mark_of(pod["metadata"]) == mark]
+    return "" if all(new) else f"{sum(new)} of {len(new)} new pods ready"
 
 
 def troubles(pods: Iterable[Json]) -> list[str]:

@@ -55,6 +55,6 @@ def a_workload(kind: str, status: Json, generation: int = 3, **spec: Any) -> Jso
     return {
         "kind": kind,
         "metadata": {"name": "gw", "uid": "w-uid", "resourceVersion": "9", "generation": generation},
-        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "gw"}}} | spec,
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "gw"}}, "template": {}} | spec,
         "status": {"observedGeneration": generation} | status,
     }

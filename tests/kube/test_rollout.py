@@ -140,3 +140,10 @@ def test_ordinary_waiting_is_no_trouble_and_many_troubles_are_counted():
     assert rollout(workload, [creating]).note == "0 of 3 new pods ready"
     broken = [a_pod(f"p{i}", containerStatuses=waiting("CrashLoopBackOff")) for i in range(5)]
     assert rollout(workload, broken).note.endswith("p2: CrashLoopBackOff; 2 more")
+
+
+def test_the_note_tells_new_pods_that_are_ready_from_those_that_are_not():
+    template = {"metadata": {"annotations": {"apim-token-rotator/token": "0123456789ab"}}}
+    pods = [a_pod("old"), a_pod("new", "0123456789ab", conditions=[])]
+    state = rollout(a_workload("Deployment", FULL | {"updatedReplicas": 1}, template=template), pods)
+    assert state.note == "1 of 3 pods are new; 0 of 1 new pods ready"

@@ -6,9 +6,12 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
+
+from starlette.types import ASGIApp
 
 from rotator.config import Settings
 from rotator.daemon.board import Board
@@ -23,11 +26,15 @@ from rotator.triggers.schedule import Schedule
 from rotator.triggers.wakeups import Wakeups
 from rotator.triggers.webhook import webhook_app
 from rotator.web.internal import internal_app
+from rotator.web.limits import BodyLimit
 from rotator.web.server import Server, bind
 
 log = logging.getLogger(__name__)
 GRACE = timedelta(seconds=10)
 """How long requests and the step under way may take after SIGTERM (Kubernetes grants 30 s)."""
+
+SMALL_BODY = 1024
+"""Nobody has to send anything to the internal port."""
 
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -97,11 +104,16 @@ class Daemon:
         """Bind the ports, so that a taken one is told before anything else happens."""
         settings = self.site.settings
         internal = internal_app(self.readiness.health, self.metrics.render, self.board.show)
-        sockets = {"internal": (internal, bind(settings.internal.listen))}
+        small = BodyLimit(internal, SMALL_BODY, GRACE.total_seconds())
+        sockets: dict[str, tuple[ASGIApp, socket.socket]] = {
+            "internal": (small, bind(settings.internal.listen))
+        }
         if settings.webhook.enabled:
             dispatcher = Dispatcher(self.site.units, self.clock, self.wake)
             events = webhook_app(settings.webhook, dispatcher.dispatch, self.metrics.event)
-            sockets["webhook"] = (events, bind(settings.webhook.listen))
+            patience = settings.webhook.body_timeout.total_seconds()
+            limited = BodyLimit(events, settings.webhook.max_body_bytes, patience)
+            sockets["webhook"] = (limited, bind(settings.webhook.listen))
         return {name: Server(app, sock, GRACE.total_seconds()) for name, (app, sock) in sockets.items()}
 
     async def prove_kubernetes(self) -> None:
@@ -128,9 +140,18 @@ class Daemon:
         self.wakeups.close()
         if "webhook" in servers:
             servers["webhook"].stop()
-        await self.wakeups.idle()
+        await self.finish()
         servers["internal"].stop()
         await asyncio.wait(serving)
+
+    async def finish(self) -> None:
+        """Let the steps under way end; one that hangs is left, for its outcome can be looked up."""
+        try:
+            async with asyncio.timeout(GRACE.total_seconds()):
+                await self.wakeups.idle()
+        except TimeoutError:
+            log.warning("a step hangs: leaving without it")
+            self.wakeups.abandon()
 
 
 def unproven(check: str, sentence: str) -> None:

@@ -21,6 +21,7 @@ HELD = {
     "azure": logging.WARNING,
     "kubernetes": logging.WARNING,
     "msal": logging.WARNING,
+    "tzlocal": logging.WARNING,
     "urllib3": logging.WARNING,
     "uvicorn": logging.ERROR,
 }

@@ -46,6 +46,11 @@ class Wakeups:
         self._closed = True
         self._causes.clear()
 
+    def abandon(self) -> None:
+        """Cancel the runs under way: what they did so far is on the objects."""
+        for task in self._tasks.values():
+            task.cancel()
+
     async def _run(self, name: str) -> None:
         while causes := self._causes.pop(name, None):
             await self._once(name, frozenset(causes))

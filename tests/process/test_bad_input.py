@@ -8,7 +8,7 @@ import json
 import pytest
 
 from rotator.sandbox.azure.events import near_expiry
-from tests.process.town import PATIENCE, Town, fetch, port, post
+from tests.process.town import PATIENCE, Town, ended, fetch, port, post
 
 pytestmark = pytest.mark.process
 
@@ -53,67 +53,48 @@ async def test_bad_deliveries_are_answered_and_the_good_one_after_them_is_taken(
     assert len(town.minted("oslo")) == 1
 
 
+KEY = "config.service.auth.key"
+
+
+def fill(town: Town, gateway: str, data: dict[str, str]) -> None:
+    """Replace all that is in the gateway's Secret."""
+    d = town.gateways[gateway]
+    town.sandbox.cluster.delete("Secret", d.namespace, d.secret)
+    encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
+    meta = {"name": d.secret, "namespace": d.namespace}
+    town.sandbox.cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded})
+
+
 async def test_what_is_missing_is_told_by_name_while_the_others_rotate(town: Town) -> None:
-    good = await town.settle("oslo", days=3)
-    for gateway in ("no-secret", "no-key", "no-workload", "not-a-token", "anothers"):
+    for gateway in ("oslo", "no-secret", "no-key", "no-workload", "no-token", "anothers"):
         await town.settle(gateway, days=3)
     cluster = town.sandbox.cluster
-    cases = {g: d for g, d in town.gateways.items() if d is not good}
-    # All how-to gateways share their names; give each case a Secret of its own.
-    token = town.azure("oslo").mint("primary", town.azure("oslo").minted[0].expires_at)
-    put = {
+    stranger = town.azure("oslo").mint("primary", town.azure("oslo").minted[0].expires_at)
+    untouched = {
         "no-key": {"other": "x"},
-        "no-workload": None,
-        "not-a-token": {"config.service.auth.key": "correct horse battery staple"},
-        "anothers": {"config.service.auth.key": f"GatewayKey {token}"},
+        "no-token": {KEY: "correct horse battery staple"},
+        "anothers": {KEY: f"GatewayKey {stranger}"},
     }
-    tables = [town.table(good)]
-    for gateway, deployed in cases.items():
-        name = f"secret-of-{gateway}"
-        data = put.get(gateway)
-        if data is None and gateway == "no-workload":
-            own = town.azure(gateway)
-            data = {"config.service.auth.key": own.mint("primary", own.minted[0].expires_at)}
-        if data is not None:
-            encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
-            cluster.apply(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "metadata": {"name": name, "namespace": "apim"},
-                    "data": encoded,
-                }
-            )
-        table = town.table(deployed).replace(f'secret = "{deployed.secret}"', f'secret = "{name}"')
-        table += 'key = "config.service.auth.key"\n'
-        table += 'workloads = ["deployment/gone"]\n' if gateway == "no-workload" else ""
-        tables.append(table)
-    town.gateways = {"oslo": good}
-    town.settings += "".join(tables[1:])
-    before = {
-        n: cluster.get("Secret", "apim", f"secret-of-{n}") for n in ("no-key", "not-a-token", "anothers")
-    }
+    for gateway, data in untouched.items():
+        fill(town, gateway, data)
+    gone = town.gateways["no-secret"]
+    cluster.delete("Secret", gone.namespace, gone.secret)
+    town.extra = {"no-workload": 'workloads = ["deployment/gone"]', "no-key": f'key = "{KEY}"'}
+    before = {g: cluster.get("Secret", f"apim-{g}", town.gateways[g].secret) for g in untouched}
     async with town.daemon() as daemon:
         await town.rests_at("oslo", 1)
-        for gateway in cases:
-            await daemon.line(
-                lambda x, g=gateway: x["event"] == "step" and x["gateway"] == g and x["step"] == "Rest",
-                PATIENCE,
-            )
+        for gateway in town.gateways:
+            await daemon.line(ended(gateway), PATIENCE)
         shown = json.loads((await fetch(daemon, "/api/v1/gateways"))[1])["gateways"]
-    said = {g["name"]: g["message"] for g in shown}
-    assert "Secret apim/secret-of-no-secret does not exist" in said["no-secret"]
-    assert "config.service.auth.key" in said["no-key"] and "other" in said["no-key"]
-    assert "gone" in said["no-workload"] and "does not exist" in said["no-workload"]
-    assert (
-        "no gateway" in said["not-a-token"]
-        or "not a" in said["not-a-token"]
-        or "no token" in said["not-a-token"]
-    )
-    assert "oslo" in said["anothers"]
+    said = {g["name"]: g.get("message", "") for g in shown}
+    assert "Secret apim-no-secret/apim-access-token does not exist" in said["no-secret"]
+    assert f"has no key {KEY} (its keys: other)" in said["no-key"]
+    assert "deployment/gone" in said["no-workload"] and "does not exist" in said["no-workload"]
+    assert "is no gateway token" in said["no-token"]
+    assert "holds a token of gateway oslo, not of anothers" in said["anothers"]
     assert "correct horse" not in json.dumps(shown)
-    for name, secret in before.items():
-        after = cluster.get("Secret", "apim", f"secret-of-{name}")
+    for gateway, secret in before.items():
+        after = cluster.get("Secret", f"apim-{gateway}", town.gateways[gateway].secret)
         assert secret and after and after["data"] == secret["data"], "what is not ours is not touched"
 
 

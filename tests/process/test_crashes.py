@@ -39,8 +39,7 @@ async def test_a_daemon_killed_anywhere_costs_at_most_one_token(
         await point.hit()
         await daemon.kill()
     town.sandbox.faults.clear()
-    async with town.daemon() as daemon:
-        await town.subscribe(daemon)  # Event Grid goes on with what was not answered 2xx
+    async with town.daemon():
         await town.rests_at("oslo", 1)
         await town.sandbox.eventgrid.settled()
     assert len(town.minted("oslo")) <= 2

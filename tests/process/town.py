@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,10 @@ class Town:
     directory: Path
     gateways: dict[str, Deployed] = field(default_factory=dict)
     settings: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Further lines of a gateway's target."""
+    webhook_port: int = 0
+    """The one of the first daemon: those after it listen there, too, as behind a Service."""
 
     async def settle(
         self, gateway: str, layout: str = "how-to", days: float = 20, replicas: int = 1
@@ -40,7 +45,12 @@ class Town:
         """Deploy a gateway whose token still lives so many days."""
         expires_at = datetime.now(UTC) + timedelta(days=days)
         self.gateways[gateway] = await deploy(
-            self.sandbox, layout, gateway, namespace="apim", expires_at=expires_at, replicas=replicas
+            self.sandbox,
+            layout,
+            gateway,
+            namespace=f"apim-{gateway}",
+            expires_at=expires_at,
+            replicas=replicas,
         )
         return self.gateways[gateway]
 
@@ -60,7 +70,7 @@ ca_file = "{self.sandbox.ca_file}"
 kubeconfig = "{self.sandbox.kubeconfig}"
 lease_duration = "5s"
 [webhook]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{self.webhook_port}"
 allow_unauthenticated = true
 [internal]
 listen = "127.0.0.1:0"
@@ -75,15 +85,16 @@ renew_before = "5d"
     def table(self, deployed: Deployed) -> str:
         return f"""
 [[gateways]]
-name = "{deployed.gateway}"
-resource_id = "{self.azure(deployed.gateway).resource_id}"
+name = "{deployed.gateway.name}"
+resource_id = "{deployed.gateway.resource_id}"
 [[gateways.targets]]
 namespace = "{deployed.namespace}"
 secret = "{deployed.secret}"
+{self.extra.get(deployed.gateway.name, "")}
 """
 
     def azure(self, gateway: str) -> Any:
-        return next(g for g in self.sandbox.azure.gateways if g.name == gateway)
+        return self.gateways[gateway].gateway
 
     def env(self, pod: str = "rotator-0") -> dict[str, str]:
         return self.sandbox.environment() | {
@@ -97,6 +108,7 @@ secret = "{deployed.secret}"
         """A daemon process that is ready."""
         async with Daemon(str(self.config), self.env(pod)) as daemon:
             await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
+            self.webhook_port = port(daemon, "webhook")
             yield daemon
 
     async def command(self, *words: str) -> tuple[int, str, str]:
@@ -200,7 +212,7 @@ async def post(
     daemon: Daemon, body: object, content_type: str = "application/json", **headers: str
 ) -> tuple[int, str]:
     url = f"http://127.0.0.1:{port(daemon, 'webhook')}/events"
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    data = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
     async with (
         aiohttp.ClientSession() as http,
         http.post(url, data=data, headers={"content-type": content_type} | headers) as answer,

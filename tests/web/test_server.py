@@ -197,3 +197,8 @@ async def test_two_ways_to_say_the_length_are_refused() -> None:
     both = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     async with serving(server):
         assert (await raw(server.port, both)).startswith(b"HTTP/1.1 400")
+
+
+def test_a_bound_socket_names_its_protocol_so_that_answers_are_not_delayed() -> None:
+    with bind(Listen("127.0.0.1", 0)) as sock:
+        assert sock.proto == socket.IPPROTO_TCP

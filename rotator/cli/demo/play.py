@@ -128,7 +128,7 @@ async def rotated(stage: Stage, role: Role) -> None:
         return x["event"] == "rotation" and x["gateway"] == role.gateway and "Issue" in x["steps"]
 
     line = await stage.daemon.line(ended, PATIENCE)
-    if line["result"] != "succeeded":
+    if line["result"] != "rotated":
         raise FailedError(f"{role.gateway}: {line['result']} ({line.get('error', line['reason'])})")
     await proven(stage, role)
 

@@ -74,15 +74,14 @@ format = "json"
 [defaults]
 renew_before = "{RENEW_BEFORE_DAYS}d"
 """
-    return head + "".join(gateway(sandbox, d) for d in deployed.values())
+    return head + "".join(gateway(d) for d in deployed.values())
 
 
-def gateway(sandbox: Sandbox, deployed: Deployed) -> str:
-    resource_id = next(g.resource_id for g in sandbox.azure.gateways if g.name == deployed.gateway)
+def gateway(deployed: Deployed) -> str:
     return f"""
 [[gateways]]
-name = "{deployed.gateway}"
-resource_id = "{resource_id}"
+name = "{deployed.gateway.name}"
+resource_id = "{deployed.gateway.resource_id}"
 
 [[gateways.targets]]
 namespace = "{deployed.namespace}"

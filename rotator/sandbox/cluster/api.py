@@ -73,7 +73,8 @@ class Api:
         place = _place(group, version, rest)
         if place is None:
             plural = rest[0] if len(rest) == 1 else ""
-            review = self._access.review(group, plural, request.method, await _body(request))
+            body = await _body(request) if request.method == "POST" else {}
+            review = self._access.review(group, plural, request.method, body)
             return _json(review, 201)
         self._authorize(request, place)
         return await self._dispatch(request, place)

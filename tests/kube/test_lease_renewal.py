@@ -20,6 +20,11 @@ async def test_a_lease_whose_renewals_fail_is_lost_before_it_runs_out(make, time
     await lease.release()
 
 
+async def renewal_ended(lease) -> None:
+    async with asyncio.timeout(5):
+        await lease._renewal
+
+
 async def renewals(sandbox, count: int) -> None:
     """Wait until the Lease was patched so many times and one more is under way."""
     patches = sandbox.faults.add(
@@ -82,7 +87,7 @@ async def test_a_lease_that_was_taken_is_lost_at_the_next_renewal(make, sandbox,
     lease = make("a", seconds=0.3)
     await take(lease)
     await connection.patch(PATH, {"spec": deed}, "lease")
-    await lease._renewal
+    await renewal_ended(lease)
     with pytest.raises(LeaseLost):
         await lease.assert_held()
     assert f"was taken by {deed['holderIdentity'] or 'nobody'}" in said()
@@ -107,7 +112,7 @@ async def test_a_lease_that_was_deleted_is_lost(make, connection, caplog):
     await take(lease)
     with caplog.at_level(logging.WARNING):
         await connection.call("DELETE", PATH, what="lease")
-        await lease._renewal
+        await renewal_ended(lease)
     with pytest.raises(LeaseLost):
         await lease.assert_held()
     await lease.release()

@@ -59,9 +59,9 @@ async def find(reads: Reads, target: TargetSettings, key: str) -> Found:
     )
     lists = await _pods(reads, target.namespace, raw)
     made = tuple(_make(w, lists[selector_of(w)].pods, target.secret, key) for w in raw)
-    if made and not flaws and all(w.idle for w in made):
+    if made and all(w.idle for w in made):
         names = ", ".join(w.name for w in made)
-        flaws = [f"no pod runs, so nothing proves the token: {names} {_is(made)} scaled to zero"]
+        flaws.append(f"no pod runs, so nothing proves the token: {names} {_is(made)} scaled to zero")
     return Found(made, "; ".join(flaws), tuple(raw), tuple(lists.values()))
 
 

@@ -101,6 +101,7 @@ async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
             ("deployment/stranger",),
             "deployment/stranger does not read key config.service.auth.key of Secret s",
         ),
+        (("deployment/missing", "deployment/idle"), "workloads`; no pod runs"),
         (("deployment/idle",), "no pod runs, so nothing proves the token: deployment/idle is scaled to zero"),
     ],
 )

@@ -33,16 +33,26 @@ def revisions(cluster):
 
 
 def stuck(cluster):
-    """The highest pod has the new mark, runs, and is not ready; nothing else moved."""
+    """The highest pod has the new mark, runs, is not ready and not terminating; nothing else moved."""
     pods = {pod["metadata"]["name"]: pod for pod in pods_of(cluster, "db")}
     last = pods.get("db-2")
-    return bool(last) and mark_of(last) == "2" and last["status"].get("phase") == "Running" and len(pods) == 3
+    if last is None or len(pods) != 3 or "deletionTimestamp" in last["metadata"]:
+        return False
+    return mark_of(last) == "2" and last["status"].get("phase") == "Running" and not is_ready(last)
 
 
 async def test_ordinals_come_one_after_the_other(cluster, program):
-    stateful(cluster)
-    await cluster.wait_for(finished)
+    early = []
 
+    def watched(current):
+        ready = [is_ready(pod) for pod in pods_of(current, "db")]
+        early.append(len(ready) - sum(ready) > 1)
+        return finished(current)
+
+    stateful(cluster)
+    await cluster.wait_for(watched)
+
+    assert not any(early)
     assert [name for name, _ in program.starts] == ["db-0", "db-1", "db-2"]
     labels = cluster.get("Pod", "default", "db-1")["metadata"]["labels"]
     assert labels["statefulset.kubernetes.io/pod-name"] == "db-1"

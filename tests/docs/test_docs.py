@@ -13,6 +13,7 @@ from rotator.cli.app import app
 from rotator.config import load
 from rotator.core.words import Reason
 from tests.docs import freshness
+from tests.mutations.test_rules import ALL
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -72,3 +73,15 @@ def test_targets_of_make_that_are_mentioned_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
         assert set(re.findall(r"`make ([a-z-]+)`", page.read_text())) <= targets, page.name
+
+
+def test_every_guarantee_names_tests_and_mutations_that_exist() -> None:
+    page = (ROOT / "docs/guarantees.md").read_text()
+    tests = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", page)
+    assert len(tests) > 25
+    for file, name in tests:
+        assert re.search(rf"def {name}\(", (ROOT / file).read_text()), f"{file}::{name}"
+    rows = [line.rpartition(" | ")[2] for line in page.splitlines() if line.startswith("| `tests/")]
+    named = {m for row in rows for m in re.findall(r"`([^`]+)`", row)}
+    assert named <= {m.name for m in ALL}
+    assert all(f"**I{n} " in page for n in range(1, 10))

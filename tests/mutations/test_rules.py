@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutations.adapters import ADAPTERS
 from tests.mutations.rules import RULES, Mutation
 
 ROOT = Path(__file__).parents[2]
+ALL = [*RULES, *ADAPTERS]
 
 
 @pytest.mark.mutation
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("mutation", RULES, ids=[m.name for m in RULES])
+@pytest.mark.parametrize("mutation", ALL, ids=[m.name for m in ALL])
 def test_a_broken_rule_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     for part in ("rotator", "tests"):

@@ -1,0 +1,117 @@
+{{- /* What the schema cannot say in a sentence: all mistakes at once, each with its path and what to write instead.
+What was written is not quoted: people paste tokens into the wrong line. */ -}}
+{{- define "rotator.mistakes" -}}
+{{- include "rotator.mistakesOfGateways" . -}}
+{{- include "rotator.mistakesOfPorts" . -}}
+{{- include "rotator.mistakesOfDurations" . -}}
+{{- if not .Values.image.repository }}
+image.repository: is empty. Write where the image is, such as "registry.example/apim-token-rotator"; see docs/image.md
+{{- end }}
+{{- if and .Values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .Values.image.digest)) }}
+image.digest: is no digest. Write "sha256:" and 64 hex digits
+{{- end }}
+{{- with .Values.workloadIdentity }}
+{{- if and .enabled $.Values.serviceAccount.create (not .clientId) (not $.Values.config.azure.client_id) }}
+workloadIdentity.clientId: is empty. Write the client id of the managed identity, or workloadIdentity.enabled: false if the rotator signs in otherwise
+{{- end }}
+{{- end }}
+{{- if and (include "rotator.webhook" .) (not .Values.config.webhook.allow_unauthenticated) }}
+config.webhook.allow_unauthenticated: deliveries are not authenticated in this version. Write true if something in front of the port authenticates them, or config.webhook.enabled: false to rely on the schedule alone
+{{- end }}
+{{- range $route := list "ingress" "httpRoute" }}
+{{- if and (get $.Values $route).enabled (not (include "rotator.webhook" $)) }}
+{{ $route }}.enabled: there is nothing to route to while the webhook is off. Write config.webhook.enabled: true, or {{ $route }}.enabled: false
+{{- end }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+ingress.hosts: is empty. Write the host name that the event subscription names
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+httpRoute.parentRefs: is empty. Write the Gateway to attach to, such as [{name: gateway, namespace: infra}]
+{{- end }}
+{{- if and (gt (int .Values.replicas) 1) .Values.podDisruptionBudget.enabled (eq (toString .Values.podDisruptionBudget.maxUnavailable) "0") }}
+podDisruptionBudget.maxUnavailable: 0 lets no node be drained. Write 1 or more
+{{- end }}
+{{- end -}}
+
+{{- define "rotator.mistakesOfGateways" -}}
+{{- $label := "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" -}}
+{{- $subdomain := "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$" -}}
+{{- $id := "(?i)^/subscriptions/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/[\\w.()-]{1,90}/providers/Microsoft\\.ApiManagement/service/[a-z]([a-z0-9-]{0,48}[a-z0-9])?/gateways/[^/*#&+:<>?%\\s]{1,80}/?$" -}}
+{{- if not .Values.config.gateways }}
+config.gateways: is empty. Write an entry for each self-hosted gateway: name, resource_id, targets
+{{- end }}
+{{- with .Values.config.kubernetes.lease_namespace }}{{ if not (regexMatch $label .) }}
+config.kubernetes.lease_namespace: is no name of a namespace. Write lower-case letters, digits and '-', at most 63
+{{- end }}{{ end }}
+{{- $once := dict -}}
+{{- range $n, $gateway := .Values.config.gateways -}}
+{{- $at := printf "config.gateways[%d]" $n -}}
+{{- if not (and (regexMatch $label .name) (le (len .name) 40)) }}
+{{ $at }}.name: is no valid name. Write at most 40 lower-case letters, digits and '-', with a letter or digit at both ends
+{{- end }}
+{{- if not (regexMatch $id .resource_id) }}
+{{ $at }}.resource_id: is not the ARM id of a self-hosted gateway. Write /subscriptions/<subscription>/resourceGroups/<group>/providers/Microsoft.ApiManagement/service/<service>/gateways/<gateway>
+{{- end }}
+{{- range $what, $said := dict "name" .name "resource_id" (.resource_id | lower | trimSuffix "/") -}}
+{{- $key := printf "%s %s" $what $said -}}
+{{- with get $once $key }}
+{{ $at }}.{{ $what }}: is {{ . }} already. Write each gateway once, with a name of its own and all its targets
+{{- end }}{{ $_ := set $once $key (printf "%s.%s" $at $what) -}}
+{{- end -}}
+{{- range $m, $target := .targets -}}
+{{- $here := printf "%s.targets[%d]" $at $m -}}
+{{- if not (regexMatch $label .namespace) }}
+{{ $here }}.namespace: is no name of a namespace. Write lower-case letters, digits and '-', at most 63
+{{- end }}
+{{- if not (and (regexMatch $subdomain .secret) (le (len .secret) 253)) }}
+{{ $here }}.secret: is no name of a Secret. Write lower-case letters, digits, '-' and '.', with a letter or digit at both ends
+{{- end }}
+{{- if and .key (not (regexMatch "^[-._a-zA-Z0-9]{1,253}$" .key)) }}
+{{ $here }}.key: is no key of a Secret. Write the key under its data, or leave the line out
+{{- end }}
+{{- range $i, $workload := .workloads -}}
+{{- if not (and (include "rotator.resource" .) (regexMatch $subdomain (trimPrefix (printf "%s/" (splitList "/" . | first)) .))) }}
+{{ $here }}.workloads[{{ $i }}]: is no workload. Write "deployment/<name>", "statefulset/<name>" or "daemonset/<name>"
+{{- end }}
+{{- end -}}
+{{- $place := printf "place %s/%s" .namespace .secret -}}
+{{- with get $once $place }}
+{{ $here }}.secret: is {{ . }} already. Write each Secret once
+{{- end }}{{ $_ := set $once $place (printf "%s.secret" $here) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "rotator.mistakesOfPorts" -}}
+{{- $listens := dict "internal" .Values.config.internal.listen -}}
+{{- if include "rotator.webhook" . -}}{{- $_ := set $listens "webhook" .Values.config.webhook.listen -}}{{- end -}}
+{{- range $table, $listen := $listens -}}
+{{- if $listen -}}
+{{- $port := splitList ":" $listen | last -}}
+{{- if or (not (regexMatch "^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):[1-9][0-9]{0,4}$" $listen)) (gt (int $port) 65535) }}
+config.{{ $table }}.listen: is no address that a pod can be reached at. Write "0.0.0.0:<port>"
+{{- else if regexMatch "^(127\\.|localhost|\\[::1\\])" $listen }}
+config.{{ $table }}.listen: cannot be reached from outside the pod. Write "0.0.0.0:{{ $port }}"
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- if and (hasKey $listens "webhook") (eq (include "rotator.webhookPort" .) (include "rotator.internalPort" .)) }}
+config.internal.listen: is the webhook's port. Probes and metrics are not for the Internet: write another port
+{{- end }}
+{{- end -}}
+
+{{- define "rotator.mistakesOfDurations" -}}
+{{- $policy := list "token_lifetime" "renew_before" "panic_before" "rollout_timeout" "recheck" "look_every" -}}
+{{- $tables := dict "config.kubernetes" (pick .Values.config.kubernetes "lease_duration") "config.webhook" (pick .Values.config.webhook "body_timeout") "config.rotation" (pick .Values.config.rotation "schedule_jitter") "config.defaults" .Values.config.defaults -}}
+{{- range $n, $gateway := .Values.config.gateways -}}{{- $_ := set $tables (printf "config.gateways[%d]" $n) $gateway -}}{{- end -}}
+{{- range $path, $table := $tables -}}
+{{- range $key, $said := $table -}}
+{{- if and (kindIs "string" $said) (has $key (concat $policy (list "lease_duration" "body_timeout" "schedule_jitter"))) -}}
+{{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$" $said) }}
+{{ $path }}.{{ $key }}: is no length of time. Write a number and a unit, such as "30s", "15m", "1h30m" or "29d"
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

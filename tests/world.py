@@ -232,7 +232,10 @@ class Process:
                 d.mark,
                 d.restarted_at,
                 False,
-                tuple(m.Pod(p.name, p.mark, p.started_at.replace(microsecond=0), p.works) for p in d.pods),
+                tuple(
+                    m.Pod(p.name, p.mark, p.started_at.replace(microsecond=0), p.works, p.name)
+                    for p in d.pods
+                ),
                 str(d.version),
             )
             for n, d in c.workloads.items()

@@ -13,6 +13,7 @@ from rotator.cli.progress import Progress, ProgressReport, shown
 from rotator.cli.session import work_on
 from rotator.core.explain import explain, span, stamp, told, why_rest
 from rotator.core.plan import next_step
+from rotator.core.records import Decision
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
@@ -59,6 +60,7 @@ class Job:
         self.wish = wish
         self.name = unit.gateway.name
         self.policy = unit.gateway.policy
+        self.before: Decision | None = None
         mine = ProgressReport(self.name, self.policy, progress)
         self.reporter = Reports(self.policy, mine, self.name, announcer(unit, site.events))
 
@@ -66,6 +68,7 @@ class Job:
         """Return how it ended; every error has been told."""
         try:
             seen = await look(self.unit.ports(self.clock, SILENT))
+            self.before = seen.current
             if self.wish.dry_run:
                 return self.rehearse(seen)
             if (recent := self.recent(seen)) and not self.wish.force:
@@ -124,11 +127,11 @@ class Job:
                 await self.clock.wait(asyncio.sleep(ASK_AGAIN))
 
     def conclude(self, outcome: Outcome) -> Exit:
-        before, after = outcome.first.current, outcome.last.current
+        after = outcome.last.current
         if outcome.result is Result.UNSETTLED or after is None:
             self.progress.end(self.name, "Unsettled", why_rest(outcome.last), good=False)
             return Exit.UNSETTLED
-        old = before.token.fingerprint if before else "none"
+        old = self.before.token.fingerprint if self.before else "none"
         text = (
             f"{old} → {after.token.fingerprint} on the {after.token.key} key, "
             f"until {stamp(after.token.expires_at)}; every pod runs it"

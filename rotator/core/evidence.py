@@ -50,7 +50,7 @@ def runs(pod: Pod, record: Record) -> bool:
         return False
     if (since := record.disturbed_at) is None or pod.started_at >= since + SLACK:
         return True
-    return record.verified_at is not None and pod.last_start <= record.verified_at - SLACK
+    return pod.instance in record.witnesses
 
 
 def strangers_pods(t: Target, now: datetime) -> list[Pod]:

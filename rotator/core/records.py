@@ -47,6 +47,7 @@ class Proven:
 
     token: Token
     verified_at: datetime | None
+    witnesses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class Record:
     started meanwhile. None: every pod of the right template is younger than the value."""
     verified_at: datetime | None = None
     previous: Proven | None = None
+    witnesses: frozenset[str] = frozenset()
+    """The pod instances that were there when it was verified. They are trusted whatever happens to
+    the Secret later, for no container reads it twice."""
 
     @property
     def verified(self) -> bool:
@@ -68,7 +72,7 @@ class Record:
     def proven(self) -> Proven | None:
         token = self.decision.token
         if self.verified_at or token.mark is None:
-            return Proven(token, self.verified_at)
+            return Proven(token, self.verified_at, self.witnesses)
         return self.previous
 
 
@@ -76,5 +80,5 @@ def succeed(old: Record | None, decision: Decision, now: datetime) -> Record:
     """Return the record that a target keeps when decision replaces old."""
     proven = old.proven if old else None
     if proven and proven.token.fingerprint == decision.token.fingerprint:
-        return Record(decision, now, proven.verified_at)
+        return Record(decision, now, proven.verified_at, None, proven.witnesses)
     return Record(decision, None, None, proven)

@@ -18,12 +18,8 @@ class Pod:
     """When the first of its containers that read the Secret started."""
     works: bool
     """Ready, and the probe (where there is one) answered 200 with a body."""
-    restarted_at: datetime | None = None
-    """When the last of them started, if that was later: a container reads the Secret anew."""
-
-    @property
-    def last_start(self) -> datetime:
-        return self.restarted_at or self.started_at
+    instance: str = ""
+    """Tells this start of these containers from every other: a container reads the Secret anew."""
 
 
 @dataclass(frozen=True, slots=True)

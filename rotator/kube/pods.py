@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -30,8 +31,7 @@ def pod_of(pod: Json, secret: str, key: str) -> Pod:
     running = bool(starts) and all("running" in (s.get("state") or {}) for s in own)
     works = running and status.get("phase") == "Running" and is_ready(status)
     started = starts[0] if starts else read_time(meta["creationTimestamp"])
-    again = starts[-1] if starts and starts[-1] > started else None
-    return Pod(meta["name"], mark_of(meta), started, works, again)
+    return Pod(meta["name"], mark_of(meta), started, works, _instance(meta, [*early, *own]))
 
 
 def unfinished(pods: Iterable[Json]) -> list[Json]:
@@ -54,6 +54,17 @@ def belongs(pod: Json, workload: Json) -> bool:
     digest = (meta.get("labels") or {}).get("pod-template-hash")
     made = f"{workload['metadata']['name']}-{digest}"
     return bool(owner.get("kind") == "ReplicaSet" and owner.get("name") == made)
+
+
+def _instance(meta: Json, containers: Iterable[Json]) -> str:
+    """Return eight hex digits for this pod with these very containers; empty if one has no id yet.
+
+    A container that is started anew gets a new id (source: ContainerStatus.containerID).
+    """
+    ids = [c.get("containerID") or "" for c in containers]
+    if not ids or not all(ids):
+        return ""
+    return hashlib.sha256("|".join([meta["uid"], *ids]).encode()).hexdigest()[:8]
 
 
 def _started(container: Json) -> datetime | None:

@@ -29,6 +29,7 @@ _RECORD = (
     "retry-at",
     "verified-at",
     "disturbed-at",
+    "witnesses",
     "previous",
 )
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
@@ -54,6 +55,7 @@ def encode_record(record: Record) -> Annotations:
         "retry-at": _write_optional(decision.retry_at),
         "verified-at": _write_optional(record.verified_at),
         "disturbed-at": _write_optional(record.disturbed_at),
+        "witnesses": _write_names(record.witnesses),
         "previous": _write_previous(record.previous) if record.previous else None,
     }
     return {PREFIX + fact: facts[fact] for fact in _RECORD}
@@ -79,6 +81,7 @@ def decode_record(annotations: Mapping[str, str], where: str) -> Record | None:
             _read_optional(facts.get("disturbed-at")),
             _read_optional(facts.get("verified-at")),
             _read_previous(facts["previous"]) if "previous" in facts else None,
+            _read_names(facts.get("witnesses")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         names = ", ".join(sorted(PREFIX + fact for fact in facts))
@@ -153,6 +156,7 @@ def _write_previous(previous: Proven) -> str:
         "mark": token.mark,
         "adopted": "true" if token.adopted else None,
         "verified-at": _write_optional(previous.verified_at),
+        "witnesses": _write_names(previous.witnesses),
     }
     return json.dumps({fact: said for fact, said in facts.items() if said is not None}, separators=(",", ":"))
 
@@ -161,7 +165,17 @@ def _read_previous(text: str) -> Proven:
     facts = json.loads(text)
     if not all(isinstance(said, str) for said in facts.values()):
         raise ValueError("not all facts are texts")
-    return Proven(_token(facts), _read_optional(facts.get("verified-at")))
+    return Proven(
+        _token(facts), _read_optional(facts.get("verified-at")), _read_names(facts.get("witnesses"))
+    )
+
+
+def _write_names(names: frozenset[str]) -> str | None:
+    return ",".join(sorted(names)) or None
+
+
+def _read_names(text: str | None) -> frozenset[str]:
+    return frozenset(name for name in (text or "").split(",") if name)
 
 
 def _write_optional(at: datetime | None) -> str | None:

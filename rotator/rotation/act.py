@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from rotator.core.evidence import settled
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Token, succeed
+from rotator.core.records import Decision, Record, Token, succeed
+from rotator.core.seen import Target
 from rotator.core.steps import (
     Adopt,
     Await,
@@ -47,7 +49,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
         case Verify(target):
             if target.record is None:
                 raise Conflict("a target without a record cannot be proven")
-            await fleet.write(target, None, replace(target.record, verified_at=now))
+            await fleet.write(target, None, testify(target, target.record, now))
         case Replace(target, pod):
             if ports.evictor is None:
                 raise Refused("this process cannot evict pods", f"Delete pod {pod.name} by hand.")
@@ -58,6 +60,12 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
             raise TypeError(f"{type(step).__name__} is nothing to do")
         case _:
             assert_never(step)
+
+
+def testify(target: Target, record: Record, now: datetime) -> Record:
+    """Return the record of a target whose pods are all proven, with those pods as witnesses."""
+    pods = frozenset(p.instance for w in target.workloads for p in w.pods if p.instance)
+    return replace(record, verified_at=now, witnesses=pods)
 
 
 async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:

@@ -251,3 +251,15 @@ def test_rest_never_lasts_longer_than_look_every() -> None:
 def test_a_policy_never_asks_for_the_longest_life(life: timedelta) -> None:
     with pytest.raises(ValueError, match="30 days"):
         Policy(lifetime=life)
+
+
+def test_pods_that_were_there_at_the_proof_are_trusted_after_a_repair_however_young() -> None:
+    """Clocks do not matter: no container reads a Secret twice."""
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    for pod in c.workloads["w0"].pods:
+        pod.started_at = w.now
+    happen(w, gw, "set-back", 0)
+    rest = run(w, gw)
+    assert rest and rest.reason is Reason.SETTLED
+    assert [type(s).__name__ for s in w.acts] == ["Write", "Verify", "Rest"]

@@ -19,7 +19,7 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 def test_a_running_ready_pod_works_since_its_container_started():
     pod = pod_of(a_pod("p", "0123456789ab"), "s", "value")
-    assert (pod.mark, pod.started_at, pod.works, pod.restarted_at) == ("0123456789ab", at(11), True, None)
+    assert (pod.mark, pod.started_at, pod.works) == ("0123456789ab", at(11), True)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_only_containers_that_read_the_secret_tell_when_a_pod_started():
     assert pod_of(raw, "s", "value").started_at == at(11, 30)
 
 
-def test_a_reader_that_started_later_than_the_first_is_the_last_start():
+def test_a_pod_runs_since_the_first_of_its_readers_started():
     raw = a_pod(
         "p",
         initContainerStatuses=[
@@ -58,7 +58,29 @@ def test_a_reader_that_started_later_than_the_first_is_the_last_start():
     )
     raw["spec"]["initContainers"] = [{"name": "init", "envFrom": [{"secretRef": {"name": "s"}}]}]
     pod = pod_of(raw, "s", "value")
-    assert (pod.started_at, pod.restarted_at, pod.works) == (at(9), at(11, 30), True)
+    assert (pod.started_at, pod.works) == (at(9), True)
+
+
+def with_container(name: str | None, uid: str = "u1"):
+    raw = a_pod(
+        "p", containerStatuses=[started("2029-12-24T11:00:00Z") | ({"containerID": name} if name else {})]
+    )
+    raw["metadata"]["uid"] = uid
+    return pod_of(raw, "s", "value").instance
+
+
+def test_a_container_that_starts_anew_is_another_instance_of_the_pod():
+    assert with_container("containerd://1") == with_container("containerd://1")
+    instances = {
+        with_container("containerd://1"),
+        with_container("containerd://2"),
+        with_container("containerd://1", "u2"),
+    }
+    assert len(instances) == 3
+
+
+def test_a_pod_whose_container_has_no_id_yet_witnesses_nothing():
+    assert with_container(None) == ""
 
 
 def test_a_container_that_crashed_started_when_it_started_last():

@@ -37,8 +37,9 @@ decisions = st.builds(
     st.integers(0, 99),
     st.none() | times,
 )
-proofs = st.builds(Proven, tokens, st.none() | times)
-records = st.builds(Record, decisions, st.none() | times, st.none() | times, st.none() | proofs)
+witnesses = st.frozensets(st.text("0123456789abcdef", min_size=8, max_size=8))
+proofs = st.builds(Proven, tokens, st.none() | times, witnesses)
+records = st.builds(Record, decisions, st.none() | times, st.none() | times, st.none() | proofs, witnesses)
 requests = st.builds(Request, times, st.booleans(), st.text(max_size=200))
 
 RECORD = Record(Decision(4, Token("0123456789ab", Key.PRIMARY, NOW, EXPIRY, "0123456789ab")))

@@ -52,6 +52,13 @@ RULES = [
         "    if (since := record.disturbed_at) is None or",
         "    return True\n    if (since := record.disturbed_at) is None or",
     ),
+    Mutation(
+        "an unknown pod is a witness",
+        E,
+        "return pod.instance in record.witnesses",
+        "return bool(record.witnesses)",
+    ),
+    Mutation("a proof has no witnesses", A, "if p.instance)", "if False)"),
     Mutation("no SLACK when judging pod start", E, "timedelta(seconds=60)", "timedelta(seconds=0)"),
     Mutation(
         "Blocked though pods' own token is gone",

@@ -90,15 +90,20 @@ async def test_a_second_rotation_while_the_service_is_at_it_waits_and_follows(to
     await town.settle("oslo")
     async with town.daemon() as daemon:
         await town.adopted("oslo")
-        hold = town.sandbox.faults.add(
-            server="arm", method="POST", path="generateToken", action="latency", seconds=2
-        )
+        hold = town.sandbox.faults.add(server="arm", path="generateToken", action="hang")
         await town.complain("oslo", daemon)
         await hold.hit()
-        code, out, _ = await town.command("rotate-now", "oslo")
-        await town.rests_at("oslo", 1)
-    assert code == 0 and "is at work on it" in out
-    assert len(town.minted("oslo")) == 1
+        command, out = await town.start(town.config, "rotate-now", "oslo"), ""
+        assert command.stdout
+        async for line in command.stdout:
+            out += line.decode()
+            if "rotator-0 is at work on it" in out:
+                town.sandbox.faults.clear()
+        assert await command.wait() == 0
+    assert "rotator-0 is at work on it" in out
+    old, new = town.gateways["oslo"].token_fingerprint, town.notes("oslo")["fingerprint"]
+    assert f"Rotated: {old} → {new}" in out
+    assert len(town.minted("oslo")) <= 2 and town.rollouts("oslo") == 2
     await town.pods_run_the_secrets_token("oslo")
 
 
@@ -156,3 +161,60 @@ async def test_three_gateways_rotate_at_the_same_time(town: Town) -> None:
         await asyncio.gather(*(town.rests_at(g, 1) for g in town.gateways))
     for gateway in town.gateways:
         await town.pods_run_the_secrets_token(gateway)
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+async def test_stateful_sets_and_daemon_sets_are_rolled_too(town: Town, kind: str) -> None:
+    await town.settle("oslo", replicas=2)
+    await town.turn_into("oslo", kind)
+    code, out, err = await town.command("rotate-now", "oslo")
+    assert (code, err) == (0, "") and f"{kind.lower()}/apim-gateway" in out
+    await town.pods_run_the_secrets_token("oslo")
+
+
+async def test_one_gateway_in_two_places_gets_one_token_and_restarts_one_place_at_a_time(town: Town) -> None:
+    first = await town.settle("oslo", replicas=2)
+    await town.settle_again("oslo", "apim-oslo-2", replicas=2)
+    code, out, err = await town.command("rotate-now", "oslo")
+    assert (code, err) == (0, "")
+    assert len(town.minted("oslo")) == 1
+    for namespace in (first.namespace, "apim-oslo-2"):
+        secret = town.sandbox.cluster.get("Secret", namespace, first.secret)
+        assert secret and secret["metadata"]["annotations"]["apim-token-rotator/fingerprint"] in town.minted(
+            "oslo"
+        )
+    steps = [line.split()[1] for line in out.splitlines() if "Await" not in line]
+    assert steps[-7:] == ["Issue", "Write", "Restart", "Verify", "Restart", "Verify", "Rotated:"]
+    assert {p.fingerprint for p in await town.sandbox.pods()} == town.minted("oslo")
+
+
+async def test_a_secret_set_back_by_helm_is_put_right_without_a_restart(town: Town) -> None:
+    d = await town.settle("oslo", replicas=2)
+    old = town.sandbox.cluster.get("Secret", d.namespace, d.secret)
+    async with town.daemon() as daemon:
+        await town.adopted("oslo")
+        await town.complain("oslo", daemon)
+        await town.rests_at("oslo", 1)
+        await daemon.line(lambda x: ended("oslo")(x) and "Issue" in x["steps"], PATIENCE)
+    assert old
+    town.sandbox.cluster.patch("Secret", d.namespace, d.secret, {"data": old["data"]})
+    pods = {p.name for p in await town.sandbox.pods()}
+    async with town.daemon() as daemon:
+        line = await daemon.line(ended("oslo"), PATIENCE)
+    assert line["reason"] == "Drifted" and "Restart" not in line["steps"]
+    new = town.sandbox.cluster.get("Secret", d.namespace, d.secret)
+    assert new and new["data"] != old["data"]
+    assert {p.name for p in await town.sandbox.pods()} == pods and town.rollouts("oslo") == 2
+
+
+async def test_a_placeholder_is_filled_with_a_token(town: Town) -> None:
+    """The vendor's manifest applied as it is: the gateway has never had a token."""
+    d = await town.settle("oslo")
+    town.sandbox.cluster.patch(
+        "Secret", d.namespace, d.secret, {"stringData": {d.key: "<configuration-token>"}}
+    )
+    async with town.daemon() as daemon:
+        await town.rests_at("oslo", 1)
+        line = await daemon.line(ended("oslo"), PATIENCE)
+    assert (line["reason"], line["from"]) == ("Missing", None)
+    await town.pods_run_the_secrets_token("oslo")

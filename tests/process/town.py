@@ -54,6 +54,39 @@ class Town:
         )
         return self.gateways[gateway]
 
+    async def settle_again(self, gateway: str, namespace: str, replicas: int = 1) -> None:
+        """Run the same gateway, with the token of its first place, in another namespace."""
+        first = self.gateways[gateway]
+        secret = self.sandbox.cluster.get("Secret", first.namespace, first.secret)
+        assert secret
+        at = self.azure(gateway).minted[0].expires_at
+        await deploy(self.sandbox, "how-to", gateway, namespace=namespace, expires_at=at, replicas=replicas)
+        self.extra[gateway] = f"""
+[[gateways.targets]]
+namespace = "{namespace}"
+secret = "{first.secret}"
+"""
+
+    async def turn_into(self, gateway: str, kind: str) -> None:
+        """Replace the gateway's Deployment by a StatefulSet or DaemonSet of the same pods."""
+        d = self.gateways[gateway]
+        name = d.workload.partition("/")[2]
+        cluster = self.sandbox.cluster
+        deployment = cluster.get("Deployment", d.namespace, name)
+        assert deployment
+        cluster.delete("Deployment", d.namespace, name)
+        spec = {k: deployment["spec"][k] for k in ("selector", "template")}
+        spec |= {"serviceName": name, "replicas": 2} if kind == "StatefulSet" else {}
+        meta = {"name": name, "namespace": d.namespace}
+        cluster.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec})
+        wanted = 2 if kind == "StatefulSet" else 1
+
+        def ready(_: object) -> bool:
+            pods = cluster.list("Pod", d.namespace)
+            return len(pods) == wanted and all(is_ready(p) for p in pods)
+
+        await cluster.wait_for(ready, PATIENCE)
+
     @property
     def config(self) -> Path:
         """Write the configuration for the gateways there are now."""
@@ -116,19 +149,14 @@ secret = "{deployed.secret}"
         return await self.command_with(self.config, *words)
 
     async def command_with(self, config: Path, *words: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "rotator",
-            *words,
-            "-c",
-            str(config),
-            env=self.env(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = await self.start(config, *words)
         out, err = await process.communicate()
         return process.returncode or 0, out.decode(), err.decode()
+
+    async def start(self, config: Path, *words: str) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "rotator", *words, "-c", str(config))
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(*command, env=self.env(), stdout=pipe, stderr=pipe)
 
     def notes(self, gateway: str) -> dict[str, str]:
         """Our annotations on the gateway's Secret, without their prefix."""
@@ -191,6 +219,11 @@ secret = "{deployed.secret}"
             and not c.path.endswith("/events")
             and "/events/" not in c.path
         ]
+
+
+def is_ready(pod: Json) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def port(daemon: Daemon, name: str) -> int:

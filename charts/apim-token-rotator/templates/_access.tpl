@@ -16,7 +16,7 @@ Takes (dict "root" $ "namespace" name). The calls behind each verb are in docs/i
 {{- if not $target.workloads -}}{{- $found = true -}}{{- end -}}
 {{- range $workload := $target.workloads -}}
 {{- $resource := include "rotator.resource" $workload -}}
-{{- $_ := set $named $resource (append (get $named $resource) (splitList "/" $workload | last)) -}}
+{{- $_ := set $named $resource (append (get $named $resource | default list) (splitList "/" $workload | last)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -71,7 +71,7 @@ config.kubernetes.lease_namespace: is no name of a namespace. Write lower-case l
 {{ $here }}.key: is no key of a Secret. Write the key under its data, or leave the line out
 {{- end }}
 {{- range $i, $workload := .workloads -}}
-{{- if not (and (include "rotator.resource" .) (regexMatch $subdomain (trimPrefix (printf "%s/" (splitList "/" . | first)) .))) }}
+{{- if not (and (contains "/" .) (include "rotator.resource" .) (regexMatch $subdomain (trimPrefix (printf "%s/" (splitList "/" . | first)) .))) }}
 {{ $here }}.workloads[{{ $i }}]: is no workload. Write "deployment/<name>", "statefulset/<name>" or "daemonset/<name>"
 {{- end }}
 {{- end -}}

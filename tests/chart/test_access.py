@@ -1,0 +1,132 @@
+"""The rendered Roles and what the service really asks for are the same: no call is refused, no right unused."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from rotator.kube.paths import Access
+from rotator.sandbox import Sandbox
+from rotator.sandbox.fleet import Deployed
+from rotator.sandbox.journal import Call
+from tests.chart.helm import Helm
+from tests.process.town import PATIENCE, Town
+
+pytestmark = [pytest.mark.chart, pytest.mark.process]
+SELDOM = {
+    ("events", "patch"),
+    *((f"{kind}s", verb) for kind in ("statefulset", "daemonset") for verb in ("watch", "patch")),
+}
+"""What bergen had no occasion for: it did not hang, and has a Deployment only."""
+WORDS = ("namespace", "group", "resource", "verb", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One verb of one rule; name empty: whatever the name."""
+
+    namespace: str
+    group: str
+    resource: str
+    verb: str
+    name: str
+
+    def covers(self, need: Access) -> bool:
+        same = all(getattr(self, word) == getattr(need, word) for word in WORDS[:-1])
+        return same and self.name in {"", need.name}
+
+
+def rights(manifests: list[dict[str, Any]]) -> list[Right]:
+    """Return every single right that the Roles grant."""
+    return [
+        Right(role["metadata"]["namespace"], group, resource, verb, name)
+        for role in manifests
+        if role["kind"] == "Role"
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    ]
+
+
+def need(call: Call) -> Access:
+    """Return what a call has to be allowed. A list or watch of one name counts as one of that name
+    (source: Kubernetes, "Authorization Overview", field selectors; RequestInfoFactory).
+    """
+    query = parse_qs(call.query)
+    access = Access.of(call.method, call.path, watching=query.get("watch") == ["true"])
+    selected = re.fullmatch(r"metadata\.name=(\S+)", query.get("fieldSelector", [""])[0])
+    name = selected[1] if selected else access.name
+    return Access(access.verb, access.group, access.resource, access.namespace, name)
+
+
+def values(least: dict[str, Any], places: dict[Deployed, list[str]], named: bool) -> dict[str, Any]:
+    """Return values for gateways in these places, with or without their workloads by name."""
+    least["config"]["gateways"] = [
+        {
+            "name": d.gateway.name,
+            "resource_id": d.gateway.resource_id,
+            "targets": [
+                {"namespace": d.namespace, "secret": d.secret} | ({"workloads": workloads} if named else {})
+            ],
+        }
+        for d, workloads in places.items()
+    ]
+    return least
+
+
+def siblings(town: Town, deployed: Deployed) -> list[str]:
+    """Run a StatefulSet and a DaemonSet with the pod template of the Deployment; return all three."""
+    name = deployed.workload.partition("/")[2]
+    original = town.sandbox.cluster.get("Deployment", deployed.namespace, name)
+    assert original
+    for kind in ("StatefulSet", "DaemonSet"):
+        labels = {"app": f"{name}-{kind.lower()}"}
+        template = copy.deepcopy(original["spec"]["template"])
+        template["metadata"]["labels"] = labels
+        more = {"serviceName": name, "replicas": 1} if kind == "StatefulSet" else {}
+        meta = {"name": labels["app"], "namespace": deployed.namespace}
+        spec = {"selector": {"matchLabels": labels}, "template": template} | more
+        town.sandbox.cluster.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec})
+    return [deployed.workload, *(f"{k}/{name}-{k}" for k in ("statefulset", "daemonset"))]
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> Any:
+    async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
+        yield Town(sandbox, tmp_path)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "found"])
+async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
+    helm: Helm, town: Town, least: dict[str, Any], named: bool
+) -> None:
+    """Two gateways rotate; one of them hangs for a while, so that an Event is counted up."""
+    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"'
+    oslo, bergen = await town.settle("oslo", days=3), await town.settle("bergen", "portal", days=3)
+    places = {oslo: siblings(town, oslo), bergen: [bergen.workload]}
+    if named:
+        town.extra = {d.gateway.name: f"workloads = {workloads}" for d, workloads in places.items()}
+    granted = rights(helm.render(values(least, places, named)))
+    town.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], "crash-loop")
+    async with town.daemon():
+        await town.sandbox.cluster.wait_for(lambda _: counted_up(town, oslo), PATIENCE)
+        town.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], None)
+        await town.rests_at("oslo", 1)
+        await town.rests_at("bergen", 1)
+    needs = {need(call) for call in town.sandbox.journal.calls("kubernetes")}
+    assert {n for n in needs if not any(right.covers(n) for right in granted)} == set()
+    unused = {right for right in granted if not any(right.covers(n) for n in needs)}
+    assert {right for right in unused if right.namespace == oslo.namespace} == set()
+    assert {(right.resource, right.verb) for right in unused} <= SELDOM
+
+
+def counted_up(town: Town, deployed: Deployed) -> bool:
+    return bool(town.sandbox.journal.calls("kubernetes", "PATCH", f"/{deployed.namespace}/events/"))

@@ -1,0 +1,113 @@
+"""The values are the configuration: what the ConfigMap holds is what the rotator reads."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator.config import load
+from rotator.config.gateways import GatewayTable, PolicyTable, TargetSettings
+from rotator.config.model import Document, Settings
+from rotator.config.sections import InternalSettings, WebhookSettings
+from tests.chart.helm import CHART, ROOT, Helm, the
+
+pytestmark = pytest.mark.chart
+
+
+def settings(helm: Helm, values: dict[str, Any], directory: Path) -> Settings:
+    """Return what the rotator reads from the rendered ConfigMap."""
+    path = directory / "config.toml"
+    path.write_text(the(helm.render(values), "ConfigMap")["data"]["config.toml"])
+    return load(path, {})
+
+
+def test_the_two_gateways_of_the_values_are_what_the_rotator_reads(
+    helm: Helm, two: dict[str, Any], tmp_path: Path
+) -> None:
+    read = settings(helm, two, tmp_path)
+    assert read.webhook.enabled and read.webhook.allow_unauthenticated
+    assert read.webhook.max_body_bytes == 1048576
+    assert read.rotation.max_concurrent_rotations == 4 and read.rotation.schedule_jitter == timedelta()
+    oslo, bergen = read.gateways
+    assert (oslo.name, oslo.policy.lifetime, oslo.policy.renew_before) == (
+        "oslo",
+        timedelta(days=29),
+        timedelta(days=10),
+    )
+    assert (bergen.name, bergen.policy.lifetime, bergen.policy.max_unavailable_targets) == (
+        "bergen",
+        timedelta(days=20),
+        2,
+    )
+    assert str(bergen.resource_id).endswith("/service/contoso/gateways/bergen")
+    assert [(t.namespace, t.secret, t.key) for t in oslo.targets] == [
+        ("apim-oslo", "apim-access-token", "config.service.auth.key"),
+        ("apim-oslo-edge", "oslo-token", None),
+    ]
+    assert [str(w) for w in oslo.targets[0].workloads or ()] == ["deployment/apim-gateway"]
+    assert oslo.targets[1].workloads is None
+    assert [str(w) for w in bergen.targets[0].workloads or ()] == [
+        "statefulset/bergen",
+        "daemonset/bergen-edge",
+    ]
+
+
+def test_every_key_of_the_example_configuration_arrives_unchanged(
+    helm: Helm, least: dict[str, Any], tmp_path: Path
+) -> None:
+    text = (ROOT / "config.example.toml").read_text()
+    (tmp_path / "example.toml").write_text(text)
+    least["config"] = tomllib.loads(text)
+    assert settings(helm, least, tmp_path) == load(tmp_path / "example.toml", {})
+
+
+def test_what_is_hard_to_write_in_toml_arrives_unchanged(
+    helm: Helm, least: dict[str, Any], tmp_path: Path
+) -> None:
+    odd = 'a "quoted" \\ back\nline <&> ünïcode {{ .Values }}'
+    least["config"]["azure"] = {"tenant_id": odd}
+    assert settings(helm, least, tmp_path).azure.tenant_id == odd
+
+
+def test_the_schema_knows_exactly_the_keys_that_the_rotator_knows() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
+    gateway = schema["gateways"]["items"]["properties"]
+    assert set(schema) == set(Document.model_fields)
+    for name, field in Document.model_fields.items():
+        if name not in {"gateways", "defaults"}:
+            assert set(schema[name]["properties"]) == set(type(field.default).model_fields), name
+    assert set(schema["defaults"]["properties"]) == set(PolicyTable.model_fields)
+    assert set(gateway) == set(GatewayTable.model_fields)
+    assert set(gateway["targets"]["items"]["properties"]) == set(TargetSettings.model_fields)
+
+
+def test_the_ports_of_a_pod_are_those_that_the_rotator_listens_on(helm: Helm, two: dict[str, Any]) -> None:
+    def ports(values: dict[str, Any]) -> dict[str, int]:
+        (container,) = the(helm.render(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+        return {p["name"]: p["containerPort"] for p in container["ports"]}
+
+    built_in = {"webhook": WebhookSettings().listen.port, "internal": InternalSettings().listen.port}
+    assert ports(two) == built_in
+    two["config"]["webhook"]["listen"] = "0.0.0.0:8443"
+    two["config"]["internal"] = {"listen": "[::]:9191"}
+    assert ports(two) == {"webhook": 8443, "internal": 9191}
+    two["config"]["webhook"]["enabled"] = False
+    assert ports(two) == {"internal": 9191}
+
+
+def test_a_changed_configuration_restarts_the_pods_and_nothing_else_does(
+    helm: Helm, least: dict[str, Any]
+) -> None:
+    def template(release: str = "tokens") -> Any:
+        return the(helm.render(least, release), "Deployment")["spec"]["template"]
+
+    before = template()
+    least["service"] = {"annotations": {"a": "b"}}
+    assert template() == before
+    least["config"]["defaults"] = {"renew_before": "9d"}
+    assert template() != before

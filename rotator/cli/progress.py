@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Protocol
 
 from rich.console import Console
@@ -13,11 +12,6 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
-
-from rotator.core.explain import explain
-from rotator.core.policy import Policy
-from rotator.core.seen import Observed
-from rotator.core.steps import Rest, Step
 
 
 class Progress(Protocol):
@@ -77,20 +71,3 @@ def shown() -> Iterator[Progress]:
         return
     with Live(console=console, refresh_per_second=10) as live:
         yield Lively(live)
-
-
-class ProgressReport:
-    """Implements the port Reporter: passes each decision on to a Progress."""
-
-    def __init__(self, gateway: str, policy: Policy, progress: Progress) -> None:
-        self._gateway = gateway
-        self._policy = policy
-        self._progress = progress
-
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
-        if not isinstance(step, Rest):
-            why = explain(step, seen, self._policy, now)
-            self._progress.tell(self._gateway, f"{type(step).__name__} ({why.reason})", why.text)
-
-    def done(self, step: Step, now: datetime) -> None:
-        """The next decision says more."""

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from rotator.cli.exits import Exit, exit_for, worst
-from rotator.cli.progress import Progress, ProgressReport, shown
+from rotator.cli.progress import Progress, shown
+from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
 from rotator.core.explain import explain, span, stamp, told, why_rest
 from rotator.core.plan import next_step
@@ -17,7 +18,6 @@ from rotator.core.records import Decision
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
-from rotator.daemon.reports import Reports
 from rotator.daemon.site import Site, Unit, person_identity
 from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
@@ -61,8 +61,7 @@ class Job:
         self.name = unit.gateway.name
         self.policy = unit.gateway.policy
         self.before: Decision | None = None
-        mine = ProgressReport(self.name, self.policy, progress)
-        self.reporter = Reports(self.policy, mine, self.name, announcer(unit, site.events))
+        self.reporter = WatchedReport(self.name, self.policy, progress, announcer(unit, site.events))
 
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""

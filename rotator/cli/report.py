@@ -1,0 +1,34 @@
+"""The report of a run that somebody watches: to the progress on the screen, and to Kubernetes Events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.cli.progress import Progress
+from rotator.core.explain import explain
+from rotator.core.policy import Policy
+from rotator.core.seen import Observed
+from rotator.core.steps import Rest, Step
+from rotator.telemetry.report import Listener
+
+
+class WatchedReport:
+    """Implements the port Reporter."""
+
+    def __init__(self, gateway: str, policy: Policy, progress: Progress, events: Listener) -> None:
+        self._gateway = gateway
+        self._policy = policy
+        self._progress = progress
+        self._events = events
+        self._seen: Observed | None = None
+
+    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+        self._seen = seen
+        why = explain(step, seen, self._policy, now)
+        if not isinstance(step, Rest):
+            self._progress.tell(self._gateway, f"{type(step).__name__} ({why.reason})", why.text)
+        self._events(self._gateway, why, step, "decided")
+
+    def done(self, step: Step, now: datetime) -> None:
+        if self._seen:
+            self._events(self._gateway, explain(step, self._seen, self._policy, now), step, "done")

@@ -14,11 +14,10 @@ from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
 from rotator.core.explain import explain, span, stamp, told, why_rest
 from rotator.core.plan import next_step
-from rotator.core.records import Decision
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
-from rotator.daemon.site import Site, Unit, person_identity
+from rotator.daemon.site import Site, Unit, person
 from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
 from rotator.rotation.silent import SILENT
@@ -60,14 +59,14 @@ class Job:
         self.wish = wish
         self.name = unit.gateway.name
         self.policy = unit.gateway.policy
-        self.before: Decision | None = None
+        self.before = "none"
         self.reporter = WatchedReport(self.name, self.policy, progress, announcer(unit, site.events))
 
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""
         try:
             seen = await look(self.unit.ports(self.clock, SILENT))
-            self.before = seen.current
+            self.before = next((t.fingerprint for t in seen.targets if t.fingerprint), "none")
             if self.wish.dry_run:
                 return self.rehearse(seen)
             if (recent := self.recent(seen)) and not self.wish.force:
@@ -102,7 +101,7 @@ class Job:
         return Exit.UNSETTLED if seen.unreachable else Exit.OK
 
     async def rotate(self) -> Exit:
-        noted = await request(self.unit.fleet, self.clock, by=person_identity().rpartition("-")[0])
+        noted = await request(self.unit.fleet, self.clock, by=person())
         if noted is Noted.ABSENT:
             seen = await look(self.unit.ports(self.clock, SILENT))
             self.progress.end(self.name, "Unsettled", why_rest(seen), good=False)
@@ -130,9 +129,8 @@ class Job:
         if outcome.result is Result.UNSETTLED or after is None:
             self.progress.end(self.name, "Unsettled", why_rest(outcome.last), good=False)
             return Exit.UNSETTLED
-        old = self.before.token.fingerprint if self.before else "none"
         text = (
-            f"{old} → {after.token.fingerprint} on the {after.token.key} key, "
+            f"{self.before} → {after.token.fingerprint} on the {after.token.key} key, "
             f"until {stamp(after.token.expires_at)}; every pod runs it"
         )
         self.progress.end(self.name, "Rotated", text, good=True)

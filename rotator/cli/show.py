@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from rotator.daemon.status import Json, status_of
 from rotator.errors import RotatorError
 from rotator.rotation import look
 from rotator.rotation.silent import SILENT
+
+WIDE = 1000
 
 
 def plan(config: Path, names: Sequence[str]) -> Exit:
@@ -44,7 +47,8 @@ def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
         if as_json:
             print(json.dumps({"gateways": states}, indent=2))
         else:
-            Console().print(table(states, clock.now()))
+            # Without a terminal there is no width to keep to: nothing is cut off or wrapped.
+            Console(width=None if sys.stdout.isatty() else WIDE).print(table(states, clock.now()))
             for state in states:
                 if state["state"] != "Settled":
                     print(f"{state['name']}: {state['message']}")

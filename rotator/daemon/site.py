@@ -114,10 +114,15 @@ def daemon_identity(environ: Mapping[str, str]) -> str:
     return environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
-def person_identity() -> str:
-    """Return who holds the leases of a command that somebody runs by hand."""
+def person() -> str:
+    """Return who runs this process, as people say it: user@host."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as containers have
         name = f"uid-{os.getuid()}"
-    return f"{name}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    return f"{name}@{socket.gethostname()}"
+
+
+def person_identity() -> str:
+    """Return who holds the leases of a command that somebody runs by hand."""
+    return f"{person()}-{os.getpid()}-{secrets.token_hex(3)}"

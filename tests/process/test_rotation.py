@@ -46,7 +46,9 @@ async def test_rotate_now_rotates_in_this_process_and_tells_how_it_went(town: To
     await town.settle("oslo", replicas=2)
     code, out, err = await town.command("rotate-now", "oslo")
     assert (code, err) == (0, "")
-    assert "oslo: Issue (Requested)" in out and "every pod runs it" in out
+    old, new = town.gateways["oslo"].token_fingerprint, town.notes("oslo")["fingerprint"]
+    assert "oslo: Issue (Requested)" in out
+    assert f"oslo: Rotated: {old} → {new} on the secondary key" in out and "every pod runs it" in out
     await town.pods_run_the_secrets_token("oslo")
 
 
@@ -76,6 +78,30 @@ async def test_status_as_json_is_for_scripts(town: Town) -> None:
     assert code == 0 and gateway["state"] == "Settled"
     assert gateway["token"]["fingerprint"] == town.notes("oslo")["fingerprint"]
     assert gateway["targets"][0]["workloads"][0]["working"] == 1
+
+
+async def test_status_without_a_terminal_is_one_line_per_gateway(town: Town) -> None:
+    await town.settle("oslo")
+    await town.command("rotate-now", "oslo")
+    code, out, _ = await town.command("status")
+    head, line = (text.split("  ") for text in out.splitlines())
+    assert code == 0 and head[0] == "GATEWAY" and line[0] == "oslo"
+    assert town.notes("oslo")["fingerprint"] in out and "1/1" in out
+
+
+async def test_kubectl_describe_tells_the_story(town: Town) -> None:
+    await town.settle("oslo")
+    await town.command("rotate-now", "oslo")
+    events = [
+        e for e in town.sandbox.cluster.list("Event") if e["source"].get("component") == "apim-token-rotator"
+    ]
+    told = {(e["involvedObject"]["kind"], e["type"], e["reason"]) for e in events}
+    assert told == {
+        ("Secret", "Normal", "Adopted"),
+        ("Secret", "Normal", "Requested"),
+        ("Deployment", "Normal", "Outdated"),
+        ("Secret", "Normal", "Proven"),
+    }
 
 
 async def test_a_request_left_for_the_service_is_done_by_it(town: Town) -> None:

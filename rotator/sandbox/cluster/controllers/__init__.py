@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from rotator.sandbox.cluster.controllers import daemonset, garbage, replicaset, statefulset
+from rotator.sandbox.cluster.controllers import accounts, daemonset, garbage, replicaset, statefulset
 from rotator.sandbox.cluster.controllers.common import Tools
 from rotator.sandbox.cluster.controllers.deployment import DeploymentController
 from rotator.sandbox.cluster.objects import Key, controller_of, is_terminating, namespace_of, uid_of
@@ -27,7 +27,7 @@ class Controllers:
             "replicasets": lambda obj: replicaset.sync(self._tools, obj),
             "statefulsets": lambda obj: statefulset.sync(self._tools, obj),
             "daemonsets": lambda obj: daemonset.sync(self._tools, obj),
-            "namespaces": lambda obj: garbage.empty_namespace(self._tools, obj),
+            "namespaces": self._namespace,
         }
         self._dirty: dict[Key, None] = {}
         self._wake = asyncio.Event()
@@ -68,6 +68,10 @@ class Controllers:
             garbage.collect(self._tools, key[2])
         elif obj := self._tools.store.get(key):
             self._syncs[key[0]](obj)
+
+    def _namespace(self, namespace: Json) -> None:
+        accounts.furnish(self._tools, namespace)
+        garbage.empty_namespace(self._tools, namespace)
 
     def _add(self, key: Key) -> None:
         self._dirty[key] = None

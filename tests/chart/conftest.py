@@ -10,6 +10,10 @@ import yaml
 from tests.chart.helm import CHART, REASON, Helm, find
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "chart: renders the Helm chart with the real engine")
+
+
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     command = find()

@@ -1,0 +1,52 @@
+"""`helm test`: what its pod runs tells a service that is ready from one that is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.chart.helm import Helm
+from tests.process.conftest import town
+from tests.process.town import Town, port
+
+pytestmark = [pytest.mark.chart, pytest.mark.process]
+__all__ = ["town"]
+
+
+def containers(helm: Helm, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    (pod,) = [m for m in helm.render(values) if m["kind"] == "Pod"]
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    return {c["name"]: c for c in pod["spec"]["containers"]}
+
+
+def ready(script: str, at: int) -> subprocess.CompletedProcess[str]:
+    script = script.replace("tokens-apim-token-rotator-internal:9090", f"127.0.0.1:{at}")
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+
+async def test_the_hook_succeeds_once_the_service_is_ready_and_fails_before(
+    helm: Helm, least: dict[str, Any], town: Town
+) -> None:
+    (script,) = containers(helm, least)["ready"]["args"]
+    await town.settle("oslo")
+    async with town.daemon() as daemon:
+        done = ready(script, port(daemon, "internal"))
+        assert done.returncode == 0 and done.stdout.startswith("200 "), done.stderr
+    assert ready(script, port(daemon, "internal")).returncode == 1
+
+
+def test_the_hook_looks_at_every_gateway_with_the_services_account(helm: Helm, least: dict[str, Any]) -> None:
+    status = containers(helm, least)["status"]
+    assert status["args"] == ["status"]
+    assert {"name": "ROTATOR_CONFIG", "value": "/etc/rotator/config.toml"} in status["env"]
+
+
+def test_the_notes_end_with_the_next_command(helm: Helm, least: dict[str, Any]) -> None:
+    shown = helm.run("install", "tokens", "--dry-run=client", values=least)
+    assert shown.rstrip().endswith(
+        "kubectl -n rotator exec deploy/tokens-apim-token-rotator -- rotator status"
+    )
+    assert "system:serviceaccount:rotator:tokens-apim-token-rotator" in shown

@@ -41,9 +41,10 @@ RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip \
  && python -m compileall -q -f --invalidation-mode unchecked-hash -x 'lib2to3/tests|/test/|/tests/' /usr/local/lib/python3.12
 
 COPY --from=build /opt/rotator /opt/rotator
-ENV PATH=/opt/rotator/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/rotator/bin:$PATH HOME=/ PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
-# A number, so that runAsNonRoot can be checked. Nothing is written anywhere.
+# A number, so that runAsNonRoot can be checked. It has no entry in /etc/passwd, so HOME has to be said: a library asks.
+# Nothing is written anywhere.
 USER 65532:65532
 EXPOSE 8080 9090
 ENTRYPOINT ["rotator"]

@@ -45,6 +45,11 @@ def test_it_runs_as_a_number_that_the_chart_names_too() -> None:
     assert [i.word for i in FINAL.instructions].index("USER") > last_root
 
 
+def test_a_home_is_said_for_a_user_without_an_entry_in_passwd() -> None:
+    """kubernetes.aio asks for it when it is imported, and fails without."""
+    assert "HOME=/" in FINAL.all("ENV")[0].split()
+
+
 def test_it_serves_unless_it_is_told_otherwise_and_in_exec_form() -> None:
     assert [json.loads(x) for x in FINAL.all("ENTRYPOINT")] == [["rotator"]]
     assert [json.loads(x) for x in FINAL.all("CMD")] == [["run"]]

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from rotator.sandbox import tls
 from rotator.sandbox.cluster import Cluster
 from rotator.sandbox.cluster.kubelet import Delays
@@ -74,9 +76,14 @@ class World:
         return await self.api.patch(manifest["kind"], namespace, manifest["metadata"]["name"], manifest)
 
     async def expire(self) -> None:
-        """Have every version of before forgotten, where that does not happen by itself."""
+        """Have every version of before forgotten, as by an API server that was started anew."""
         if self.sandbox:
             self.sandbox.compact()
+        elif self.plane:
+            await self.plane.apiserver.kill()
+            await self.plane.start_apiserver()
+        else:
+            pytest.skip("the cluster is not ours to restart")
 
 
 @asynccontextmanager

@@ -28,11 +28,12 @@ from rotator.sandbox.cluster.statuses import (
     success,
     unauthorized,
     unknown_media,
+    unknown_patch,
 )
 from rotator.sandbox.cluster.watch import WatchResponse, Wish
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_BODIES = ("application/json", "application/yaml")
+_BODIES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -224,7 +225,7 @@ async def _body(request: Request, *, optional: bool = False) -> Json:
     if not raw and optional:
         return {}
     if media not in {"", *_BODIES} and not (request.method == "PATCH" and media in PATCHES):
-        raise unknown_media(PATCHES if request.method == "PATCH" else _BODIES)
+        raise unknown_patch() if request.method == "PATCH" else unknown_media(_BODIES)
     try:
         body: Json = yaml.safe_load(raw) if media.endswith("yaml") else json.loads(raw)
     except (ValueError, yaml.YAMLError) as error:

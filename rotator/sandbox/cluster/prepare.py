@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from rotator.sandbox.cluster.defaults import fill
+from rotator.sandbox.cluster.objects import annotations_of
 from rotator.sandbox.cluster.resources import Json, Resource
 
 
@@ -26,8 +27,25 @@ def settled(resource: Resource, obj: Json) -> Json:
         obj["data"] = (obj.get("data") or {}) | coded
     if resource.kind in {"Secret", "ConfigMap"} and not obj.get("data"):
         obj = {key: value for key, value in obj.items() if key != "data"}
+    if resource.has_generation and "metadata" in obj["spec"]["template"]:
+        spec, template = obj["spec"], obj["spec"]["template"]
+        # an empty map is none: a template that lost its last annotation is the one from before it had any
+        full = {key: value for key, value in (template["metadata"] or {}).items() if value not in ({}, [])}
+        obj = obj | {"spec": spec | {"template": template | {"metadata": full}}}
     meta = obj["metadata"]
     empty = [
         key for key in ("annotations", "labels", "ownerReferences", "finalizers") if meta.get(key) in ({}, [])
     ]
     return fill(obj | {"metadata": {key: value for key, value in meta.items() if key not in empty}})
+
+
+def new_generation(resource: Resource, old: Json, new: Json) -> bool:
+    """A Deployment's annotations count (k8s.io/kubernetes pkg/registry/apps/deployment/strategy.go)."""
+    notes = resource.kind == "Deployment" and _notes(old) != _notes(new)
+    return bool(new["spec"] != old["spec"] or notes)
+
+
+def _notes(deployment: Json) -> dict[str, str]:
+    """Annotations but those that its controller writes, which it does through the status."""
+    notes = annotations_of(deployment)
+    return {key: value for key, value in notes.items() if not key.startswith("deployment.kubernetes.io/")}

@@ -7,8 +7,15 @@ from collections.abc import Callable
 
 from rotator.sandbox.cluster import patch as patches
 from rotator.sandbox.cluster import validation
-from rotator.sandbox.cluster.objects import Key, is_terminating, new_uid, random_suffix, stamp, without_nulls
-from rotator.sandbox.cluster.prepare import first_status, settled
+from rotator.sandbox.cluster.decoding import decoded, patched
+from rotator.sandbox.cluster.objects import (
+    Key,
+    is_terminating,
+    new_uid,
+    random_suffix,
+    stamp,
+)
+from rotator.sandbox.cluster.prepare import first_status, new_generation, settled
 from rotator.sandbox.cluster.resources import BY_KIND, BY_PLURAL, Json, Resource
 from rotator.sandbox.cluster.statuses import (
     ApiError,
@@ -17,10 +24,11 @@ from rotator.sandbox.cluster.statuses import (
     conflict,
     forbidden_namespace,
     invalid,
-    malformed,
+    no_number,
     not_found,
-    unknown_media,
+    unknown_patch,
     unmet,
+    unmet_deletion,
 )
 from rotator.sandbox.cluster.store import Store
 from rotator.sandbox.cluster.strategic import strategic_merge
@@ -50,12 +58,13 @@ class Registry:
         return found
 
     def create(self, resource: Resource, namespace: str, body: Json, *, dry_run: bool = False) -> Json:
-        obj = self._decoded(resource, namespace, body)
+        obj = decoded(resource, namespace, body)
         meta = obj["metadata"]
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = meta["generateName"] + random_suffix()
         if not meta.get("name"):
-            raise invalid(resource, "", "metadata.name", "Required value: name or generateName is required")
+            why = "Required value: name or generateName is required"
+            raise invalid(resource, "", "metadata.name", why, "FieldValueRequired")
         if "resourceVersion" in meta:
             wrong = "resourceVersion should not be set on objects to be created"
             raise ApiError(500, "InternalError", wrong)
@@ -86,7 +95,7 @@ class Registry:
         """PUT. Leases may be created so, and need a resourceVersion to be replaced
         (k8s.io/kubernetes pkg/registry/coordination/lease/strategy.go).
         """
-        new = self._decoded(resource, namespace, body)
+        new = decoded(resource, namespace, body)
         if new["metadata"].setdefault("name", name) != name:
             raise _other_name(new["metadata"]["name"], name)
         uid = new["metadata"].get("uid")
@@ -119,12 +128,12 @@ class Registry:
     ) -> Json:
         apply = PATCHES.get(media)
         if apply is None:
-            raise unknown_media(PATCHES)
+            raise unknown_patch()
         old = self.store.get((resource.plural, namespace, name))
         if old is None and media == "application/apply-patch+yaml":
             return self.create(resource, namespace, body, dry_run=dry_run)
         old = self.get(resource, namespace, name)
-        new = self._decoded(resource, namespace, apply(old, body))
+        new = patched(resource, namespace, apply(old, body))
         meta = new["metadata"]
         if meta.get("name") != name:
             raise _other_name(str(meta.get("name", "")), name)
@@ -176,33 +185,12 @@ class Registry:
             new["status"] = {"phase": "Terminating"}
         return self.store.put(resource, new), False
 
-    def _decoded(self, resource: Resource, namespace: str, body: Json) -> Json:
-        """A deep copy without nulls, of the right kind and place."""
-        if not isinstance(body, dict) or not isinstance(body.get("metadata", {}), dict):
-            raise malformed(resource, "json: cannot unmarshal into Go value")
-        if body.get("kind", resource.kind) != resource.kind:
-            raise malformed(resource, f'no kind "{body["kind"]}" is expected here')
-        validation.check_types(resource, {"metadata": {}} | body)
-        obj: Json = without_nulls(body)
-        meta = dict(obj.get("metadata") or {})
-        meta.pop("managedFields", None)
-        if not meta.get("resourceVersion"):
-            meta.pop("resourceVersion", None)
-        if namespace and meta.setdefault("namespace", namespace) != namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        if not namespace:
-            meta.pop("namespace", None)
-        if "template" in (obj.get("spec") or {"template": 0}) or not resource.has_generation:
-            return obj | {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta}
-        raise invalid(resource, meta.get("name", ""), "spec.template", "Required value", "FieldValueRequired")
-
     def _commit(self, resource: Resource, old: Json, new: Json, *, status: bool, dry_run: bool) -> Json:
         """Store what an update made of `old`, unless that is nothing."""
         name, old_meta = old["metadata"]["name"], old["metadata"]
-        if new["metadata"].get("resourceVersion", old_meta["resourceVersion"]) != old_meta["resourceVersion"]:
-            raise conflict(resource, name)
+        version = new["metadata"].get("resourceVersion", old_meta["resourceVersion"])
+        if version != old_meta["resourceVersion"]:
+            raise conflict(resource, name) if version.isdigit() else no_number(version)
         if status:
             new = old | {"status": new.get("status") or {}}
         elif resource.has_status:
@@ -210,7 +198,7 @@ class Registry:
         meta = {key: value for key, value in new["metadata"].items() if key not in _SERVER_FIELDS}
         meta |= {key: old_meta[key] for key in (*_SERVER_FIELDS, "resourceVersion") if key in old_meta}
         new = settled(resource, new | {"metadata": meta})
-        if resource.has_generation and new["spec"] != old["spec"]:
+        if resource.has_generation and new_generation(resource, old, new):
             meta["generation"] = old_meta["generation"] + 1
             new["metadata"] = meta
         if new == old:
@@ -235,7 +223,7 @@ class Registry:
         for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             known = old["metadata"][field]
             if wanted.get(field) and wanted[field] != known:
-                raise unmet(resource, old["metadata"]["name"], label, wanted[field], known)
+                raise unmet_deletion(resource, old["metadata"]["name"], label, wanted[field], known)
 
     def _orphan(self, owner: Json) -> None:
         uid = owner["metadata"]["uid"]

@@ -5,6 +5,7 @@ Source of the texts: k8s.io/apimachinery `api/errors` and `util/validation/field
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from rotator.sandbox.cluster.resources import Json, Resource
@@ -17,7 +18,7 @@ class ApiError(Exception):
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
         super().__init__(message)
-        self.code, self.reason, self.message, self.details = code, reason, message, details or {}
+        self.code, self.reason, self.message, self.details = code, reason, message, details
 
     @property
     def body(self) -> Json:
@@ -27,16 +28,17 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
-        if self.details:
+        if self.reason:
+            status["reason"] = self.reason
+        if self.details is not None:
             status["details"] = self.details
         return status | {"code": self.code}
 
 
 def _details(resource: Resource, name: str, *, kind: str | None = None) -> Json:
     group = {"group": resource.group} if resource.group else {}
-    return {"name": name} | group | {"kind": kind or resource.plural}
+    return ({"name": name} if name else {}) | group | {"kind": kind or resource.plural}
 
 
 def success(resource: Resource, name: str, uid: str) -> Json:
@@ -66,9 +68,25 @@ def conflict(resource: Resource, name: str, why: str = MODIFIED) -> ApiError:
 
 
 def unmet(resource: Resource, name: str, label: str, wanted: str, known: str) -> ApiError:
-    """A precondition (`label` is UID or ResourceVersion) does not hold."""
+    """A precondition (`label` is UID or ResourceVersion) of an update does not hold."""
     why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {known}"
     return conflict(resource, name, why)
+
+
+def unmet_deletion(resource: Resource, name: str, label: str, wanted: str, known: str) -> ApiError:
+    """A precondition of a deletion does not hold: another text, and the kind in the resource's place."""
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    happened = "deleted and then recreated" if label == "UID" else "modified"
+    message = (
+        f'Operation cannot be fulfilled on {kind} "{name}": the {label} in the precondition ({wanted}) '
+        f"does not match the {label} in record ({known}). The object might have been {happened}"
+    )
+    return ApiError(409, "Conflict", message, _details(resource, name, kind=resource.kind))
+
+
+def no_number(version: str, where: str = "") -> ApiError:
+    """A resourceVersion that is none: a real server has no better answer."""
+    return ApiError(500, "", f'{where}strconv.ParseUint: parsing "{version}": invalid syntax')
 
 
 def invalid(
@@ -77,7 +95,15 @@ def invalid(
     """422: one field is at fault; `why` starts with the kind of fault, e.g. `Invalid value: 0: must be …`."""
     details = _details(resource, name, kind=resource.kind)
     details["causes"] = [{"reason": reason, "message": why, "field": where}]
-    return ApiError(422, "Invalid", f'{resource.kind} "{name}" is invalid: {where}: {why}', details)
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {where}: {why}', details)
+
+
+def unreadable_patch(patched: str, why: str) -> ApiError:
+    """422: what a patch made is not of the kind. A real server quotes the whole object, values included."""
+    message = f"Invalid value: {json.dumps(patched)}: {why}"
+    causes = [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]
+    return ApiError(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": causes})
 
 
 def bad_request(message: str) -> ApiError:
@@ -120,7 +146,7 @@ def no_such_path() -> ApiError:
 
 def bad_method() -> ApiError:
     message = "the server does not allow this method on the requested resource"
-    return ApiError(405, "MethodNotAllowed", message)
+    return ApiError(405, "MethodNotAllowed", message, {})
 
 
 def unknown_media(known: Iterable[str]) -> ApiError:
@@ -129,6 +155,11 @@ def unknown_media(known: Iterable[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message + ", ".join(known))
 
 
+def unknown_patch() -> ApiError:
+    """415 for a PATCH: refused before anybody looks at the body."""
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+
+
 def rejected() -> ApiError:
     """422 without a reason: what a JSON patch that does not apply is answered with."""
-    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from typing import Any
 
@@ -18,6 +19,24 @@ MICRO_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _QUALIFIED = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 _DATA_KEY = re.compile(r"^[-._a-zA-Z0-9]{1,253}$")
+_QUALIFIED_RULE = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_DATA_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+    "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+_MUTABLE = {
+    "ordinals", "replicas", "template", "updateStrategy", "revisionHistoryLimit", "minReadySeconds",
+    "persistentVolumeClaimRetentionPolicy",
+}  # fmt: skip
+_FIXED = (
+    "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' "
+    "are forbidden"
+)
 _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 
 
@@ -82,6 +101,8 @@ def check(resource: Resource, obj: Json, previous: Json | None) -> None:
             _lease(resource, obj)
         case "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet":
             _workload(resource, obj, previous)
+        case "Event":
+            _event(resource, obj)
         case "Pod":
             _containers(resource, name_of(obj), "spec", obj["spec"])
 
@@ -95,8 +116,7 @@ def _metadata(resource: Resource, obj: Json) -> None:
     for key in (*annotations, *labels_of(obj)):
         if not _QUALIFIED.match(key):
             where = "metadata.annotations" if key in annotations else "metadata.labels"
-            rule = "name part must consist of alphanumeric characters, '-', '_' or '.'"
-            raise invalid(resource, name, where, f'Invalid value: "{key}": {rule}')
+            raise invalid(resource, name, where, f'Invalid value: "{key}": {_QUALIFIED_RULE}')
     for value in labels_of(obj).values():
         if not _LABEL_VALUE.match(value):
             rule = (
@@ -113,8 +133,7 @@ def _data(resource: Resource, obj: Json, previous: Json | None) -> None:
     name, data = name_of(obj), obj.get("data") or {}
     for key in data:
         if not _DATA_KEY.match(key):
-            rule = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-            raise invalid(resource, name, f"data[{key}]", f'Invalid value: "{key}": {rule}')
+            raise invalid(resource, name, f"data[{key}]", f'Invalid value: "{key}": {_DATA_KEY_RULE}')
     secret = resource.kind == "Secret"
     size = sum(len(base64.b64decode(value)) if secret else len(key + value) for key, value in data.items())
     if size > MAX_SECRET_BYTES:
@@ -129,6 +148,14 @@ def _data(resource: Resource, obj: Json, previous: Json | None) -> None:
     if secret and previous and obj["type"] != previous["type"]:
         why = f'Invalid value: "{obj["type"]}": field is immutable'
         raise invalid(resource, name, "type", why)
+
+
+def _event(resource: Resource, obj: Json) -> None:
+    """k8s.io/kubernetes pkg/apis/core/validation/events.go"""
+    namespace = obj["involvedObject"].get("namespace", "default") if "involvedObject" in obj else "default"
+    if namespace != obj["metadata"]["namespace"]:
+        why = f'Invalid value: "{namespace}": does not match event.namespace'
+        raise invalid(resource, name_of(obj), "involvedObject.namespace", why)
 
 
 def _lease(resource: Resource, obj: Json) -> None:
@@ -149,10 +176,13 @@ def _workload(resource: Resource, obj: Json, previous: Json | None) -> None:
         raise invalid(resource, name, "spec.selector", "Required value", "FieldValueRequired")
     labels = (template.get("metadata") or {}).get("labels") or {}
     if not selectors.matches(selector, labels):
-        why = f"Invalid value: {labels}: `selector` does not match template `labels`"
+        why = f"Invalid value: {_compact(labels)}: `selector` does not match template `labels`"
         raise invalid(resource, name, "spec.template.metadata.labels", why)
+    if previous and resource.kind == "StatefulSet" and _fixed(previous["spec"]) != _fixed(spec):
+        raise invalid(resource, name, "spec", _FIXED, "FieldValueForbidden")
     if previous and previous["spec"]["selector"] != selector:
-        raise invalid(resource, name, "spec.selector", f"Invalid value: {selector}: field is immutable")
+        why = f"Invalid value: {_compact(selector)}: field is immutable"
+        raise invalid(resource, name, "spec.selector", why)
     replicas = spec.get("replicas", 0)
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
@@ -160,6 +190,15 @@ def _workload(resource: Resource, obj: Json, previous: Json | None) -> None:
     marks = (template.get("metadata") or {}).get("annotations")
     _strings(resource, "PodTemplateSpec.spec.template.metadata.annotations", marks)
     _containers(resource, name, "spec.template.spec", template["spec"])
+
+
+def _fixed(spec: Json) -> Json:
+    """What a StatefulSet keeps for ever."""
+    return {field: value for field, value in spec.items() if field not in _MUTABLE}
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _containers(resource: Resource, name: str, where: str, spec: Json) -> None:

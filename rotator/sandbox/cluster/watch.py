@@ -14,7 +14,7 @@ from rotator.sandbox.cluster import selectors
 from rotator.sandbox.cluster.forms import Form, dumps
 from rotator.sandbox.cluster.resources import Json, Resource
 from rotator.sandbox.cluster.selectors import Test
-from rotator.sandbox.cluster.statuses import ApiError, bad_request
+from rotator.sandbox.cluster.statuses import ApiError, bad_request, no_number
 from rotator.sandbox.cluster.store import Change, Feed, Store
 
 LONGEST = 2700.0
@@ -43,8 +43,10 @@ class Wish:
             filter(None, [query.get("fieldSelector"), f"metadata.name={name}" if name else None])
         )
         since = query.get("resourceVersion") or "0"
-        if not since.isdigit() or not query.get("timeoutSeconds", "0").isdigit():
-            raise bad_request(f'Invalid value: "{since}": resourceVersion and timeoutSeconds are numbers')
+        if not since.isdigit():
+            raise no_number(since, f'resourceVersion: Invalid value: "{since}": ')
+        if not query.get("timeoutSeconds", "0").isdigit():
+            raise bad_request("timeoutSeconds is a number")
         initial = query.get("sendInitialEvents") == "true"
         return cls(
             namespace,

@@ -132,4 +132,3 @@ async def _patiently(do: Callable[[], Awaitable[Result]]) -> Result | None:
                 if failure.status < 500 and failure.status != 429:
                     raise
         await asyncio.sleep(_TRY_AGAIN)
-

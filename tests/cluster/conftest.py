@@ -46,7 +46,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             _found.append(problem)
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
     if os.environ.get("CI") == "true" or os.environ.get("ROTATOR_CLUSTER_REQUIRED") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -60,7 +60,7 @@ async def own_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[C
         return
     found = _found[0]
     if isinstance(found, programs.NothingToRunError):
-        _missing(str(found))
+        missing(str(found))
         return
     async with ControlPlane(tmp_path_factory.mktemp("plane"), found) as plane:
         yield plane

@@ -18,7 +18,7 @@ from rotator.sandbox import tls
 from rotator.sandbox.cluster import Cluster
 from rotator.sandbox.cluster.kubelet import Delays
 from rotator.sandbox.serve import serving
-from tests.cluster.api import Api, ApiFailure, Json, path
+from tests.cluster.api import Api, ApiError, Json, path
 from tests.cluster.kubelet.fake import Kubelet, Sleeper
 from tests.cluster.plane.control import ControlPlane
 from tests.cluster.plane.reach import Reach
@@ -70,7 +70,7 @@ class World:
         """Create, or replace by a merge patch."""
         try:
             return await self.api.create(manifest, namespace)
-        except ApiFailure as failure:
+        except ApiError as failure:
             if failure.status != 409:
                 raise
         return await self.api.patch(manifest["kind"], namespace, manifest["metadata"]["name"], manifest)

@@ -15,14 +15,14 @@ import aiohttp
 from rotator.sandbox.cluster.kubelet import Delays
 from rotator.sandbox.cluster.podstatus import Life
 from rotator.sandbox.cluster.program import Program, Verdict
-from tests.cluster.api import Api, ApiFailure, Json, path
+from tests.cluster.api import Api, ApiError, Json, path
 from tests.cluster.kubelet.behavior import Behavior
 from tests.cluster.kubelet.nodes import heartbeat, now, register
 from tests.cluster.kubelet.pod import Pod
 
 _HEARTBEAT = 20.0
 _TRY_AGAIN = 0.2
-_TROUBLE = (aiohttp.ClientError, ApiFailure, TimeoutError, OSError, ValueError)
+_TROUBLE = (aiohttp.ClientError, ApiError, TimeoutError, OSError, ValueError)
 
 
 class Sleeper:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.cluster.api import Api, ApiFailure, Json, path
+from tests.cluster.api import Api, ApiError, Json, path
 
 FAKE = {"apim-token-rotator/fake-node": "true"}
 """Label of our nodes: pods of the tests select it, and stay off real ones."""
@@ -26,7 +26,7 @@ async def register(api: Api, name: str) -> None:
     node = {"kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": {}}
     try:
         await api.create(node)
-    except ApiFailure as failure:
+    except ApiError as failure:
         if failure.status != 409:
             raise
 
@@ -39,7 +39,7 @@ async def heartbeat(api: Api, name: str) -> None:
     spec = {"holderIdentity": name, "leaseDurationSeconds": 3600, "renewTime": now(micro=True)}
     try:
         await api.patch("Lease", LEASES, name, {"spec": spec})
-    except ApiFailure as failure:
+    except ApiError as failure:
         if failure.status != 404:
             raise
         await api.create({"kind": "Lease", "metadata": {"name": name}, "spec": spec}, LEASES)

@@ -17,7 +17,7 @@ from rotator.sandbox.cluster.kubelet import MAX_BACK_OFF, Delays
 from rotator.sandbox.cluster.objects import stamp
 from rotator.sandbox.cluster.podstatus import Life, running, status, waiting
 from rotator.sandbox.cluster.program import Program, Verdict
-from tests.cluster.api import Api, ApiFailure, Json, path
+from tests.cluster.api import Api, ApiError, Json, path
 from tests.cluster.kubelet.behavior import Behavior
 from tests.cluster.kubelet.references import References
 
@@ -126,7 +126,7 @@ async def _patiently(do: Callable[[], Awaitable[Result]]) -> Result | None:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             try:
                 return await do()
-            except ApiFailure as failure:
+            except ApiError as failure:
                 if failure.status in _GONE:
                     return None
                 if failure.status < 500 and failure.status != 429:

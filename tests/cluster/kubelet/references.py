@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rotator.sandbox.cluster.objects import Key
-from tests.cluster.api import Api, ApiFailure, Json
+from tests.cluster.api import Api, ApiError, Json
 
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
 
@@ -23,7 +23,7 @@ class References:
         for plural, name in set(_named(pod["spec"])):
             try:
                 found[plural, namespace, name] = await api.get(_KINDS[plural], namespace, name)
-            except ApiFailure as failure:
+            except ApiError as failure:
                 if failure.status != 404:
                     raise
         return cls(found)

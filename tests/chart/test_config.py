@@ -100,6 +100,15 @@ def test_the_ports_of_a_pod_are_those_that_the_rotator_listens_on(helm: Helm, tw
     assert ports(two) == {"internal": 9191}
 
 
+def test_a_webhook_that_is_not_mentioned_is_what_the_rotator_takes_it_for(
+    helm: Helm, two: dict[str, Any], tmp_path: Path
+) -> None:
+    """null takes the chart's own default out, so that the rotator's counts."""
+    two["config"]["webhook"]["enabled"] = None
+    assert settings(helm, two, tmp_path).webhook.enabled
+    assert the(helm.render(two), "Service")["spec"]["ports"][0]["targetPort"] == "webhook"
+
+
 def test_a_changed_configuration_restarts_the_pods_and_nothing_else_does(
     helm: Helm, least: dict[str, Any]
 ) -> None:

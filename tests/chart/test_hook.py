@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from rotator.cli.demo.process import Daemon
 from tests.chart.helm import Helm, HelmError
 from tests.process.conftest import town
-from tests.process.town import Town, port
+from tests.process.town import PATIENCE, Town, port
 
 pytestmark = [pytest.mark.chart, pytest.mark.process]
 __all__ = ["town"]
@@ -36,6 +37,11 @@ async def test_the_hook_succeeds_once_the_service_is_ready_and_fails_before(
         done = ready(script, port(daemon, "internal"))
         assert done.returncode == 0 and done.stdout.startswith("200 "), done.stderr
     assert ready(script, port(daemon, "internal")).returncode == 1
+    town.sandbox.faults.add(server="arm", action="status", status=403, times=None)
+    async with Daemon(str(town.config), town.env()) as daemon:
+        await daemon.line(lambda x: x["event"] == "started", PATIENCE)
+        done = ready(script, port(daemon, "internal"))
+        assert done.returncode == 1 and "503" in done.stderr
 
 
 def test_the_hook_looks_at_every_gateway_with_the_services_account(helm: Helm, least: dict[str, Any]) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import yaml
 
 from rotator.kube.paths import Access
 from rotator.sandbox.fleet import Deployed
 from rotator.sandbox.journal import Call
-from tests.chart.helm import Helm
+from tests.chart.helm import ROOT, Helm
 from tests.process.conftest import town
 from tests.process.town import PATIENCE, Town
 
@@ -146,3 +147,12 @@ def test_a_lease_namespace_gets_rights_on_leases_only(helm: Helm, two: dict[str,
         "apim-token-rotator-oslo",
         "apim-token-rotator-bergen",
     }
+
+
+def test_the_documented_rules_are_the_rendered_ones(helm: Helm, two: dict[str, Any]) -> None:
+    page = (ROOT / "docs/install.md").read_text()
+    shown = re.findall(r"```yaml\n# Role in namespace ([\w-]+)[^\n]*\n(.*?)```", page, re.DOTALL)
+    assert [namespace for namespace, _ in shown] == ["apim-oslo", "apim-oslo-edge"]
+    roles = {m["metadata"]["namespace"]: m["rules"] for m in helm.render(two) if m["kind"] == "Role"}
+    for namespace, rules in shown:
+        assert yaml.safe_load(rules) == roles[namespace]

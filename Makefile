@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-mutations lint format docs lock clean help
+.PHONY: demo test test-chart test-image test-cluster test-mutations lint format docs lock clean help
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,7 +19,18 @@ demo: $(STAMP)  ## rotate three gateways in a sandbox: no cloud, no cluster
 	$(BIN)/rotator demo
 
 test: $(STAMP)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation and not chart and not image and not cluster"
+
+test-chart: $(STAMP)  ## render the Helm chart with the real engine (builds helm with Go, once)
+	$(BIN)/python -m tests.chart.helm
+	$(BIN)/python -m pytest -n 2 -m "chart and not cluster"
+
+test-image: $(STAMP)  ## the image's install steps, in a folder of their own
+	$(BIN)/python -m pytest tests/image
+
+test-cluster: $(STAMP)  ## against a real Kubernetes control plane (builds one with Go, once)
+	$(BIN)/python -m tests.chart.helm
+	$(BIN)/python -m pytest -m cluster
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)
 	$(BIN)/python -m pytest -m mutation -p no:cacheprovider
@@ -30,13 +41,15 @@ lint: $(STAMP)  ## style, types, walls between the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docs.freshness
+	$(BIN)/python -m tests.chart.readme
 
 format: $(STAMP)  ## let the formatter and the fixable rules have their way
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)  ## rewrite the generated parts of the docs (CLI help, configuration, metrics)
+docs: $(STAMP)  ## rewrite the generated parts of the docs (CLI help, metrics, chart values)
 	$(BIN)/python -m tests.docs.freshness --write
+	$(BIN)/python -m tests.chart.readme --write
 
 lock:  ## pin dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock

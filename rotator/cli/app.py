@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from enum import StrEnum
@@ -124,6 +125,9 @@ def demo(
 
 def main() -> None:
     """Run the command line; errors of ours become a sentence and an exit code."""
+    os.environ.setdefault(
+        "HOME", "/"
+    )  # a user without a home: the Kubernetes client asks for one when imported
     try:
         app()
     except ConfigError as error:

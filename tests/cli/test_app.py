@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,12 @@ def test_of_several_gateways_the_worst_is_told() -> None:
     assert worst([Exit.OK, Exit.UNSETTLED, Exit.UNAVAILABLE]) is Exit.UNAVAILABLE
     assert worst([]) is Exit.OK
     assert set(Exit) == {worst([code]) for code in Exit}
+
+
+def test_a_user_without_a_home_is_no_defect(tmp_path: Path) -> None:
+    """As in a container that runs under a number: no HOME, no entry in passwd."""
+    (tmp_path / "config.toml").write_text(Path("config.example.toml").read_text())
+    env = {k: v for k, v in os.environ.items() if k != "HOME"} | {"KUBECONFIG": "/nowhere"}
+    command = [sys.executable, "-c", "from rotator.cli.app import main; main()", "status"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+    assert done.returncode == Exit.UNAVAILABLE and "kubeconfig" in done.stderr

@@ -52,6 +52,8 @@ def _workload(deployment: Json, order: Order) -> Json:
         container.pop("resources", None)
     spec["replicas"] = order.replicas
     manifest |= {"kind": order.kind, "apiVersion": "apps/v1"}
+    if order.kind == "Deployment":
+        spec["progressDeadlineSeconds"] = 3
     if order.kind != "Deployment":
         spec.pop("strategy", None)
     if order.kind == "StatefulSet":

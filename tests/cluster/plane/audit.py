@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Call:
-    """One request: what RBAC decided on, and its answer. `name` is "" for collections."""
+    """One request: what RBAC decided on, and its answer. `name` is "" for collections, as for RBAC."""
 
     verb: str
     resource: str
@@ -39,7 +39,7 @@ def calls(log: Path, user: str) -> list[Call]:
             Call(
                 line["verb"],
                 resource or line["requestURI"],
-                thing.get("name", ""),
+                "" if line["verb"] == "create" else thing.get("name", ""),
                 thing.get("namespace", ""),
                 line["responseStatus"]["code"],
                 line["annotations"].get("authorization.k8s.io/decision") == "allow",

@@ -1,0 +1,70 @@
+"""What one rotation asks the API server for, by its audit log."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.cluster.e2e.fleet import Order
+from tests.cluster.e2e.town import Town
+from tests.cluster.plane import audit
+from tests.cluster.plane.control import ControlPlane
+
+
+async def test_a_rotation_uses_these_verbs_on_these_names_and_no_others(town: Town, plane: ControlPlane):
+    (place,) = await town.settle(Order("oslo"))
+    async with town.daemon() as daemon:
+        await town.renewed()
+        await daemon.line(lambda line: line["event"] == "rotation", within=20)
+    made = [c for c in audit.calls(plane.audit, town.account.user) if c.namespace in town.namespaces]
+    rows = audit.table(made)
+    print_table(rows)
+    assert {(verb, resource, name) for verb, resource, name, _ in rows} == {
+        ("create", "events", ""),
+        ("create", "leases", ""),
+        ("get", "deployments", "apim-gateway"),
+        ("get", "leases", "apim-token-rotator-oslo"),
+        ("get", "secrets", place.secret),
+        ("list", "pods", ""),
+        ("patch", "deployments", "apim-gateway"),
+        ("patch", "leases", "apim-token-rotator-oslo"),
+        ("patch", "secrets", place.secret),
+        ("watch", "deployments", "apim-gateway"),
+        ("watch", "pods", ""),
+    }
+    assert all(call.allowed for call in made)
+    assert sum(count for *_, count in rows) <= 60
+
+
+async def test_nothing_is_asked_for_outside_the_namespaces_of_the_targets(town: Town, plane: ControlPlane):
+    await town.settle(Order("oslo"))
+    before = len(audit.entries(plane.audit, user(town)))
+    async with town.daemon():
+        await town.renewed()
+    mine = audit.calls(plane.audit, user(town))[before:]
+    assert {call.namespace for call in mine} == town.namespaces
+    assert {call.allowed for call in mine} == {True}
+
+
+async def test_no_token_is_in_the_audit_log(town: Town, plane: ControlPlane):
+    """Bodies of Events, Leases and workloads are in it: the mark proves that they are."""
+    (place,) = await town.settle(Order("oslo"))
+    tokens = [await town.token(place)]
+    async with town.daemon():
+        await town.renewed()
+    tokens.append(await town.token(place))
+    log = plane.audit.read_text()
+    assert (await town.notes(place))["fingerprint"] in log
+    for token in tokens:
+        bare = token.removeprefix("GatewayKey ")
+        assert bare not in log
+        assert bare.split("&")[-1] not in log
+        assert base64.b64encode(token.encode()).decode() not in log
+
+
+def user(town: Town) -> str:
+    return "system:serviceaccount:rotator:tokens-apim-token-rotator"
+
+
+def print_table(rows: list[tuple[str, str, str, int]]) -> None:
+    for verb, resource, name, count in rows:
+        print(f"| {verb} | {resource} | {name} | {count} |")

@@ -40,7 +40,7 @@ class Refused(RotatorError):  # noqa: N818
     """Somebody has to change something first. remedy: a sentence that says what."""
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(f"{message}. {remedy}")
+        super().__init__(f"{message.rstrip('.')}. {remedy}")
         self.remedy = remedy
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from rotator import __version__
-from rotator.cli.exits import Exit, exit_for
+from rotator.cli.exits import Exit, UsageError, exit_for
 from rotator.errors import ConfigError, RotatorError
 
 app = typer.Typer(
@@ -131,8 +131,11 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        print(f"The configuration has {len(error.mistakes)} mistake(s):", file=sys.stderr)
+        print("The configuration cannot be used:", file=sys.stderr)
         print("\n".join(f"  - {mistake}" for mistake in error.mistakes), file=sys.stderr)
+        sys.exit(Exit.USAGE)
+    except UsageError as error:
+        print(f"{error}. See rotator --help", file=sys.stderr)
         sys.exit(Exit.USAGE)
     except RotatorError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

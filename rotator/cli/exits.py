@@ -7,6 +7,10 @@ from enum import IntEnum
 from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError, Stopping
 
 
+class UsageError(RotatorError):
+    """The command line makes no sense: nothing was done."""
+
+
 class Exit(IntEnum):
     OK = 0
     UNSETTLED = 1
@@ -35,7 +39,7 @@ MEANINGS = {
 def exit_for(error: RotatorError) -> Exit:
     """Return the code for an error that ended a command."""
     match error:
-        case ConfigError():
+        case ConfigError() | UsageError():
             return Exit.USAGE
         case Busy() | LeaseLost():
             return Exit.BUSY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -28,11 +29,12 @@ class Plain:
     """A line per change, for pipes, logs and CI."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[str, str]] = {}
+        self._said: dict[str, deque[tuple[str, str]]] = {}
 
     def tell(self, gateway: str, word: str, text: str) -> None:
-        if self._last.get(gateway) != (word, text):
-            self._last[gateway] = word, text
+        said = self._said.setdefault(gateway, deque(maxlen=2))  # waiting alternates between two
+        if (word, text) not in said:
+            said.append((word, text))
             print(f"{gateway}: {word}: {text}", flush=True)
 
     def end(self, gateway: str, word: str, text: str, *, good: bool) -> None:
@@ -40,7 +42,7 @@ class Plain:
 
 
 class Lively:
-    """One row per gateway that changes in place; finished steps stay above it."""
+    """One row per gateway that changes in place."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -58,7 +60,7 @@ class Lively:
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 1))
         for gateway, (mark, word, text) in self._rows.items():
-            table.add_row(mark, Text(gateway, "bold"), Text(word, "cyan"), text)  # type: ignore[arg-type]  # a renderable
+            table.add_row(mark, Text(gateway, "bold"), Text(word, "cyan"), Text(text))  # type: ignore[arg-type]  # a renderable
         return table
 
 

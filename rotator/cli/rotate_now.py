@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.cli.exits import Exit, exit_for, worst
+from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
+from rotator.core.due import pending
 from rotator.core.explain import explain, span, stamp, told, why_rest
-from rotator.core.plan import next_step
+from rotator.core.plan import next_step, resting
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
 from rotator.daemon.site import Site, Unit, person
-from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError
+from rotator.errors import Busy, LeaseLost, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
 from rotator.rotation.silent import SILENT
 
@@ -39,7 +40,7 @@ class Wish:
 
 def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
     if bool(names) == wish.every:
-        raise ConfigError(("name the gateways to rotate, or say --all (not both)",))
+        raise UsageError("name the gateways to rotate, or say --all (not both)")
 
     async def work(site: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
         with shown() as progress:
@@ -53,6 +54,7 @@ class Job:
     """One gateway, from the wish to its rest."""
 
     def __init__(self, site: Site, unit: Unit, clock: SystemClock, progress: Progress, wish: Wish) -> None:
+        self.site = site
         self.unit = unit
         self.clock = clock
         self.progress = progress
@@ -60,6 +62,7 @@ class Job:
         self.name = unit.gateway.name
         self.policy = unit.gateway.policy
         self.before = "none"
+        self.asked = False
         self.reporter = WatchedReport(self.name, self.policy, progress, announcer(unit, site.events))
 
     async def run(self) -> Exit:
@@ -67,28 +70,36 @@ class Job:
         try:
             seen = await look(self.unit.ports(self.clock, SILENT))
             self.before = next((t.fingerprint for t in seen.targets if t.fingerprint), "none")
-            if self.wish.dry_run:
-                return self.rehearse(seen)
             if (recent := self.recent(seen)) and not self.wish.force:
                 self.progress.end(self.name, "Skipped", recent, good=True)
                 return Exit.OK
+            if self.wish.dry_run:
+                return await self.rehearse(seen)
             return await self.rotate()
         except RotatorError as error:
-            self.progress.end(self.name, type(error).__name__, str(error), good=False)
+            self.progress.end(self.name, type(error).__name__, f"{error}{self.stands()}", good=False)
             return exit_for(error)
+
+    def stands(self) -> str:
+        """Return what becomes of a request that this process did not carry out."""
+        if not self.asked:
+            return ""
+        within = span(self.policy.look_every)
+        return f". The request stands: run this again, or the service goes on with it within {within}"
 
     def recent(self, seen: Observed) -> str:
         """Return a sentence if the token is nearly new, and every pod runs it."""
         token = seen.current.token if seen.current else None
-        if token is None or token.adopted or not all(t.record and t.record.verified for t in seen.targets):
+        if token is None or token.adopted or pending(seen) or not all(resting(t) for t in seen.targets):
             return ""
         age = self.clock.now() - token.issued_at
         return f"{told(token)} was issued {span(age)} ago; --force rotates again" if age < RECENT else ""
 
-    def rehearse(self, seen: Observed) -> Exit:
-        """Say what the plan would be if the request were on the Secret."""
+    async def rehearse(self, seen: Observed) -> Exit:
+        """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
         now = self.clock.now()
-        asked = tuple(replace(t, request=Request(now, by="a dry run")) for t in seen.targets)
+        await self.site.arm.prove(self.unit.settings.resource_id)
+        asked = tuple(replace(t, request=Request(now, by="you")) for t in seen.targets)
         wanted = replace(seen, targets=asked)
         step = next_step(wanted, self.policy, now)
         why = explain(step, wanted, self.policy, now)
@@ -96,9 +107,11 @@ class Job:
         for target in wanted.targets:
             loads = ", ".join(w.name for w in target.workloads) or "no workload"
             self.progress.tell(self.name, "would then write and restart", f"Secret {target.name}, {loads}")
-        for absent in seen.unreachable:
-            self.progress.end(self.name, "could not", f"{absent.name}: {absent.why}", good=False)
-        return Exit.UNSETTLED if seen.unreachable else Exit.OK
+        missing = [f"{a.name}: {a.why}" for a in seen.unreachable]
+        missing += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
+        for sentence in missing:
+            self.progress.end(self.name, "could not", sentence, good=False)
+        return Exit.UNSETTLED if missing else Exit.OK
 
     async def rotate(self) -> Exit:
         noted = await request(self.unit.fleet, self.clock, by=person())
@@ -107,8 +120,10 @@ class Job:
             self.progress.end(self.name, "Unsettled", why_rest(seen), good=False)
             return Exit.UNSETTLED
         if not self.wish.wait:
-            self.progress.end(self.name, "Requested", "the service rotates it at its next look", good=True)
+            within = span(self.policy.look_every)
+            self.progress.end(self.name, "Requested", f"the service rotates it within {within}", good=True)
             return Exit.OK
+        self.asked = True
         return self.conclude(await self.until_rest())
 
     async def until_rest(self) -> Outcome:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rotator.cli.exits import Exit
+from rotator.cli.exits import Exit, UsageError
 from rotator.config import Settings, load
 from rotator.daemon.clock import SystemClock
 from rotator.daemon.site import Site, Unit, open_site, person_identity
-from rotator.errors import ConfigError
 from rotator.telemetry.logs import configure
 
 Work = Callable[[Site, Sequence[Unit], SystemClock], Awaitable[Exit]]
@@ -23,18 +24,23 @@ def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
     """Run work on the gateways that are named (none named: on all). Ctrl-C lets it finish its step.
 
     Raises:
-        ConfigError: the configuration has mistakes, or knows no gateway of a name.
+        ConfigError: the configuration has mistakes.
+        UsageError: it knows no gateway of a name.
     """
     settings = load(config, os.environ)
     configure("warning", settings.log.format)
+    for library in ("azure", "kubernetes", "msal"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # our own sentence says it better
     return asyncio.run(_work_on(only(settings, names), work))
 
 
 def only(settings: Settings, names: Sequence[str]) -> Settings:
     known = {g.name: g for g in settings.gateways}
     if unknown := [n for n in names if n not in known]:
-        raise ConfigError(
-            tuple(f"no gateway is called {n!r}. Known: {', '.join(sorted(known))}" for n in unknown)
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise UsageError(
+            f"no gateway is called {', '.join(map(repr, unknown))}.{hint} Known: {', '.join(sorted(known))}"
         )
     chosen = tuple(known[n] for n in dict.fromkeys(names)) if names else settings.gateways
     return replace(settings, gateways=chosen)
@@ -43,7 +49,7 @@ def only(settings: Settings, names: Sequence[str]) -> Settings:
 async def _work_on(settings: Settings, work: Work) -> Exit:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
+    for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
     async with open_site(settings, os.environ, person_identity()) as site:
         return await work(site, list(site.units.values()), SystemClock(stop))

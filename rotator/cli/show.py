@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rotator.cli.exits import Exit, exit_for, worst
 from rotator.cli.session import work_on
@@ -26,19 +27,28 @@ WIDE = 1000
 
 
 def plan(config: Path, names: Sequence[str]) -> Exit:
-    async def work(_: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
+    async def work(site: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
         states = await look_at(units, clock)
         for state in states:
             print(sentence(state))
-        return worst([exit_of(s) for s in states])
+            print_troubles(state)
+        return worst([exit_of(s) for s in states] + [await known_to_azure(site, u) for u in units])
 
     return work_on(config, names, work)
 
 
+async def known_to_azure(site: Site, unit: Unit) -> Exit:
+    """Ask Azure for the gateway: a mistyped resource_id shall be told before the first rotation."""
+    try:
+        await site.arm.prove(unit.settings.resource_id)
+    except RotatorError as error:
+        print(f"{unit.gateway.name}: {type(error).__name__}: {error}")
+        return exit_for(error)
+    return Exit.OK
+
+
 def sentence(state: Json) -> str:
-    step, look = state.get("next_step", "Unknown"), state.get("next_look_at")
-    then = f" (next look {look})" if look else ""
-    return f"{state['name']}: {step} ({state['reason']}): {state['message']}{then}"
+    return f"{state['name']}: {state.get('next_step', 'Unknown')} ({state['reason']}): {state['message']}"
 
 
 def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
@@ -52,6 +62,7 @@ def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
             for state in states:
                 if state["state"] != "Settled":
                     print(f"{state['name']}: {state['message']}")
+                    print_troubles(state)
         return worst([exit_of(s) for s in states])
 
     return work_on(config, names, work)
@@ -76,25 +87,39 @@ async def one(unit: Unit, clock: SystemClock) -> Json:
 def exit_of(state: Json) -> Exit:
     if "exit" in state:
         return Exit(state["exit"])
-    return Exit.OK if state["state"] in {"Settled", "InProgress"} else Exit.UNSETTLED
+    fine = state["state"] in {"Settled", "InProgress"} and not troubles(state)
+    return Exit.OK if fine else Exit.UNSETTLED
+
+
+def troubles(state: Json) -> list[str]:
+    """Return what is wrong with targets, whatever the next step is."""
+    flawed = [t for t in state["targets"] if t["message"]]
+    return [f"{t['name']}: {t['message']}" for t in [*flawed, *state.get("unreachable", [])]]
+
+
+def print_troubles(state: Json) -> None:
+    for trouble in troubles(state):
+        if trouble not in state["message"]:
+            print(f"{state['name']}: {trouble}")
 
 
 def table(states: Sequence[Json], now: datetime) -> Table:
     out = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("GATEWAY", "STATE", "TOKEN", "KEY", "EXPIRES", "IN", "RENEWAL", "PODS"):
-        out.add_column(column, no_wrap=column in {"GATEWAY", "TOKEN"})
+    for column in ("GATEWAY", "STATE", "TOKEN", "KEY", "EXPIRES", "IN", "RENEWS IN", "PODS"):
+        out.add_column(column, no_wrap=True)
     for state in states:
         token = state["token"] or {}
-        out.add_row(
+        cells = (
             state["name"],
             state["state"],
             token.get("fingerprint") or "-",
             token.get("key") or "-",
             short(token.get("expires_at")),
             left(token.get("expires_at"), now),
-            short(state["renewal_at"]),
+            left(state["renewal_at"], now),
             pods(state),
         )
+        out.add_row(*(Text(cell) for cell in cells))
     return out
 
 

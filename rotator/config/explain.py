@@ -60,6 +60,8 @@ def _wrong(kind: str, context: dict[str, Any]) -> str:
 
 def _unknown(path: Path) -> str:
     known = sorted(_fields(path[:-1]))
+    if any(word in str(path[-1]).lower() for word in ("secret", "password")):
+        return "is no known key. Secrets never stand in this file: set AZURE_CLIENT_SECRET in the environment"
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     if close:
         return f"is no known key. Did you mean {close[0]}?"

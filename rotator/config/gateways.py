@@ -33,8 +33,8 @@ class PolicyTable(Table):
     renew_before: Duration | None = Field(default=None, examples=['"10d"'])
     panic_before: Duration | None = Field(default=None, examples=['"2d"'])
     rollout_timeout: Duration | None = Field(default=None, examples=['"15m"'])
-    recheck: Duration | None = Field(default=None, examples=['"30m"'])
-    look_every: Duration | None = Field(default=None, examples=['"1h"'])
+    recheck: Duration | None = Field(default=None, examples=['"5m"'])
+    look_every: Duration | None = Field(default=None, examples=['"5m"'])
     max_unavailable_targets: int | None = Field(default=None, ge=1, examples=["1"])
     revoke: Literal["never"] | None = Field(default=None, examples=['"never"'])
 

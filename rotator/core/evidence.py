@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from rotator.core.due import good
 from rotator.core.policy import Policy
 from rotator.core.records import Record, Token
-from rotator.core.seen import Observed, Pod, Target
+from rotator.core.seen import Observed, Pod, Target, Workload
 from rotator.core.words import Key
 
 SLACK = timedelta(seconds=60)
@@ -100,6 +100,16 @@ def overtime(t: Target, policy: Policy, now: datetime) -> bool:
     return any(w.failed for w in t.workloads) or now >= begun + policy.rollout_timeout
 
 
+def moving(w: Workload, policy: Policy, now: datetime) -> bool:
+    """Whether a workload is not healthy only because we restarted it a short while ago."""
+    return w.restarted_at is not None and not w.failed and now < w.restarted_at + policy.rollout_timeout
+
+
+def under_way(seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether some target's pods are on their way to the token in force, in time."""
+    return any(not proven_by_pods(t) and not overtime(t, policy, now) for t in current_targets(seen))
+
+
 def overdue(t: Target, policy: Policy, now: datetime) -> bool:
     """Whether a token that was never proven here failed. One that was proven is not to blame."""
     return bool(t.record and not t.record.verified_at and overtime(t, policy, now))
@@ -116,7 +126,8 @@ def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
     previous = t.record.previous
     if previous is None or not good(previous.token, seen, policy, now):
         return False
-    sick = any(not w.healthy for w in t.workloads if w.mark != t.record.decision.token.mark)
+    stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
+    sick = any(not w.healthy and not moving(w, policy, now) for w in stale)
     return sick or not seen.open_window
 
 

@@ -101,7 +101,8 @@ def why_issue(step: Issue, seen: Observed, policy: Policy, now: datetime) -> str
 
 def progress(names: tuple[str, ...], seen: Observed) -> str:
     notes = [f"{w.name}: {w.note}" for t in seen.targets if t.name in names for w in t.workloads if w.note]
-    return "; ".join(notes) or f"rollouts go on in {', '.join(names)}"
+    young = "pods started too close to a change of the Secret to be sure of them"
+    return "; ".join(notes) or f"{', '.join(names)}: {young}, or are just being proven"
 
 
 def why_rest(seen: Observed) -> str:

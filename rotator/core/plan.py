@@ -23,6 +23,7 @@ from rotator.core.evidence import (
     rolling,
     settled,
     strangers_pods,
+    under_way,
     waits,
 )
 from rotator.core.policy import Policy
@@ -70,16 +71,22 @@ def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     reason = due(seen, policy, now)
     if not reason or not seen.targets or not may_repair(seen, now):
         return None
+    if reason is Reason.REQUESTED and not leaked(seen) and under_way(seen, policy, now):
+        return None  # one rollout after the other: the request stands until this one is proven
     target = seen.targets[0]
     if not (current := seen.current):
         return Issue(target, Key.PRIMARY, False, None, frozenset(), reason, None)
     key, request = seen.key(current.token), pending(seen)
-    leaked = {key} if key and request and request.leak else set()
-    condemned = current.condemned | leaked
+    condemned = current.condemned | ({key} if key and leaked(seen) else set())
     standby = standby_key(key, condemned)
     fresh = policy.revoke is Revocation.BEFORE_REUSE and settled(seen, standby)
     condemned -= {standby} if fresh else set()
     return Issue(target, standby, fresh, current, condemned, reason, request.at if request else None)
+
+
+def leaked(seen: Observed) -> bool:
+    request = pending(seen)
+    return request is not None and request.leak
 
 
 def standby_key(key: Key | None, condemned: frozenset[Key]) -> Key:
@@ -198,7 +205,9 @@ def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
 def resting(t: Target) -> bool:
     """Whether nothing is left to prove: verified, or adopted and never touched."""
     r = t.record
-    return r is not None and not t.drifted and (r.verified or r.decision.token.mark is None)
+    if r is None or t.drifted or t.flaw:
+        return False
+    return r.verified or r.decision.token.mark is None
 
 
 CHECKS: tuple[Callable[[Observed, Policy, datetime], Step | None], ...] = (

@@ -21,8 +21,8 @@ class Policy:
     revoke: Revocation = Revocation.NEVER
     revoke_after: timedelta = timedelta(days=1)
     rollout_timeout: timedelta = timedelta(minutes=15)
-    recheck: timedelta = timedelta(minutes=30)
-    look_every: timedelta = timedelta(hours=1)
+    recheck: timedelta = timedelta(minutes=5)
+    look_every: timedelta = timedelta(minutes=5)
     max_unavailable_targets: int = 1
     roll_back: bool = True
     replace_pods: bool = True

@@ -20,6 +20,7 @@ from rotator.daemon.dispatch import Dispatcher
 from rotator.daemon.readiness import Readiness
 from rotator.daemon.runner import Runner
 from rotator.daemon.site import Site, daemon_identity, open_site
+from rotator.errors import Refused, Unavailable
 from rotator.kube import prove
 from rotator.telemetry.metrics import Metrics
 from rotator.triggers.schedule import Schedule
@@ -41,11 +42,12 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; then take no more events, finish the steps under way, and return.
 
     Raises:
-        Refused: a port is taken, or what is needed to connect is missing.
+        Refused: a port is taken.
+        ConfigError: what is needed to connect is missing.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
+    for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
     identity = daemon_identity(environ)
     async with AsyncExitStack() as stack:
@@ -123,8 +125,15 @@ class Daemon:
         )
 
     async def prove_azure(self) -> None:
-        resource = self.site.settings.gateways[0].resource_id
-        await self.readiness.prove("azure", lambda: self.site.arm.prove(resource), unproven)
+        first, *others = self.site.settings.gateways
+        await self.readiness.prove("azure", lambda: self.site.arm.prove(first.resource_id), unproven)
+        for gateway in others:  # a mistyped id shall be told now, not at its renewal
+            try:
+                await self.site.arm.prove(gateway.resource_id)
+            except Refused as error:
+                unproven(f"azure, gateway {gateway.name}", str(error))
+            except Unavailable as error:
+                log.debug("Azure could not be asked for gateway %s: %s", gateway.name, error)
 
     async def leave(
         self,

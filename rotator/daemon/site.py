@@ -7,18 +7,21 @@ import getpass
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from rotator import __version__
 from rotator.azure import Arm, ArmIssuer
 from rotator.config import GatewaySettings, Settings
+from rotator.errors import ConfigError, Refused
 from rotator.kube import Connection, EventSink, KubeFleet, KubeLease
 from rotator.ports import Clock, Reporter
 from rotator.rotation import Gateway, Ports, Signers
 
+T = TypeVar("T")
 PROOF_AGE = timedelta(hours=6)
 """So often Azure is asked again which key signs the tokens in place."""
 PRODUCT = "apim-token-rotator"
@@ -54,11 +57,11 @@ async def open_site(settings: Settings, environ: Mapping[str, str], identity: st
     """Connect to the cluster and to Azure, without a call yet; everything is closed at the end.
 
     Raises:
-        Refused: a kubeconfig, a certificate or a credential is missing; says which.
+        ConfigError: a kubeconfig, a certificate or a credential is missing; says which.
     """
-    kube = await Connection.connect(settings.kubernetes, f"{PRODUCT}/{__version__}")
+    kube = await configured(Connection.connect(settings.kubernetes, f"{PRODUCT}/{__version__}"))
     try:
-        arm = await Arm.connect(settings.azure, environ)
+        arm = await configured(Arm.connect(settings.azure, environ))
         try:
             events = EventSink(kube, PRODUCT, identity)
             try:
@@ -69,6 +72,14 @@ async def open_site(settings: Settings, environ: Mapping[str, str], identity: st
             await arm.close()
     finally:
         await kube.close()
+
+
+async def configured(connecting: Awaitable[T]) -> T:
+    """Return the connection. Nothing has been sent yet: what is refused here is a mistake of ours."""
+    try:
+        return await connecting
+    except Refused as mistake:
+        raise ConfigError((str(mistake),)) from mistake
 
 
 def units(

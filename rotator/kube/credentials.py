@@ -54,7 +54,13 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Configurat
 
 def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> str:
     written = str(settings.kubeconfig) if settings.kubeconfig else environ.get("KUBECONFIG", "")
-    return os.path.expanduser(written or "~/.kube/config")  # noqa: PTH111 - may be several paths with ':'
+    path = os.path.expanduser(written or "~/.kube/config")  # noqa: PTH111 - may be several paths with ':'
+    if not any(Path(part).exists() for part in path.split(os.pathsep)):
+        raise Refused(
+            f"there is no kubeconfig at {path}, and this is no pod",
+            "Name one under [kubernetes] or in KUBECONFIG.",
+        )
+    return path
 
 
 async def _from_kubeconfig(path: str, context: str | None) -> Configuration:

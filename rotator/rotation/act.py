@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from rotator.core.evidence import settled
@@ -91,7 +91,7 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
         await end_key(step.key, ports)
         await ports.lease.assert_held()
     now = ports.clock.now()
-    token = await ports.issuer.issue(step.key, now + policy.lifetime)
+    token = await another(step, now + policy.lifetime, ports)
     if token.expires_at - policy.renew_before <= now:
         raise Refused(
             f"Azure granted a token until {token.expires_at:%Y-%m-%d %H:%M} UTC only, which is due at once",
@@ -108,6 +108,20 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
     if step.target.drifted:
         await ports.lease.count_repair()
     await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
+
+
+async def another(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToken:
+    """Return a token that the target has not had before. A token is a function of key and minute:
+    asked twice within one, the issuer gives the same again, and nothing would tell old pods from new.
+    """
+    record = step.target.record
+    had = {record.decision.token.fingerprint} if record else set()
+    had |= {record.previous.token.fingerprint} if record and record.previous else set()
+    token = await ports.issuer.issue(step.key, expires_at)
+    while token.fingerprint in had:
+        expires_at -= timedelta(minutes=1)
+        token = await ports.issuer.issue(step.key, expires_at)
+    return token
 
 
 async def end_key(key: Key, ports: Ports) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 KINDS = {"near-expiry": NEAR_EXPIRY, "expired": EXPIRED}
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 LONGEST_WAIT = 60.0
 LOOPBACK = ("http://127.0.0.1:", "http://localhost:")
 
@@ -177,6 +178,8 @@ class _Control:
             raise _BadInputError("namespace and workload are names")
         if behavior is not None and not isinstance(behavior, str):
             raise _BadInputError("behavior is a word, or null for healthy")
+        if not any(self._sandbox.cluster.get(kind, namespace, workload) for kind in WORKLOADS):
+            raise _BadInputError(f"there is no workload {workload} in namespace {namespace}")
         try:
             self._sandbox.cluster.sick(namespace, workload, behavior)
         except (ValueError, LookupError) as problem:

@@ -31,8 +31,9 @@ DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
 
 
 class Metrics:
-    """Counts and gauges, each gateway's series from the start. Not a number (NaN): not known yet, so
-    that no alert compares with 1970. One series per gateway says which step it is at.
+    """Counts and gauges, each gateway's series from the start. Not a number (NaN): not known yet.
+
+    One series per gateway says which step it is at.
     """
 
     def __init__(self, gateways: Iterable[str]) -> None:
@@ -54,7 +55,8 @@ class Metrics:
         )
         self._success = Gauge(
             "rotator_last_success_timestamp_seconds",
-            "When a gateway was last brought to rest, or found at rest, with everything proven.",
+            "When a gateway was last brought to rest, or found at rest, with everything proven; "
+            "before the first time, when this process started.",
             ["gateway"],
             registry=registry,
         )
@@ -97,8 +99,9 @@ class Metrics:
 
     def _begin(self, gateways: Iterable[str]) -> None:
         for gateway in gateways:
-            for gauge in (self._expiration, self._renewal, self._success):
+            for gauge in (self._expiration, self._renewal):
                 gauge.labels(gateway).set(nan)
+            self._success.labels(gateway).set_to_current_time()
             self._settled.labels(gateway).set(0)
             self.at_step(gateway, Rest.__name__)
             for result in ("rotated", "failed"):

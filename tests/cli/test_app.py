@@ -79,4 +79,4 @@ def test_a_user_without_a_home_is_no_defect(tmp_path: Path) -> None:
     env = {k: v for k, v in os.environ.items() if k != "HOME"} | {"KUBECONFIG": "/nowhere"}
     command = [sys.executable, "-c", "from rotator.cli.app import main; main()", "status"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
-    assert done.returncode == Exit.UNAVAILABLE and "kubeconfig" in done.stderr
+    assert done.returncode == Exit.USAGE and "there is no kubeconfig at /nowhere" in done.stderr

@@ -263,3 +263,58 @@ def test_pods_that_were_there_at_the_proof_are_trusted_after_a_repair_however_yo
     rest = run(w, gw)
     assert rest and rest.reason is Reason.SETTLED
     assert [type(s).__name__ for s in w.acts] == ["Write", "Verify", "Rest"]
+
+
+def test_a_request_during_a_healthy_rollout_waits_for_it_and_is_then_answered() -> None:
+    w, gw = rotated()
+    ask(w)
+    w.schedule = {w.points + 14: [lambda: ask(w)]}
+    run(w, gw)
+    steps = [type(s).__name__ for s in w.acts if not isinstance(s, Await)]
+    assert steps == ["Issue", "Restart", "Verify", "Issue", "Restart", "Verify", "Rest"]
+
+
+def test_a_leak_does_not_wait_for_a_rollout() -> None:
+    w, _ = rotated()
+    ask(w)
+    w.schedule = {w.points + 14: [crash]}
+    run(w)
+    w.schedule = {}
+    ask(w, leak=True)
+    assert isinstance(next_step(seen_in(w), GW.policy, w.now), Issue)
+
+
+def test_a_workload_that_we_just_restarted_is_moving_not_sick() -> None:
+    """A token that must be replaced in the middle of its rollout does not strand the gateway."""
+    w, gw = rotated()
+    ask(w)
+    w.schedule = {w.points + 14: [crash]}
+    run(w, gw)
+    assert w.restarts == {"t0/w0": 1}
+    w.schedule = {}
+    w.generation[Key.SECONDARY] += 1
+    run(w, gw)
+    w.pass_time(timedelta(minutes=10))
+    rest = run(w, gw)
+    assert rest and rest.reason is Reason.SETTLED and w.restarts["t0/w0"] == 2
+
+
+def test_a_token_that_was_there_before_is_not_issued_again() -> None:
+    """Within one minute Azure gives the same token for the same key."""
+    w, gw = rotated()
+    seen = set()
+    for _ in range(3):
+        now = w.now
+        ask(w)
+        run(w, gw)
+        seen.add(w.clusters["t0"].value)
+        w.now = now
+    assert len(seen) == 3
+
+
+def test_a_flawed_target_is_unsettled_even_if_it_was_only_adopted() -> None:
+    w = fleet(1)
+    run(w)
+    seen = seen_in(w)
+    step = next_step(with_workloads(seen, flaw="deployment/nope does not exist"), GW.policy, w.now)
+    assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED

@@ -59,6 +59,10 @@ RULES = [
         "return bool(record.witnesses)",
     ),
     Mutation("a proof has no witnesses", A, "if p.instance)", "if False)"),
+    Mutation("a second token in mid-rollout", P, "and under_way(seen, policy, now):", "and False:"),
+    Mutation("a leak waits for a rollout", P, "and not leaked(seen) and under_way", "and under_way"),
+    Mutation("moving taken for sick", E, "not w.healthy and not moving(w, policy, now)", "not w.healthy"),
+    Mutation("the same token again", A, "while token.fingerprint in had:", "while False:"),
     Mutation("no SLACK when judging pod start", E, "timedelta(seconds=60)", "timedelta(seconds=0)"),
     Mutation(
         "Blocked though pods' own token is gone",

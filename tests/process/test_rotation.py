@@ -244,3 +244,33 @@ async def test_a_placeholder_is_filled_with_a_token(town: Town) -> None:
         line = await daemon.line(ended("oslo"), PATIENCE)
     assert (line["reason"], line["from"]) == ("Missing", None)
     await town.pods_run_the_secrets_token("oslo")
+
+
+async def test_a_rotate_now_that_failed_goes_on_when_it_is_run_again(town: Town) -> None:
+    await town.settle("oslo")
+    assert (await town.command("rotate-now", "oslo"))[0] == 0
+    town.sandbox.faults.add(server="arm", method="POST", action="status", status=500, times=None)
+    code, _, err = await town.command("rotate-now", "oslo", "--force")
+    assert code == 3 and "The request stands" in err
+    town.sandbox.faults.clear()
+    code, out, _ = await town.command("rotate-now", "oslo")
+    assert code == 0 and "Rotated" in out and len(town.minted("oslo")) == 2
+    await town.pods_run_the_secrets_token("oslo")
+
+
+async def test_a_mistyped_resource_id_is_told_before_the_first_rotation(town: Town) -> None:
+    await town.settle("oslo")
+    wrong = town.directory / "wrong.toml"
+    wrong.write_text(town.config.read_text().replace("/service/contoso/", "/service/fabrikam/"))
+    for words in (("plan",), ("rotate-now", "oslo", "--dry-run")):
+        code, out, err = await town.command_with(wrong, *words)
+        assert code == 3 and "fabrikam" in out + err, words
+    assert town.notes("oslo") == {}
+
+
+async def test_a_missing_workload_is_unsettled_from_the_first_look(town: Town) -> None:
+    await town.settle("oslo")
+    town.extra["oslo"] = 'workloads = ["deployment/nope"]'
+    for words in (("plan",), ("status",), ("rotate-now", "oslo", "--dry-run"), ("rotate-now", "oslo")):
+        code, out, err = await town.command(*words)
+        assert code == 1 and "deployment/nope does not exist" in out + err, words

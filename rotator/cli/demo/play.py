@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -16,9 +15,9 @@ from rotator.cli.demo.keep import keep_running
 from rotator.cli.demo.process import Daemon, DaemonError, Json
 from rotator.cli.demo.programme import Programme
 from rotator.cli.demo.stage import CAST, Role, environment, set_up
+from rotator.cli.demo.theatre import Stage
 from rotator.cli.exits import Exit
 from rotator.sandbox import Sandbox
-from rotator.sandbox.fleet import Deployed
 
 PATIENCE = 20.0
 """Seconds for one rotation, which takes about two."""
@@ -26,22 +25,6 @@ PATIENCE = 20.0
 
 class FailedError(Exception):
     """The demo did not show what it promises."""
-
-
-@dataclass(slots=True)
-class Stage:
-    sandbox: Sandbox
-    daemon: Daemon
-    config: Path
-    deployed: dict[str, Deployed]
-    programme: Programme
-    before: dict[str, list[str]] = field(default_factory=dict)
-    """The names of each gateway's pods when the curtain rose."""
-
-    def ports(self) -> dict[str, int]:
-        started = next(x for x in self.daemon.lines if x["event"] == "started")
-        ports: dict[str, int] = started["ports"]
-        return ports
 
 
 def demo(*, keep: bool) -> Exit:
@@ -78,7 +61,7 @@ async def play(directory: Path, programme: Programme, *, keep: bool) -> None:
             programme.evidence(daemon.lines)
             raise
         if keep:
-            await keep_running(sandbox, daemon, config, directory, stage.ports())
+            await keep_running(stage, directory)
 
 
 async def acts(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,11 +63,11 @@ kubeconfig = "{sandbox.kubeconfig}"
 lease_duration = "10s"
 
 [webhook]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{free_port()}"
 allow_unauthenticated = true      # loopback only
 
 [internal]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{free_port()}"
 
 [log]
 format = "json"
@@ -87,6 +88,13 @@ resource_id = "{deployed.gateway.resource_id}"
 namespace = "{deployed.namespace}"
 secret = "{deployed.secret}"
 """
+
+
+def free_port() -> int:
+    """Return a port that is free now: a daemon that is started again shall listen where the first did."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

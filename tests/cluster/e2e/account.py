@@ -20,6 +20,8 @@ from tests.cluster.plane.flags import ISSUER
 Json = dict[str, Any]
 NAMESPACE = "rotator"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/{}"
+LEEWAY = 60
+"""Seconds that the API server takes a token for good after its end (go-jose, jwt.DefaultLeeway)."""
 _PLURALS = {"Role": "roles", "RoleBinding": "rolebindings"}
 
 
@@ -54,9 +56,9 @@ class Account:
             "iss": ISSUER,
             "aud": [ISSUER],
             "sub": self.user,
-            "iat": now - 1,
-            "nbf": now - 1,
-            "exp": now + int(seconds),
+            "iat": now - 600,
+            "nbf": now - 600,
+            "exp": now + int(seconds) - LEEWAY,
             "kubernetes.io": {"namespace": NAMESPACE, "serviceaccount": account},
         }
         self._put(jwt.encode(claims, plane.pki.accounts_key.read_bytes(), algorithm="ES256"))

@@ -64,7 +64,9 @@ class Run:
         while not isinstance(step, Rest):
             clock.checkpoint()
             if isinstance(step, Await):
-                await clock.wait(self.ports.fleet.changed(self.seen, LOOK_AGAIN))
+                await clock.wait(
+                    self.ports.fleet.changed(self.seen, min(LOOK_AGAIN, self.policy.rollout_timeout))
+                )
             else:
                 await self.take(step)
             async with self.ports.turn:

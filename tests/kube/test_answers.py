@@ -98,3 +98,12 @@ def test_a_body_that_is_no_status_is_not_quoted():
 def test_an_answer_that_is_no_object_comes_from_something_else(body):
     with pytest.raises(Unavailable, match="no Kubernetes API server"):
         parse(body, "Secret apim/s")
+
+
+def test_a_refusal_that_quotes_the_whole_secret_is_told_without_its_values():
+    """As a real API server answers a patch that makes an object unreadable (1.36, measured)."""
+    value = encoded(f"GatewayKey {token()}")
+    quoted = f'unable to decode: {{"data":{{"config.service.auth.key":"{value}"}},"kind":"Secret"}}'
+    error = answer(422, quoted, "Invalid")
+    assert isinstance(error, Refused) and "unable to decode" in str(error)
+    assert value not in str(error) and value[8:60] not in str(error)

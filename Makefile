@@ -34,7 +34,7 @@ test-cluster: $(STAMP)  ## against a real Kubernetes control plane (builds one w
 	$(BIN)/python -m pytest -m cluster
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)
-	$(BIN)/python -m pytest -m mutation -p no:cacheprovider
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m mutation -p no:cacheprovider
 
 lint: $(STAMP)  ## style, types, walls between the rooms
 	$(BIN)/ruff check .

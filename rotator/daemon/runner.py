@@ -44,12 +44,14 @@ class Runner:
         self._set_due = set_due
         self._jitter = jitter
         self._failures = dict.fromkeys(units, 0)
+        self._said: dict[str, str] = {}
 
     async def work(self, name: str, causes: frozenset[str]) -> None:
         """Bring one gateway to rest, or note when to try again."""
         unit = self._units[name]
         listener = announcer(unit, self._events)
-        report = RunReport(name, causes, unit.gateway.policy, self._clock, self._metrics, listener)
+        said = self._said.get(name, "")
+        report = RunReport(name, causes, unit.gateway.policy, self._clock, self._metrics, listener, said)
         # Whatever dies from here on, somebody looks again.
         self._again(name, unit.gateway.policy.recheck)
         try:
@@ -63,6 +65,7 @@ class Runner:
                 raise
         else:
             report.finish()
+            self._said[name] = report.sentence
             self._rested(unit, outcome)
 
     def _rested(self, unit: Unit, outcome: Outcome) -> None:

@@ -42,13 +42,16 @@ class RunReport(Reporter):
         clock: Clock,
         metrics: Metrics,
         listener: Listener | None = None,
+        said: str = "",
     ) -> None:
+        """said: the sentence with which the run before was left unsettled, if it was told."""
         self._gateway = gateway
         self._causes = sorted(causes)
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
         self._listener = listener
+        self._said = said
         self._course = Course()
         self._began_at = clock.now()
 
@@ -73,9 +76,9 @@ class RunReport(Reporter):
     def finish(self, error: BaseException | None = None) -> None:
         """Write the canonical line `rotation` and count the run. Call it once, at its end.
 
-        A run that found nothing to do, or another process at it, is told at level debug and not
-        counted. An error of ours is quoted; of any other only its class and place, for its text may
-        quote a Secret.
+        A run that found nothing to do is told at level debug and not counted; so is one that found
+        unsettled what was told already. An error of ours is quoted; of any other only its class and
+        place, for its text may quote a Secret.
         """
         with _never_failing("the end of a run", self._gateway):
             result = self._course.result(error)
@@ -85,10 +88,17 @@ class RunReport(Reporter):
             fields |= {"reason": reason, "result": result, "steps": self._course.steps}
             fields |= {"seconds": round(took.total_seconds(), 3)}
             fields |= self._course.fields(self._policy) | _told(error)
-            _level(result, error)("rotation", **fields)
+            known = result == "unsettled" and not self._course.steps and self.sentence == self._said
+            tell = log.debug if known else _level(result, error)
+            tell("rotation", **fields)
             self._metrics.at_step(self._gateway, Rest.__name__)
             if result not in QUIET and (error or self._course.steps):
                 self._metrics.rotation(self._gateway, result, reason, took)
+
+    @property
+    def sentence(self) -> str:
+        """Why the last decision was taken; empty before the first."""
+        return self._course.why.text if self._course.why else ""
 
     def _measure(self, step: Step, now: datetime) -> None:
         self._metrics.at_step(self._gateway, _name(step))
@@ -113,7 +123,7 @@ def _level(result: str, error: BaseException | None) -> Callable[..., object]:
         return log.warning if isinstance(error, Unavailable | Conflict) else log.error
     if result == "unsettled":
         return log.warning
-    return log.debug if result in QUIET else log.info
+    return log.debug if result == "rested" else log.info
 
 
 def _told(error: BaseException | None) -> Fields:

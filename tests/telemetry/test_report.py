@@ -54,10 +54,10 @@ UNSETTLED = Rest(NOW + timedelta(minutes=30), Reason.UNSETTLED)
 class Run:
     """One reported run; `play` decides steps and does those that have an effect, a second each."""
 
-    def __init__(self, listener: Any = None) -> None:
+    def __init__(self, listener: Any = None, said: str = "") -> None:
         self.metrics, self.clock = Metrics(["oslo"]), Clock()
         self.report = RunReport(
-            "oslo", {"schedule", "NearExpiry"}, POLICY, self.clock, self.metrics, listener
+            "oslo", {"schedule", "NearExpiry"}, POLICY, self.clock, self.metrics, listener, said
         )
 
     def play(self, *steps: tuple[Step, Observed]) -> RunReport:
@@ -171,6 +171,15 @@ def test_what_is_left_unsettled_is_a_warning_and_says_why(lines: Lines) -> None:
     assert run.counted() == {}
 
 
+@pytest.mark.parametrize(("said", "level"), [("apim/other: away", "warning"), ("apim/other: gone", "debug")])
+def test_what_was_told_to_be_unsettled_already_is_not_told_at_every_look(
+    lines: Lines, said: str, level: str
+) -> None:
+    run = Run(said=said)
+    run.play((UNSETTLED, Observed((NEW_TARGET,), (Absent("apim/other", "gone"),)))).finish()
+    assert [line["level"] for line in lines.about("rotation")] == [level]
+
+
 @pytest.mark.parametrize(
     ("error", "level", "result", "told"),
     [
@@ -205,10 +214,10 @@ def test_an_error_at_the_first_look_is_counted_by_its_name(lines: Lines) -> None
     assert run.counted() == {("failed", "Unavailable"): 1}
 
 
-def test_another_process_at_work_is_no_event(lines: Lines) -> None:
+def test_another_process_at_work_is_told_and_not_counted(lines: Lines) -> None:
     run = Run()
     run.report.finish(Busy("another process is at it"))
-    assert {line["level"] for line in lines.json} == {"debug"}
+    assert [(line["level"], line["result"]) for line in lines.json] == [("info", "busy")]
     assert run.counted() == {}
 
 

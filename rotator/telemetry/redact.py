@@ -16,7 +16,9 @@ _START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
 """Of a word, or right after an escaped line break: looking from every character would cost quadratic time."""
 _JWT = re.compile(rf"{_START}eyJ[A-Za-z0-9_-]{{5,}}\.[A-Za-z0-9_-]{{5,}}(?:\.[A-Za-z0-9_-]*)?")
 _SIGNING_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==")
-_ENCODED = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
+_NO_ESCAPE = r"(?<!\\)" + "".join(rf"(?<!\\u[0-9A-Fa-f]{{{n}}})" for n in range(4))
+"""Not inside of a JSON escape such as `\\u001f`, whose letters look like base64."""
+_ENCODED = re.compile(rf"{_NO_ESCAPE}[A-Za-z0-9+/]{{40,}}={{0,2}}")
 _INSIDE = re.compile(rb"GatewayKey |&[0-9]{12}&")
 
 

@@ -106,8 +106,8 @@ def moving(w: Workload, policy: Policy, now: datetime) -> bool:
 
 
 def under_way(seen: Observed, policy: Policy, now: datetime) -> bool:
-    """Whether some target's pods are on their way to the token in force, in time."""
-    return any(not proven_by_pods(t) and not overtime(t, policy, now) for t in current_targets(seen))
+    """Whether some target's pods are on their way to the token in force, in time, or are yet to be noted."""
+    return any(proven_by_pods(t) or not overtime(t, policy, now) for t in current_targets(seen))
 
 
 def overdue(t: Target, policy: Policy, now: datetime) -> bool:

@@ -72,6 +72,12 @@ class Metrics:
             ["gateway", "step"],
             registry=registry,
         )
+        self._count(registry)
+        self._steps: dict[str, str] = {}
+        self._begin(gateways)
+
+    def _count(self, registry: CollectorRegistry) -> None:
+        """Make what is counted, and the one series that says what runs."""
         self._rotations = Counter(
             "rotator_rotations",
             "Runs that did something or failed, by result and first reason.",
@@ -94,8 +100,6 @@ class Metrics:
         Gauge("rotator_build_info", "1; the version is the label.", ["version"], registry=registry).labels(
             __version__
         ).set(1)
-        self._steps: dict[str, str] = {}
-        self._begin(gateways)
 
     def _begin(self, gateways: Iterable[str]) -> None:
         for gateway in gateways:

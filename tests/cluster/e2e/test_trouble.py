@@ -74,6 +74,7 @@ async def test_a_rollout_that_does_not_get_ready_leaves_the_old_pods_and_is_told
 
 async def test_an_api_server_that_is_killed_and_started_anew_in_mid_rotation(town: Town, plane: ControlPlane):
     """Every version handed out before is expired then: the watch has to begin again."""
+    town.settings = 'recheck = "1s"'  # the outage may outlast the progress deadline
     place = await renewing(town, "hang")
     async with town.daemon():
         await rolling(town, place)
@@ -88,6 +89,7 @@ async def test_an_api_server_that_is_killed_and_started_anew_in_mid_rotation(tow
 
 @pytest.mark.parametrize("server", ["apiserver", "etcd"])
 async def test_a_server_that_freezes_in_mid_rotation(town: Town, plane: ControlPlane, server: str):
+    town.settings = 'recheck = "1s"'  # the outage may outlast the progress deadline
     place = await renewing(town, "hang")
     frozen = getattr(plane, server)
     async with town.daemon():

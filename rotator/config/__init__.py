@@ -6,6 +6,7 @@ from rotator.config.gateways import TargetSettings
 from rotator.config.load import load
 from rotator.config.model import GatewaySettings, Settings
 from rotator.config.names import Listen, WorkloadRef
+from rotator.config.pull import PullSettings
 from rotator.config.resource_id import ResourceId
 from rotator.config.sections import (
     AzureSettings,
@@ -13,21 +14,25 @@ from rotator.config.sections import (
     KubernetesSettings,
     LogSettings,
     RotationSettings,
-    WebhookSettings,
 )
+from rotator.config.webhook import WebhookSettings
+from rotator.config.windows import Calendar, WindowTable
 
 __all__ = [
     "AzureSettings",
+    "Calendar",
     "GatewaySettings",
     "InternalSettings",
     "KubernetesSettings",
     "Listen",
     "LogSettings",
+    "PullSettings",
     "ResourceId",
     "RotationSettings",
     "Settings",
     "TargetSettings",
     "WebhookSettings",
+    "WindowTable",
     "WorkloadRef",
     "load",
 ]

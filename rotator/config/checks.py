@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from rotator.config.mistakes import Json, Mistake, Path, dotted
 from rotator.config.resource_id import ResourceId
-from rotator.config.sections import InternalSettings, WebhookSettings
+from rotator.config.sections import InternalSettings
+from rotator.config.webhook import WebhookSettings
 
 OPEN_DOOR = (
     "deliveries are not authenticated in this version (that comes in a later one), so the endpoint must not "
@@ -62,7 +63,7 @@ def _identities(raw: Json) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
         if isinstance(text := gateway.get("resource_id"), str) and (key := _key(text)):
             yield (*here, "resource_id"), "the ARM id", (key,)
         for m, target in _tables(gateway.get("targets")):
-            place = (target.get("namespace"), target.get("secret"))
+            place = (target.get("context") or "", target.get("namespace"), target.get("secret"))
             if all(isinstance(part, str) for part in place):
                 yield (*here, "targets", m, "secret"), "the Secret", tuple(map(str, place))
 

@@ -11,6 +11,7 @@ from rotator.config.durations import Duration
 from rotator.config.names import GatewayName, Label, SecretKey, Subdomain, Workload
 from rotator.config.resource_id import FORM, ResourceId
 from rotator.config.sections import Table
+from rotator.config.windows import Freeze, WindowTable
 from rotator.core.policy import LONGEST_LIFE
 
 
@@ -36,20 +37,40 @@ class PolicyTable(Table):
     recheck: Duration | None = Field(default=None, examples=['"5m"'])
     look_every: Duration | None = Field(default=None, examples=['"5m"'])
     max_unavailable_targets: int | None = Field(default=None, ge=1, examples=["1"])
-    revoke: Literal["never"] | None = Field(default=None, examples=['"never"'])
+    max_restarts_per_hour: int | None = Field(default=None, ge=1, examples=["6"])
+    roll_back: bool | None = Field(default=None, examples=["true"])
+    replace_pods: bool | None = Field(default=None, examples=["true"])
+    revoke: Literal["never", "before-reuse", "after-verify"] | None = Field(
+        default=None, examples=['"never"']
+    )
+    revoke_after: Duration | None = Field(default=None, examples=['"1d"'])
+    windows: tuple[WindowTable, ...] | None = Field(
+        default=None,
+        strict=False,
+        examples=['[{ cron = "0 22 * * 1-5", duration = "4h", zone = "Europe/Oslo" }]'],
+    )
+    freeze: Freeze | None = Field(default=None, examples=["true"])
 
 
 class TargetSettings(Table):
-    """One Secret that holds the token. key None: found from the Secret's layout.
+    """One Secret that holds the token. context None: in the cluster of `[kubernetes]`, else of the
+    kubeconfig's context of this name. key None: found from the Secret's layout.
     workloads None: every workload of the namespace that reads the Secret.
     """
 
+    context: str | None = Field(default=None, min_length=1, examples=['"cluster-west"'])
     namespace: Label = Field(examples=['"apim"'])
     secret: Subdomain = Field(examples=['"apim-access-token"'])
     key: SecretKey | None = Field(default=None, examples=['"config.service.auth.key"'])
     workloads: tuple[Workload, ...] | None = Field(
         default=None, min_length=1, strict=False, examples=['["deployment/apim-gateway"]']
     )
+
+    @property
+    def place(self) -> str:
+        """Its name in everything that people read: `namespace/secret`, behind `context:` if it has one."""
+        where = f"{self.namespace}/{self.secret}"
+        return f"{self.context}:{where}" if self.context else where
 
 
 class GatewayTable(PolicyTable):

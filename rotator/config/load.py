@@ -12,7 +12,7 @@ from rotator.config import checks, explain, later
 from rotator.config.gateways import GatewayTable, PolicyTable
 from rotator.config.mistakes import Json, Mistake, show
 from rotator.config.model import Document, GatewaySettings, Settings
-from rotator.config.policies import TIMES, check_times, overlay, to_policy
+from rotator.config.policies import TIMES, check_times, overlay, to_calendar, to_policy
 from rotator.errors import ConfigError
 
 
@@ -84,6 +84,7 @@ def _settings(document: Document, folder: Path, environ: Mapping[str, str]) -> S
         azure=azure.model_copy(update={"ca_file": resolved(azure.ca_file)}),
         kubernetes=kubernetes.model_copy(update={"kubeconfig": resolved(kubernetes.kubeconfig)}),
         webhook=document.webhook,
+        pull=document.pull,
         internal=document.internal,
         log=document.log,
         rotation=document.rotation,
@@ -92,7 +93,8 @@ def _settings(document: Document, folder: Path, environ: Mapping[str, str]) -> S
 
 
 def _gateway(defaults: PolicyTable, table: GatewayTable) -> GatewaySettings:
-    return GatewaySettings(table.name, table.resource_id, to_policy(overlay(defaults, table)), table.targets)
+    words = overlay(defaults, table)
+    return GatewaySettings(table.name, table.resource_id, to_policy(words), to_calendar(words), table.targets)
 
 
 def _resolve(path: Path, folder: Path, environ: Mapping[str, str]) -> Path:

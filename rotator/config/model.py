@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from rotator.config.gateways import GatewayTable, PolicyTable, TargetSettings
+from rotator.config.pull import PullSettings
 from rotator.config.resource_id import ResourceId
 from rotator.config.sections import (
     AzureSettings,
@@ -15,8 +16,9 @@ from rotator.config.sections import (
     LogSettings,
     RotationSettings,
     Table,
-    WebhookSettings,
 )
+from rotator.config.webhook import WebhookSettings
+from rotator.config.windows import Calendar
 from rotator.core.policy import Policy
 
 
@@ -26,6 +28,7 @@ class Document(Table):
     azure: AzureSettings = AzureSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     webhook: WebhookSettings = WebhookSettings()
+    pull: PullSettings | None = None
     internal: InternalSettings = InternalSettings()
     log: LogSettings = LogSettings()
     rotation: RotationSettings = RotationSettings()
@@ -42,6 +45,7 @@ class GatewaySettings:
     name: str
     resource_id: ResourceId
     policy: Policy
+    calendar: Calendar
     targets: tuple[TargetSettings, ...]
 
 
@@ -52,6 +56,7 @@ class Settings:
     azure: AzureSettings
     kubernetes: KubernetesSettings
     webhook: WebhookSettings
+    pull: PullSettings | None
     internal: InternalSettings
     log: LogSettings
     rotation: RotationSettings

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 from rotator.config.gateways import PolicyTable
 from rotator.config.mistakes import Mistake, Path
+from rotator.config.windows import Calendar
 from rotator.core.policy import Policy
+from rotator.core.words import Revocation
 
-_BUILT_IN = Policy(roll_back=False, replace_pods=False)
+_BUILT_IN = Policy()
 _SHORTEST_INTERVAL = timedelta(minutes=5)
-TIMES = ("token_lifetime", "renew_before", "panic_before")
+TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke_after")
 """The keys whose values have to fit together."""
 
 
@@ -24,10 +26,7 @@ def overlay(defaults: PolicyTable, own: PolicyTable) -> PolicyTable:
 
 
 def to_policy(table: PolicyTable) -> Policy:
-    """Return the policy of a table whose times fit together (see check_times).
-
-    Roll-back and eviction are not in this version, so the plan must not count on them.
-    """
+    """Return the policy of a table whose times fit together (see check_times)."""
     return Policy(
         lifetime=table.token_lifetime or _BUILT_IN.lifetime,
         renew_before=table.renew_before or _BUILT_IN.renew_before,
@@ -36,9 +35,17 @@ def to_policy(table: PolicyTable) -> Policy:
         recheck=table.recheck or _BUILT_IN.recheck,
         look_every=table.look_every or _BUILT_IN.look_every,
         max_unavailable_targets=table.max_unavailable_targets or _BUILT_IN.max_unavailable_targets,
-        roll_back=_BUILT_IN.roll_back,
-        replace_pods=_BUILT_IN.replace_pods,
+        max_restarts_per_hour=table.max_restarts_per_hour or _BUILT_IN.max_restarts_per_hour,
+        revoke=Revocation(table.revoke or _BUILT_IN.revoke),
+        revoke_after=table.revoke_after or _BUILT_IN.revoke_after,
+        roll_back=_BUILT_IN.roll_back if table.roll_back is None else table.roll_back,
+        replace_pods=_BUILT_IN.replace_pods if table.replace_pods is None else table.replace_pods,
     )
+
+
+def to_calendar(table: PolicyTable) -> Calendar:
+    """Return when restarts that can wait are welcome; without a word about it, always."""
+    return Calendar(table.windows or (), table.freeze or False)
 
 
 def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[Mistake]:
@@ -46,8 +53,9 @@ def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[M
     lifetime = merged.token_lifetime or _BUILT_IN.lifetime
     renew = merged.renew_before or _BUILT_IN.renew_before
     panic = merged.panic_before or _BUILT_IN.panic_before
+    after = merged.revoke_after or timedelta()
     if renew > lifetime - _SHORTEST_INTERVAL:
-        names = ("renew_before", "token_lifetime")
+        names: tuple[str, ...] = ("renew_before", "token_lifetime")
         text = (
             f"renew_before ({renew}) must be at least 5 minutes shorter than token_lifetime ({lifetime}), or "
             "tokens are replaced without end. Write a shorter renew_before, about a third of token_lifetime"
@@ -57,6 +65,12 @@ def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[M
         text = (
             f"panic_before ({panic}) must be shorter than renew_before ({renew}). "
             "Write a shorter panic_before, about a fifth of renew_before"
+        )
+    elif after >= lifetime - renew:
+        names = ("revoke_after", "renew_before", "token_lifetime")
+        text = (
+            f"revoke_after ({after}) must be shorter than token_lifetime - renew_before ({lifetime - renew}), or "
+            'the next token comes first. Write a shorter revoke_after, such as "1d"'
         )
     else:
         return []

@@ -37,12 +37,6 @@ def _long_enough(duration: timedelta) -> timedelta:
     return duration
 
 
-def _within_delivery(duration: timedelta) -> timedelta:
-    if duration >= timedelta(seconds=30):
-        raise ValueError('must be shorter than "30s": Event Grid waits no longer for an answer')
-    return duration
-
-
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 FilePath = Annotated[Path, Field(strict=False)]
 
@@ -65,7 +59,9 @@ class AzureSettings(Table):
 
 
 class KubernetesSettings(Table):
-    """Which cluster. Without a kubeconfig: the one that the process runs in, else kubectl's."""
+    """Which cluster holds the Leases, and the Secrets of targets that name no context. Without a kubeconfig:
+    the one that the process runs in, else kubectl's.
+    """
 
     kubeconfig: FilePath | None = Field(default=None, examples=['"~/.kube/config"'])
     context: str | None = Field(default=None, min_length=1, examples=['"my-cluster"'])
@@ -73,22 +69,6 @@ class KubernetesSettings(Table):
     lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Field(
         default=timedelta(seconds=30), examples=['"30s"']
     )
-
-
-class WebhookSettings(Table):
-    """The public port, where Event Grid delivers."""
-
-    enabled: bool = Field(default=True, examples=["true"])
-    listen: Address = Field(default=Listen("0.0.0.0", 8080), examples=['"0.0.0.0:8080"'])
-    allow_unauthenticated: bool = Field(default=False, examples=["true"])
-    max_body_bytes: int = Field(default=1_572_864, ge=1, examples=["1_572_864"])
-    body_timeout: Annotated[Duration, AfterValidator(_within_delivery)] = Field(
-        default=timedelta(seconds=10), examples=['"10s"']
-    )
-    allowed_origins: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        default=("eventgrid.azure.net",), min_length=1, strict=False, examples=['["eventgrid.azure.net"]']
-    )
-    allowed_rate: int = Field(default=120, ge=1, examples=["120"])
 
 
 class InternalSettings(Table):
@@ -105,7 +85,8 @@ class LogSettings(Table):
 
 
 class RotationSettings(Table):
-    """How much at a time. schedule_jitter spreads scheduled renewals over this much time."""
+    """How much at a time, in this process. schedule_jitter spreads scheduled renewals over this much time."""
 
     max_concurrent_rotations: int = Field(default=10, ge=1, examples=["10"])
+    max_concurrent_rollouts: int = Field(default=50, ge=1, examples=["50"])
     schedule_jitter: DurationOrZero = Field(default=timedelta(minutes=30), examples=['"30m"'])

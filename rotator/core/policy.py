@@ -13,7 +13,9 @@ LONGEST_LIFE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """roll_back and replace_pods say whether the plan may use those two steps at all."""
+    """roll_back and replace_pods say whether the plan may use those two steps at all.
+    max_restarts_per_hour: of each single workload.
+    """
 
     lifetime: timedelta = timedelta(days=29)
     renew_before: timedelta = timedelta(days=10)
@@ -24,6 +26,7 @@ class Policy:
     recheck: timedelta = timedelta(minutes=5)
     look_every: timedelta = timedelta(minutes=5)
     max_unavailable_targets: int = 1
+    max_restarts_per_hour: int = 6
     roll_back: bool = True
     replace_pods: bool = True
 

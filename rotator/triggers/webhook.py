@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rotator.config.sections import WebhookSettings
+from rotator.config.webhook import WebhookSettings
 from rotator.errors import RotatorError, Unavailable
 from rotator.triggers.eventgrid import (
     Events,

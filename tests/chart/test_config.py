@@ -13,7 +13,8 @@ import pytest
 from rotator.config import load
 from rotator.config.gateways import GatewayTable, PolicyTable, TargetSettings
 from rotator.config.model import Document, Settings
-from rotator.config.sections import InternalSettings, WebhookSettings
+from rotator.config.sections import InternalSettings
+from rotator.config.webhook import WebhookSettings
 from tests.chart.helm import CHART, ROOT, Helm, the
 
 pytestmark = pytest.mark.chart

@@ -12,15 +12,40 @@ from rotator.config.sections import InternalSettings
 from rotator.config.webhook import WebhookSettings
 
 OPEN_DOOR = (
-    "deliveries are not authenticated in this version (that comes in a later one), so the endpoint must not "
-    "be reachable from the Internet without a gateway or ingress in front that authenticates. "
-    "Write allow_unauthenticated = true if that is so, or enabled = false to rely on the schedule alone"
+    "nothing says who may deliver, and anybody on the Internet could. Write secret_file, or a table "
+    "[webhook.entra] (docs/webhook.md shows both), allow_unauthenticated = true if something in front of "
+    "this port authenticates, or enabled = false to rely on the schedule alone"
+)
+CONTRADICTION = (
+    "would let everybody in although {ways} says who may deliver. Take this line out, or the other if "
+    "something in front of this port authenticates"
+)
+NO_APP = (
+    "is missing, and Microsoft publishes no id of Event Grid's app in this cloud. Write app_id = "
+    '"<client id>": the appid of the service principal Microsoft.EventGrid in your tenant'
 )
 
 
 def check(raw: Json) -> list[Mistake]:
     """Return these mistakes. raw need not be valid otherwise: what cannot be read is passed over."""
-    return [*_ports(raw), *_twice(raw)]
+    return [*_doors(raw), *_ports(raw), *_twice(raw)]
+
+
+def _doors(raw: Json) -> Iterator[Mistake]:
+    """Look at what is written, not at what it means: other mistakes in the table must not hide these."""
+    webhook = _table(raw, "webhook")
+    if webhook.get("enabled") is False:
+        return
+    ways = [way for way in ("secret_file", "entra") if way in webhook]
+    allowed = webhook.get("allow_unauthenticated", False)
+    if not ways and allowed is False:
+        yield Mistake(("webhook", "allow_unauthenticated"), OPEN_DOOR)
+    if ways and allowed is True:
+        sentence = CONTRADICTION.format(ways=" and ".join(ways))
+        yield Mistake(("webhook", "allow_unauthenticated"), sentence)
+    entra, cloud = _table(webhook, "entra"), _table(raw, "azure").get("cloud", "public")
+    if "entra" in ways and cloud == "china" and "app_id" not in entra:
+        yield Mistake(("webhook", "entra", "app_id"), NO_APP)
 
 
 def _ports(raw: Json) -> Iterator[Mistake]:
@@ -29,11 +54,7 @@ def _ports(raw: Json) -> Iterator[Mistake]:
         internal = InternalSettings.model_validate(raw.get("internal", {}))
     except ValidationError:
         return
-    if not webhook.enabled:
-        return
-    if not webhook.allow_unauthenticated:
-        yield Mistake(("webhook", "allow_unauthenticated"), OPEN_DOOR)
-    if webhook.listen.port == internal.listen.port != 0:
+    if webhook.enabled and webhook.listen.port == internal.listen.port != 0:
         yield Mistake(
             ("internal", "listen"),
             "is the webhook's port: probes and metrics are not for the Internet. Write another port",
@@ -66,6 +87,11 @@ def _identities(raw: Json) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
             place = (target.get("context") or "", target.get("namespace"), target.get("secret"))
             if all(isinstance(part, str) for part in place):
                 yield (*here, "targets", m, "secret"), "the Secret", tuple(map(str, place))
+
+
+def _table(raw: Json, name: str) -> Json:
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _tables(written: object) -> Iterator[tuple[int, Json]]:

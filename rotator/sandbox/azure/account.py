@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.sandbox.azure.entra import Entra
 from rotator.sandbox.azure.identity import Identity
 from rotator.sandbox.azure.keys import Gateway, utc_now
 from rotator.sandbox.azure.throttle import TokenBucket
@@ -38,6 +39,7 @@ class Azure:
     def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
         self.now = now
         self.identity = Identity()
+        self.entra = Entra()
         self.denied: set[str] = set()
         self.page_size: int | None = None
         self.authentications: deque[Authentication] = deque(maxlen=REMEMBERED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,11 @@ class HandshakeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A webhook's wish for events. `batch`: most events in one delivery; `headers` go with every request."""
+    """A webhook's wish for events. `batch`: most events in one delivery.
+
+    `headers` are its delivery properties; whether the handshake carries them is not documented:
+    `open_handshake` leaves them out. `bearer` makes the token of a secure webhook, anew for each request.
+    """
 
     name: str
     endpoint: str = field(repr=False)  # its query string may hold a secret
@@ -38,6 +43,13 @@ class Subscription:
     batch: int
     topic: str
     headers: dict[str, str] = field(repr=False)
+    bearer: Callable[[], str] | None = field(default=None, repr=False)
+    open_handshake: bool = False
+
+    def proof(self, *, handshake: bool) -> dict[str, str]:
+        """The headers by which a request proves who sends it."""
+        own = {} if handshake and self.open_handshake else dict(self.headers)
+        return own | ({"Authorization": f"Bearer {self.bearer()}"} if self.bearer else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +145,23 @@ async def send(
 
 
 async def _request(
-    session: aiohttp.ClientSession, method: str, to: Subscription, *, headers: dict[str, str], **more: Any
+    session: aiohttp.ClientSession,
+    method: str,
+    to: Subscription,
+    *,
+    headers: dict[str, str],
+    **more: Any,
 ) -> Answer:
+    handshake = method == "OPTIONS" or headers.get("aeg-event-type") == "SubscriptionValidation"
     try:
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
             session.request(
-                method, to.endpoint, headers=headers | to.headers, allow_redirects=False, **more
+                method,
+                to.endpoint,
+                headers=headers | to.proof(handshake=handshake),
+                allow_redirects=False,
+                **more,
             ) as response,
         ):
             names = {name.lower(): value for name, value in response.headers.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -83,9 +83,11 @@ class EventGrid:
         batch: int = 1,
         headers: dict[str, str] | None = None,
         name: str = "rotator",
+        bearer: Callable[[], str] | None = None,
+        open_handshake: bool = False,
     ) -> Subscription:
-        """Create or update a subscription after its handshake. Raises HandshakeError."""
-        made = Subscription(name, endpoint_url, schema, batch, TOPIC, headers or {})
+        """Create or update a subscription after its handshake; see `Subscription`. Raises HandshakeError."""
+        made = Subscription(name, endpoint_url, schema, batch, TOPIC, headers or {}, bearer, open_handshake)
         await shake_hands(self._http(), made, f"{self.url.removesuffix(PATH)}/validate?id={name}")
         self.subscriptions[name] = made
         return made

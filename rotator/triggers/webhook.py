@@ -44,6 +44,8 @@ Observe = Callable[[str, str], None]
 
 PATH = "/events"
 OTHER = "Other"
+ADMITTED_MARK = "rotator.admitted"
+"""In the scope of a request that Admission let in."""
 ANSWER_SECONDS = 25.0
 """Event Grid takes a delivery for lost after 30 s."""
 RETRY_SECONDS = 30
@@ -52,7 +54,10 @@ _Complaint = tuple[Kind, str, datetime | None]
 
 
 def webhook_app(settings: WebhookSettings, dispatch: Dispatch, observe: Observe) -> Starlette:
-    """Return the routes as an application of their own, which answers 404 or 405 to all else."""
+    """Return the routes as an application of their own, which answers 404 or 405 to all else.
+
+    Where settings say who may deliver, it takes only what an `Admission` let in, and answers 503 otherwise.
+    """
     app = Starlette(routes=webhook_routes(settings, dispatch, observe))
     app.router.redirect_slashes = False
     return app
@@ -107,6 +112,8 @@ class _Webhook:
         return Response(status_code=200, headers=permission)
 
     async def _delivery(self, request: Request) -> Response:
+        if self.settings.authenticated and not request.scope.get(ADMITTED_MARK):
+            raise Unavailable("nobody asked who sends this delivery")  # a forgotten door stays shut
         delivery = parse_delivery(request.headers, await _body(request, self.settings.max_body_bytes))
         match delivery:
             case Handshake(code):
@@ -116,9 +123,27 @@ class _Webhook:
                 log.warning("event subscription: %s", kind, extra={"subscription": subscription})
                 return JSONResponse({"noted": kind})
             case Events(events):
+                if not self._is_allowed(request.headers.get("aeg-subscription-name", "")):
+                    return self._dropped(len(events))
                 await self._accept(events)
                 # How many, not what became of them: the sender is not told which gateways there are.
                 return JSONResponse({"received": len(events)})
+
+    def _is_allowed(self, subscription: str) -> bool:
+        """Whether events of this subscription count. Event Grid writes its name in capitals."""
+        allowed = {name.lower() for name in self.settings.allowed_subscriptions}
+        return not allowed or subscription.lower() in allowed
+
+    def _dropped(self, count: int) -> Response:
+        """Answer what a foreign subscription sent, as events about foreign topics are answered.
+
+        Not with 403: Event Grid would give the events up just as well, and put each where its owner keeps
+        undelivered ones. Whoever is not on the list is told nothing about the list.
+        """
+        for _ in range(count):
+            self.observe(OTHER, "foreign-subscription")
+        log.warning("%d events were dropped: their subscription is not among allowed_subscriptions", count)
+        return JSONResponse({"received": count})
 
     async def _accept(self, events: Sequence[TokenEvent | Ignored]) -> None:
         complaints: dict[_Complaint, TokenEvent] = {}

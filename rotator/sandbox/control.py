@@ -47,6 +47,14 @@ class _Fault(BaseModel, extra="forbid"):
     body: str | None = None
 
 
+class _Route(BaseModel, extra="forbid"):
+    """The arguments of `Sandbox.route`."""
+
+    topic: str = Field("gateway-tokens", pattern="^[A-Za-z0-9-]+$")
+    subscription: str = Field("rotator", pattern="^[A-Za-z0-9-]+$")
+    lock_seconds: float = Field(60.0, gt=0)
+
+
 class _BadInputError(Exception):
     """Answered with 400 and this sentence."""
 
@@ -55,8 +63,10 @@ def control_api(sandbox: Sandbox) -> Starlette:
     """The routes:
 
     GET /state · GET /pods · GET /calls?server=&method=&path= · GET /traffic/{namespace}/{pod} ·
-    POST /faults · GET /faults/{id}?wait=SECONDS · DELETE /faults · POST /subscriptions {endpoint, schema} ·
-    POST /events {gateway, kind, expires_at?, count?, schema?} · POST /sick {namespace, workload, behavior}.
+    POST /faults · GET /faults/{id}?wait=SECONDS · DELETE /faults · POST /subscriptions {endpoint, schema,
+    headers?, audience?: of an Entra bearer token} ·
+    POST /routes {topic?, subscription?, lock_seconds?} · POST /sick {namespace, workload, behavior} ·
+    POST /events {gateway, kind, expires_at?, count?, schema?}.
     Bad input is answered with 400 and a sentence.
     """
     api = _Control(sandbox)
@@ -70,6 +80,7 @@ def control_api(sandbox: Sandbox) -> Starlette:
             Route("/faults", _guard(api.clear_faults), methods=["DELETE"]),
             Route("/faults/{id:int}", _guard(api.fault)),
             Route("/subscriptions", _guard(api.subscribe), methods=["POST"]),
+            Route("/routes", _guard(api.route), methods=["POST"]),
             Route("/events", _guard(api.publish), methods=["POST"]),
             Route("/sick", _guard(api.sick), methods=["POST"]),
         ]
@@ -150,10 +161,24 @@ class _Control:
         schema, endpoint = _schema(body), body.get("endpoint")
         if not isinstance(endpoint, str) or not endpoint.startswith(LOOPBACK):
             raise _BadInputError("endpoint is an http URL on this machine: http://127.0.0.1:PORT/...")
+        headers, audience = body.get("headers", {}), body.get("audience")
+        if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+            raise _BadInputError("headers are delivery properties: names and texts")
+        entra = self._sandbox.azure.entra
         await self._sandbox.eventgrid.subscribe(
-            endpoint, schema=schema, name=str(body.get("name", "rotator"))
+            endpoint,
+            schema=schema,
+            name=str(body.get("name", "rotator")),
+            headers=headers,
+            bearer=(lambda: entra.event_grid_token(audience)) if isinstance(audience, str) else None,
         )
         return Response(status_code=201)
+
+    async def route(self, request: Request) -> Response:
+        """Let the system topic's events be pulled from a namespace topic; answers where."""
+        asked = _Route.model_validate(await _object(request))
+        await self._sandbox.route(asked.topic, asked.subscription, lock_seconds=asked.lock_seconds)
+        return JSONResponse({"endpoint": self._sandbox.namespace_url}, 201)
 
     async def publish(self, request: Request) -> Response:
         body = await _object(request)

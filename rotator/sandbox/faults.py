@@ -17,7 +17,7 @@ from rotator.sandbox.serve import TRANSPORT
 
 Action = Literal["latency", "status", "reset", "hang"]
 When = Literal["before", "after"]
-SERVERS = ("arm", "kubernetes", "identity", "configuration", "eventgrid")
+SERVERS = ("arm", "kubernetes", "identity", "configuration", "entra", "eventgrid", "namespace")
 
 
 class FaultError(ValueError):

@@ -18,6 +18,8 @@ from rotator.sandbox.azure.arm import Arm
 from rotator.sandbox.azure.configuration import Configuration
 from rotator.sandbox.azure.eventgrid import PATH, EventGrid
 from rotator.sandbox.azure.gateway_pod import GatewayPods, PodAuth
+from rotator.sandbox.azure.namespace import Namespace
+from rotator.sandbox.azure.pull_queue import PullQueue
 from rotator.sandbox.cluster import Cluster
 from rotator.sandbox.control import control_api
 from rotator.sandbox.faults import Faults
@@ -34,7 +36,9 @@ class Sandbox:
     arm_url: str
     kubernetes_url: str
     configuration_url: str
+    entra_url: str
     eventgrid_url: str
+    namespace_url: str
     control_url: str
     ca_file: Path
     kubeconfig: Path
@@ -56,6 +60,7 @@ class Sandbox:
         self.faults = Faults()
         self.journal = Journal()
         self.eventgrid = EventGrid(retry_scale)
+        self.namespace = Namespace(self.azure.identity)
         self.gateway_pods = GatewayPods(self.azure)
         self.cluster = Cluster(
             self.gateway_pods, token=self._kubernetes_token, ready_delay=ready_delay, term_delay=term_delay
@@ -64,7 +69,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         files = tls.create(self._directory)
         async with AsyncExitStack() as stack:
-            secure = {"arm": files, "kubernetes": files}
+            secure = dict.fromkeys(("arm", "entra", "kubernetes", "namespace"), files)
             urls = await stack.enter_async_context(serve.serving(self._apps(), secure))
             stack.callback(self.faults.clear)  # before the servers stop: no request may hang then
             self._learn(urls, files.ca)
@@ -83,6 +88,22 @@ class Sandbox:
         """Every gateway pod, after asking it to authenticate again with the token it started with."""
         return await self.gateway_pods.authenticate_all()
 
+    async def route(
+        self,
+        topic: str = "gateway-tokens",
+        subscription: str = "rotator",
+        *,
+        lock_seconds: float = 60.0,
+        max_deliveries: int = 10,
+    ) -> PullQueue:
+        """Have Event Grid deliver to a namespace topic, too; the subscription's events can then be pulled."""
+        queue = self.namespace.subscribe(
+            topic, subscription, lock_seconds=lock_seconds, max_deliveries=max_deliveries
+        )
+        endpoint = f"{self._inlet_url}/routes/{topic}"
+        await self.eventgrid.subscribe(endpoint, schema="cloudevents", batch=100, name=f"to {topic}")
+        return queue
+
     def environment(self) -> dict[str, str]:
         """What a daemon in another process needs to find the managed identity and the cluster."""
         return self.identity_env | {"KUBECONFIG": str(self.kubeconfig)}
@@ -93,7 +114,10 @@ class Sandbox:
             "kubernetes": self.cluster.app,
             "identity": self.azure.identity,
             "configuration": Configuration(self.azure),
+            "entra": self.azure.entra,
             "eventgrid": self.eventgrid,
+            "namespace": self.namespace,
+            "inlet": self.namespace.inlet,
         }
         guarded = {
             name: self.journal.around(name, self.faults.around(name, app)) for name, app in apps.items()
@@ -103,7 +127,9 @@ class Sandbox:
     def _learn(self, urls: dict[str, str], ca: Path) -> None:
         self.arm_url, self.kubernetes_url = urls["arm"], urls["kubernetes"]
         self.configuration_url, self.control_url = urls["configuration"], urls["control"]
+        self.entra_url = self.azure.entra.url = urls["entra"]
         self.eventgrid_url = self.eventgrid.url = urls["eventgrid"] + PATH
+        self.namespace_url, self._inlet_url = urls["namespace"], urls["inlet"]
         self.gateway_pods.endpoint = self.configuration_url
         self.ca_file = ca
         self.identity_env = {

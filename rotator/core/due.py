@@ -21,7 +21,7 @@ def due(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
     current = seen.current
     if current and current.retry_at and now < current.retry_at:
         return None
-    return reason if seen.open_window else None
+    return reason if seen.hours.open else None
 
 
 def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
@@ -39,7 +39,7 @@ def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
     if pending(seen):
         return Reason.REQUESTED
     key = seen.key(token)
-    if key in current.condemned and key and key.other not in current.condemned:
+    if key in seen.condemned and key and key.other not in seen.condemned:
         return Reason.CONDEMNED
     return None
 

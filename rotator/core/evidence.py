@@ -36,14 +36,6 @@ def before_request(t: Target, now: datetime) -> datetime:
     return min(now, t.request.at - timedelta(seconds=1)) if t.request else now
 
 
-def may_repair(seen: Observed, now: datetime) -> bool:
-    """A fight with a GitOps tool slows down: five minutes, ten … one day between repairs."""
-    if seen.repaired_at is None or seen.repairs < 3:
-        return True
-    wait = min(timedelta(minutes=5 << min(seen.repairs - 3, 9)), timedelta(days=1))
-    return now >= seen.repaired_at + wait
-
-
 def runs(pod: Pod, record: Record) -> bool:
     """Whether pod is known to have read the token of record."""
     if pod.mark != record.decision.token.mark:
@@ -59,6 +51,20 @@ def strangers_pods(t: Target, now: datetime) -> list[Pod]:
         return []
     mark = t.record.decision.token.mark
     return [p for w in t.workloads for p in w.pods if p.mark == w.mark == mark and not runs(p, t.record)]
+
+
+def broken_pods(t: Target, now: datetime) -> list[Pod]:
+    """Pods of another template that do not work and that their controller waits for, for ever perhaps."""
+    if not t.record:
+        return []
+    mark = t.record.decision.token.mark
+    return [
+        p
+        for w in t.workloads
+        if w.ordered and w.mark == mark and w.restarted_at and now >= w.restarted_at + SLACK
+        for p in w.pods
+        if p.mark != mark and not p.works
+    ]
 
 
 def everything_runs(t: Target) -> bool:
@@ -128,7 +134,7 @@ def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
         return False
     stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
     sick = any(not w.healthy and not moving(w, policy, now) for w in stale)
-    return sick or not seen.open_window
+    return sick or not seen.hours.open
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from rotator.core.due import earliest, pending
+from rotator.core.evidence import current_targets, overdue
+from rotator.core.holding import held
 from rotator.core.policy import Policy
 from rotator.core.records import Token
 from rotator.core.seen import Observed, Target
@@ -41,13 +43,20 @@ def explain(step: Step, seen: Observed, policy: Policy, now: datetime) -> Explan
         case Await(names):
             return Explanation(Reason.ROLLING_OUT, progress(names, seen))
         case Rest():
-            return Explanation(step.reason, why_rest(seen))
+            return Explanation(step.reason, why_rest(seen, policy, now))
+        case RollBack():
+            return Explanation(Reason.ROLLOUT_FAILED, why_roll_back(step, seen, policy, now))
         case _:
             return explain_effect(step)
 
 
+def overrides(step: Step, seen: Observed) -> str:
+    """Return what this step does not wait for although somebody wished it; empty: it overrides nothing."""
+    return seen.hours.why if isinstance(step, Issue | Restart) and not seen.hours.open else ""
+
+
 def explain_effect(
-    step: Adopt | Write | Restart | Replace | RollBack | Verify | Revoke,
+    step: Adopt | Write | Restart | Replace | Verify | Revoke,
 ) -> Explanation:
     match step:
         case Adopt(target, decision):
@@ -62,10 +71,8 @@ def explain_effect(
             token = mark or "the token it started with"
             why = Reason.OUTDATED, f"pods of {workload.name} ({target.name}) do not run {token} yet"
         case Replace(target, pod):
-            why = Reason.SUSPECT, f"{pod.name} ({target.name}) may run a stranger's token"
-        case RollBack(target, decision):
-            back = told(decision.token)
-            why = Reason.ROLLOUT_FAILED, f"the rollout in {target.name} failed: back to {back}"
+            doubt = "may run a stranger's token" if pod.works else "does not work and blocks its workload"
+            why = Reason.SUSPECT, f"{pod.name} ({target.name}) {doubt}: replace it"
         case Verify(target):
             why = Reason.PROVEN, f"every pod of {target.name} runs the token in its Secret"
         case Revoke(key):
@@ -105,11 +112,19 @@ def progress(names: tuple[str, ...], seen: Observed) -> str:
     return "; ".join(notes) or f"{', '.join(names)}: {young}, or are just being proven"
 
 
-def why_rest(seen: Observed) -> str:
-    """Return what is left unsettled, or what everything rests on."""
+def why_roll_back(step: RollBack, seen: Observed, policy: Policy, now: datetime) -> str:
+    """Return what failed, in every target where it did, and what comes back."""
+    failed = [t for t in current_targets(seen) if t is step.target or overdue(t, policy, now)]
+    whys = "; ".join(f"{t.name}: {unproven(t)}" for t in failed)
+    return f"the rollout failed ({whys}): back to {told(step.decision.token)}"
+
+
+def why_rest(seen: Observed, policy: Policy, now: datetime) -> str:
+    """Return what is left unsettled or put off, or what everything rests on."""
     open_ends = [f"{a.name}: {a.why}" for a in seen.unreachable]
     open_ends += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
     open_ends += [f"{t.name}: {why}" for t in seen.targets if not t.flaw and (why := unproven(t))]
+    open_ends += held(seen, policy, now)
     if open_ends:
         return "; ".join(open_ends)
     return f"everything runs {told(earliest(seen))}" if seen.current else "no target can be looked at"

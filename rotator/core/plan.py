@@ -15,8 +15,8 @@ from datetime import datetime
 from rotator.core.due import due, good, lags, pending, renewal_time, retry_time
 from rotator.core.evidence import (
     adoptable,
+    broken_pods,
     current_targets,
-    may_repair,
     overdue,
     overtime,
     proven_by_pods,
@@ -28,7 +28,8 @@ from rotator.core.evidence import (
 )
 from rotator.core.policy import Policy
 from rotator.core.records import Decision
-from rotator.core.seen import Observed, Target
+from rotator.core.restraint import fought_over, may_repair, may_restart, reverted, truce
+from rotator.core.seen import Observed, Target, Workload
 from rotator.core.steps import (
     Adopt,
     Await,
@@ -52,18 +53,18 @@ def next_step(seen: Observed, policy: Policy, now: datetime) -> Step:
 
 def adopt(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A live token that is not ours, or outlives ours, becomes the target's own."""
-    current = seen.current
-    revision, condemned = (current.revision, current.condemned) if current else (0, frozenset())
+    revision = seen.current.revision if seen.current else 0
     for t in seen.targets:
         if (token := adoptable(t, seen, now)) and (token.mark is None or may_repair(seen, now)):
-            return Adopt(t, Decision(revision, token, condemned))
+            return Adopt(t, Decision(revision, token, seen.condemned))
     return None
 
 
 def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A leaked key is regenerated as soon as nobody needs it."""
-    current = seen.current
-    return next((Revoke(k) for k in sorted(current.condemned) if settled(seen, k)), None) if current else None
+    if not policy.regenerate_keys:
+        return None
+    return next((Revoke(k) for k in sorted(seen.condemned) if settled(seen, k)), None)
 
 
 def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
@@ -75,11 +76,12 @@ def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         return None  # one rollout after the other: the request stands until this one is proven
     target = seen.targets[0]
     if not (current := seen.current):
-        return Issue(target, Key.PRIMARY, False, None, frozenset(), reason, None)
+        first = standby_key(Key.SECONDARY, seen.condemned)
+        return Issue(target, first, False, None, seen.condemned, reason, None)
     key, request = seen.key(current.token), pending(seen)
-    condemned = current.condemned | ({key} if key and leaked(seen) else set())
+    condemned = seen.condemned | ({key} if key and leaked(seen) else set())
     standby = standby_key(key, condemned)
-    fresh = policy.revoke is Revocation.BEFORE_REUSE and settled(seen, standby)
+    fresh = policy.regenerate_keys and policy.revoke is Revocation.BEFORE_REUSE and settled(seen, standby)
     condemned -= {standby} if fresh else set()
     return Issue(target, standby, fresh, current, condemned, reason, request.at if request else None)
 
@@ -111,7 +113,8 @@ def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A workload that names another token follows, few targets at a time."""
     away = {t.name for t in seen.targets if rolling(t)}
     for t in seen.targets:
-        stale = [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
+        stale = [w for w in outdated(t) if may_restart(w, policy, now)]
+        stale = [w for w in stale if not reverted(t, w) or may_repair(seen, now)]
         if not stale or t.drifted or waits(t, seen, policy, now):
             continue
         if (
@@ -121,6 +124,11 @@ def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         ):
             return Restart(t, stale[0], t.record.decision.token.mark)  # type: ignore[union-attr]
     return None
+
+
+def outdated(t: Target) -> list[Workload]:
+    """Workloads whose pod template does not name the token that the target's record is about."""
+    return [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
 
 
 def good_previous(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
@@ -144,7 +152,7 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
                 Decision(
                     now_current.revision + 1,
                     back,
-                    now_current.condemned - {k for k in [seen.key(back)] if k},
+                    seen.condemned,
                     failures,
                     retry_time(failures, back.expires_at - policy.panic_before, now),
                 ),
@@ -156,7 +164,7 @@ def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """Every pod of a target is known to run the token, or is on its way there."""
     waiting = []
     for t in current_targets(seen):
-        if policy.replace_pods and (pods := strangers_pods(t, now)):
+        if policy.replace_pods and (pods := broken_pods(t, now) or strangers_pods(t, now)):
             return Replace(t, pods[0])
         if proven_by_pods(t):
             return Verify(t)
@@ -167,7 +175,7 @@ def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
 
 def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """after-verify: the previous key ends when the new token has stood the test of time."""
-    if policy.revoke is not Revocation.AFTER_VERIFY:
+    if policy.revoke is not Revocation.AFTER_VERIFY or not policy.regenerate_keys:
         return None
     for t in seen.targets:
         previous = t.record.previous if t.record else None
@@ -187,8 +195,9 @@ def stood(seen: Observed, policy: Policy, now: datetime) -> bool:
 
 def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
     """Nothing to do before the earliest of renewal, retry, revocation, or another look."""
-    unsettled = seen.unreachable or not all(resting(t) for t in seen.targets)
+    unsettled = bool(seen.unreachable) or not all(resting(t) for t in seen.targets)
     until = [now + (policy.recheck if unsettled or not seen.current else policy.look_every)]
+    until += [t for t in (seen.hours.turns_at, truce(seen)) if t and t > now]
     if current := seen.current:
         until += [t for t in (renewal_time(seen, policy), current.retry_at) if t and t > now]
         if policy.revoke is Revocation.AFTER_VERIFY:
@@ -199,7 +208,22 @@ def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
                 and x.record.verified_at
                 and (t := x.record.verified_at + policy.revoke_after) > now
             ]
-    return Rest(min(until), Reason.UNSETTLED if unsettled else Reason.SETTLED)
+    return Rest(min(until), rest_reason(seen, policy, now))
+
+
+def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
+    if fought_over(seen, now):
+        return Reason.FIGHTING
+    restless = [t for t in seen.targets if not resting(t)]
+    if not seen.unreachable and not restless:
+        return Reason.ROLLED_BACK if seen.current and seen.current.rolled_back else Reason.SETTLED
+    patient = all(outdated(t) and waits(t, seen, policy, now) for t in restless)
+    closed = not seen.hours.open and not seen.unreachable
+    return (
+        Reason.HELD
+        if closed and patient and all(w.healthy for t in restless for w in t.workloads)
+        else Reason.UNSETTLED
+    )
 
 
 def resting(t: Target) -> bool:

@@ -13,7 +13,7 @@ LONGEST_LIFE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """roll_back and replace_pods say whether the plan may use those two steps at all.
+    """roll_back, replace_pods and regenerate_keys say whether the plan may use those steps at all.
     max_restarts_per_hour: of each single workload.
     """
 
@@ -29,6 +29,7 @@ class Policy:
     max_restarts_per_hour: int = 6
     roll_back: bool = True
     replace_pods: bool = True
+    regenerate_keys: bool = True
 
     def __post_init__(self) -> None:
         if not timedelta() < self.panic_before < self.renew_before < self.lifetime:

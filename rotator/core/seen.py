@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rotator.core.hours import ALWAYS, Hours
 from rotator.core.records import Decision, Record, Token
 from rotator.core.words import Key
 
@@ -27,7 +28,9 @@ class Workload:
     """A Deployment, StatefulSet or DaemonSet whose pods read the Secret.
 
     complete: its controller has no more pods to create, replace or remove. idle: it is meant to
-    have no pods. note: a sentence about its rollout, for people.
+    have no pods. ordered: its controller waits for a pod that does not work instead of replacing
+    it. restarts: how often we restarted it since counted_since, for the budget. note: a sentence
+    about its rollout, for people.
     """
 
     name: str
@@ -38,6 +41,9 @@ class Workload:
     version: str = ""
     complete: bool = True
     idle: bool = False
+    ordered: bool = False
+    restarts: int = 0
+    counted_since: datetime | None = None
     note: str = ""
 
     @property
@@ -61,7 +67,8 @@ class Target:
     """One Secret and its workloads, as seen just now.
 
     flaw: a sentence about something that keeps it from ever being proven, such as a workload
-    that does not exist. prefixed: the value is written with `GatewayKey ` in front.
+    that does not exist. prefixed: the value is written with `GatewayKey ` in front. writer: who
+    wrote the value, if it was somebody else, as far as the object tells.
     """
 
     name: str
@@ -73,6 +80,7 @@ class Target:
     version: str = ""
     flaw: str = ""
     prefixed: bool = True
+    writer: str = ""
 
     @property
     def drifted(self) -> bool:
@@ -82,10 +90,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A target that could not be looked at, and why."""
+    """A target that could not be looked at, and why. away: its cluster did not answer, which passes;
+    else somebody has to change something.
+    """
 
     name: str
     why: str
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,7 @@ class Observed:
     signers tells who signs a fingerprint today: a key, or None for nobody (it is dead); a
     fingerprint that is absent could not be asked about. lease is the version of the gateway's
     Lease that goes with it: who takes the Lease at that version knows that nobody acted since.
+    remembered: the Lease's copy of the condemned keys, which outlives a replaced Secret.
     """
 
     targets: tuple[Target, ...]
@@ -102,14 +114,20 @@ class Observed:
     signers: Mapping[str, Key | None] = field(default_factory=dict)
     repairs: int = 0
     repaired_at: datetime | None = None
-    open_window: bool = True
+    hours: Hours = ALWAYS
     lease: str | None = None
+    remembered: frozenset[Key] = frozenset()
 
     def dead(self, token: Token) -> bool:
         return token.fingerprint in self.signers and self.signers[token.fingerprint] is None
 
     def key(self, token: Token) -> Key | None:
         return self.signers.get(token.fingerprint) or token.key
+
+    @property
+    def condemned(self) -> frozenset[Key]:
+        """The keys that end as soon as nobody needs them: one of their tokens leaked."""
+        return self.remembered | (self.current.condemned if self.current else frozenset())
 
     @property
     def current(self) -> Decision | None:

@@ -38,6 +38,9 @@ class Reason(StrEnum):
 
     SETTLED = "Settled"
     UNSETTLED = "Unsettled"
+    HELD = "Held"
+    FIGHTING = "Fighting"
+    ROLLED_BACK = "RolledBack"
 
 
 class Revocation(StrEnum):

@@ -19,7 +19,7 @@ from tests.world import START, World, drive
 
 def sentences(w: World) -> dict[str, str]:
     """Explain all steps that were taken in w; the last look stands for what was seen at each."""
-    seen = drive(look(w.process()))
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
     return {type(s).__name__: explain(s, seen, GW.policy, w.now).text for s in w.acts}
 
 
@@ -40,7 +40,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
     w, _ = rotated()
     w.pass_time(timedelta(days=19, hours=2))
     w.acts.clear()
-    seen, step = drive(look(w.process())), None
+    seen, step = drive(look(replace(GW, hours=w.hours), w.process())), None
     run(w)
     step = w.acts[0]
     why = explain(step, seen, GW.policy, w.now)
@@ -51,7 +51,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
 def test_rest_names_each_target_that_is_not_proven() -> None:
     w, _ = rotated(targets=2)
     w.clusters["t1"].reachable = False
-    seen = drive(look(w.process()))
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
     flawed = replace(
         seen, targets=tuple(replace(t, flaw="deployment/x does not exist") for t in seen.targets)
     )

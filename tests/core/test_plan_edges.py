@@ -24,7 +24,7 @@ def crash() -> None:
 
 
 def seen_in(w: World) -> Observed:
-    return drive(look(w.process()))
+    return drive(look(replace(GW, hours=w.hours), w.process()))
 
 
 def with_workloads(seen: Observed, *workloads: Workload, flaw: str = "") -> Observed:

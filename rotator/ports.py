@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from rotator.core.evidence import Doubt
 from rotator.core.records import Record
-from rotator.core.seen import Observed, Request, Target, Workload
+from rotator.core.seen import Observed, Pod, Request, Target, Workload
 from rotator.core.steps import Step
 from rotator.core.words import Key
 
@@ -48,10 +48,20 @@ class Issuer(Protocol):
 
 
 class Revoker(Protocol):
-    """Ends all tokens of a key. A capability apart: without revocation nobody has it."""
+    """Ends all tokens of a key. A capability apart: it needs a right of its own at Azure.
+
+    patience: how long a call may take; the Lease has to last longer.
+    """
+
+    patience: timedelta
 
     async def regenerate(self, key: Key) -> None:
-        """End every token of key. Has no fence: never retried by the SDK, never after a pause."""
+        """End every token of key. Has no fence: sent once, and given up well within the Lease's duration.
+
+        Raises:
+            Unavailable: whether it happened is unknown; ask who signs the tokens.
+            Refused: it did not happen, and somebody has to change something first.
+        """
         ...
 
 
@@ -98,7 +108,14 @@ class Fleet(Protocol):
 class Evictor(Protocol):
     """Replaces single pods. A capability apart: it needs rights of its own."""
 
-    async def evict(self, target: Target, pod: str) -> None: ...
+    async def evict(self, target: Target, pod: Pod) -> None:
+        """Have the pod replaced, as PodDisruptionBudgets allow; one that is gone is no error.
+
+        Raises:
+            Unavailable: a budget does not allow it now, or the cluster did not answer.
+            Refused: this process may not.
+        """
+        ...
 
 
 class Lease(Protocol):
@@ -112,8 +129,12 @@ class Lease(Protocol):
         """
         ...
 
-    async def assert_held(self) -> None:
-        """Return if this process still holds it, or raise LeaseLost."""
+    async def assert_held(self, lasting: timedelta = timedelta()) -> None:
+        """Return if this process holds it, and for so long unrenewed; or raise LeaseLost."""
+        ...
+
+    async def condemn(self, keys: frozenset[Key]) -> None:
+        """Have exactly these keys on the Lease as condemned: a replaced Secret loses what it knew."""
         ...
 
     async def count_repair(self) -> None:
@@ -146,6 +167,10 @@ class Reporter(Protocol):
 
     def decided(self, step: Step, seen: Observed, now: datetime) -> None:
         """Say what comes next and why. Called again for each further look while rollouts go on."""
+        ...
+
+    def failed(self, step: Step, error: Exception) -> None:
+        """Say that the step could not be taken, and that everything else goes on without it."""
         ...
 
     def done(self, step: Step, now: datetime) -> None:

@@ -9,13 +9,16 @@ from typing import Any, TypeVar
 
 from rotator.core import seen as m
 from rotator.core.evidence import Doubt
+from rotator.core.hours import Hours
+from rotator.core.policy import Policy
 from rotator.core.records import Record
+from rotator.core.restraint import count_restart
 from rotator.core.seen import Absent, Observed, Request
 from rotator.core.steps import Issue, RollBack, Step
 from rotator.core.words import Key
-from rotator.errors import Conflict, LeaseLost, Unavailable
+from rotator.errors import Conflict, LeaseLost, Refused, Unavailable
 from rotator.ports import IssuedToken
-from rotator.rotation import Ports, Signers
+from rotator.rotation import Gateway, Ports, Signers
 
 T = TypeVar("T")
 
@@ -54,7 +57,10 @@ class Workload:
     mark: str | None
     pods: list[Pod]
     restarted_at: datetime | None = None
+    restarts: int = 0
+    counted_since: datetime | None = None
     stuck: bool = False
+    ordered: bool = False
     version: int = 0
 
 
@@ -81,6 +87,8 @@ class World:
     leader: tuple[object, datetime] | None = None
     lease_version: int = 0
     proof_age: timedelta = timedelta()
+    revocable: bool = True
+    remembered: frozenset[Key] = frozenset()
     repairs: int = 0
     repaired_at: datetime | None = None
     serial: int = 0
@@ -148,7 +156,8 @@ class World:
         old = [p for p in w.pods if p.mark != w.mark]
         new = [p for p in w.pods if p.mark == w.mark]
         if broken := [p for p in old if not p.works]:
-            w.pods.remove(broken[0])
+            if not w.ordered:  # else its controller waits for the pod, for ever
+                w.pods.remove(broken[0])
         elif waiting := [p for p in new if not p.works]:
             self.evict(c, w, waiting[0].name)  # CrashLoopBackOff: reads the Secret anew
         elif len(new) < self.replicas and len(w.pods) <= self.replicas:
@@ -164,8 +173,14 @@ class World:
         for event in self.schedule.pop(self.points, []):
             event()
 
-    def process(self) -> Ports:
-        p = Process(self)
+    def gateway(self, policy: Policy, name: str = "gw1") -> Gateway:
+        return Gateway(name, policy, self.hours)
+
+    def hours(self, _: datetime) -> Hours:
+        return Hours(self.open_window, None, "" if self.open_window else "outside its maintenance windows")
+
+    def process(self, skew: timedelta = timedelta()) -> Ports:
+        p = Process(self, skew)
         return Ports(p, Signers(p, self.proof_age, self.now), p, p, p, p, p, p)
 
 
@@ -174,7 +189,9 @@ class Process:
     """One process's view of the world: every port, with its own place in the lease."""
 
     w: World
+    skew: timedelta = timedelta()
     taken: int = 0
+    patience: timedelta = timedelta(seconds=10)
 
     def effect(self, do: Callable[[], None]) -> None:
         self.w.point()
@@ -197,6 +214,8 @@ class Process:
     async def regenerate(self, key: Key) -> None:
         if not self.w.azure:
             raise Unavailable("azure")
+        if not self.w.revocable:
+            raise Refused("not allowed", "Grant it.")
         if pause := self.w.pauses.pop(0, None):
             pause()
         dying = [h for h in self.w.held() if h[1].startswith(f"{key}|{self.w.generation[key]}|")]
@@ -210,8 +229,15 @@ class Process:
         w = self.w
         up = {n: c for n, c in w.clusters.items() if c.reachable}
         targets = tuple(self.see(n, c) for n, c in up.items())
-        away = tuple(Absent(n, "away") for n in sorted(set(w.clusters) - set(up)))
-        return Observed(targets, away, {}, w.repairs, w.repaired_at, w.open_window, str(w.lease_version))
+        away = tuple(Absent(n, "away", True) for n in sorted(set(w.clusters) - set(up)))
+        return Observed(
+            targets,
+            away,
+            repairs=w.repairs,
+            repaired_at=w.repaired_at,
+            lease=str(w.lease_version),
+            remembered=w.remembered,
+        )
 
     async def secrets(self) -> Observed:
         return await self.observe()
@@ -237,6 +263,9 @@ class Process:
                     for p in d.pods
                 ),
                 str(d.version),
+                ordered=d.ordered,
+                restarts=d.restarts,
+                counted_since=d.counted_since,
             )
             for n, d in c.workloads.items()
         )
@@ -278,17 +307,22 @@ class Process:
             d = c.workloads[workload.name]
             if str(d.version) != workload.version:
                 raise Conflict(workload.name)
-            d.mark, d.restarted_at, d.version = mark, self.w.now, d.version + 1
+            d.restarts, d.counted_since = count_restart(workload, self.now())
+            d.mark, d.restarted_at, d.version = mark, self.now(), d.version + 1
             name = f"{target.name}/{workload.name}"
             self.w.restarts[name] = self.w.restarts.get(name, 0) + 1
 
         self.effect(do)
 
-    async def evict(self, target: m.Target, pod: str) -> None:
+    async def evict(self, target: m.Target, pod: m.Pod) -> None:
         def do() -> None:
             c = self.w.clusters[target.name]
             for d in c.workloads.values():
-                self.w.evict(c, d, pod)
+                blocked = d.ordered and pod.mark != d.mark
+                d.pods = [
+                    self.w.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
+                    for p in d.pods
+                ]
 
         self.effect(do)
 
@@ -308,8 +342,9 @@ class Process:
         self.w.leader = (self, self.w.now + LEASE)
         return True
 
-    async def assert_held(self) -> None:
-        self.w.point()
+    async def assert_held(self, lasting: timedelta = timedelta()) -> None:
+        if not lasting:  # else right before regenerateKey, where nothing fences what strangers do meanwhile
+            self.w.point()
         self.pause()
         if not self.leads():
             raise LeaseLost
@@ -320,12 +355,19 @@ class Process:
         if pause := self.w.pauses.pop(self.w.checks, None):
             pause()
 
+    async def condemn(self, keys: frozenset[Key]) -> None:
+        def do() -> None:
+            self.w.remembered = keys
+
+        if keys != self.w.remembered:
+            self.effect(do)
+
     async def count_repair(self) -> None:
         def do() -> None:
             w = self.w
             if w.repaired_at and w.now - w.repaired_at > timedelta(days=2):
                 w.repairs = 0
-            w.repairs, w.repaired_at = w.repairs + 1, w.now
+            w.repairs, w.repaired_at = w.repairs + 1, self.now()
 
         self.effect(do)
 
@@ -354,11 +396,14 @@ class Process:
         if self.taken > 400:
             raise HotLoopError([type(a).__name__ for a in self.w.acts[-12:]])
 
+    def failed(self, step: Step, error: Exception) -> None:
+        pass
+
     def done(self, step: Step, now: datetime) -> None:
         pass
 
     def now(self) -> datetime:
-        return self.w.now
+        return self.w.now + self.skew
 
 
 def count(w: World, kind: type[Issue | RollBack]) -> int:

@@ -27,6 +27,7 @@ from rotator.core.words import Key
 from rotator.errors import Conflict, Refused, Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation.context import Ports
+from rotator.rotation.trouble import KeyTrouble, Troubled, at
 
 
 async def act(step: Step, policy: Policy, ports: Ports) -> None:
@@ -35,25 +36,27 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
     Raises:
         Conflict: something changed since it was seen.
         LeaseLost: another process took over; nothing was written.
+        Troubled: one target could not be changed; others may be all right.
+        KeyTrouble: a key could not be regenerated; everything else may go on.
         Unavailable, Refused: as the ports say.
     """
     now, fleet = ports.clock.now(), ports.fleet
     await ports.lease.assert_held()
     match step:
         case Adopt() | Write() | RollBack():
-            await put(step, ports)
+            await at(step.target, put(step, ports))
         case Issue():
             await issue(step, policy, ports)
         case Restart(target, workload, mark):
-            await fleet.restart(target, workload, mark)
+            await at(target, fleet.restart(target, workload, mark))
         case Verify(target):
             if target.record is None:
                 raise Conflict("a target without a record cannot be proven")
-            await fleet.write(target, None, testify(target, target.record, now))
+            await at(target, fleet.write(target, None, testify(target, target.record, now)))
         case Replace(target, pod):
             if ports.evictor is None:
                 raise Refused("this process cannot evict pods", f"Delete pod {pod.name} by hand.")
-            await ports.evictor.evict(target, pod.name)
+            await at(target, ports.evictor.evict(target, pod))
         case Revoke(key):
             await revoke(key, ports)
         case Await() | Rest():
@@ -105,9 +108,13 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
     failures = basis.failures if basis and basis.rolled_back else 0
     decision = Decision(revision, fresh, step.condemned, failures)
     await ports.lease.assert_held()
+    await ports.lease.condemn(step.condemned)
     if step.target.drifted:
         await ports.lease.count_repair()
-    await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
+    try:
+        await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
+    except Refused as error:  # nothing was written; whether Unavailable wrote is unknown: look first
+        raise Troubled(step.target.name, error) from error
 
 
 async def another(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToken:
@@ -127,22 +134,29 @@ async def another(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToke
 async def end_key(key: Key, ports: Ports) -> None:
     """Regenerate key after one more look: nothing at Azure fences a late call off."""
     if ports.revoker is None:
-        raise Refused("this process cannot regenerate keys", "Set revoke to never.")
+        raise KeyTrouble(key, Refused("this process cannot regenerate keys", "Set revoke to never."))
     seen = await ports.fleet.observe()
     signers = await ports.signers.of(seen, ports.clock.now(), fresh=True)
     if not settled(replace(seen, signers=signers), key):
         raise Conflict("the key is in use again")
-    await ports.revoker.regenerate(key)
+    await ports.lease.assert_held(ports.revoker.patience)
+    ports.signers.forget()
+    try:
+        await ports.revoker.regenerate(key)
+    except (Refused, Unavailable) as error:
+        raise KeyTrouble(key, error) from error
 
 
 async def revoke(key: Key, ports: Ports) -> None:
     """Regenerate key and write it down. A crash between repeats it: nobody holds its tokens."""
     await end_key(key, ports)
-    for t in (await ports.fleet.observe()).targets:
+    seen = await ports.fleet.observe()
+    for t in seen.targets:
         if t.record and key in t.record.decision.condemned:
             decision = replace(t.record.decision, condemned=t.record.decision.condemned - {key})
             await ports.lease.assert_held()
             await ports.fleet.write(t, None, replace(t.record, decision=decision))
+    await ports.lease.condemn(seen.condemned - {key})
 
 
 async def value_of(token: Token, ports: Ports) -> IssuedToken:

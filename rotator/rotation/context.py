@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from rotator.core.hours import ALWAYS, Hours
 from rotator.core.policy import Policy
 from rotator.ports import Clock, Evictor, Fleet, Issuer, Lease, Reporter, Revoker
 from rotator.rotation.signers import Signers
@@ -12,8 +15,11 @@ from rotator.rotation.signers import Signers
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
+    """hours: whether it is a good time (UTC) for what can wait."""
+
     name: str
     policy: Policy
+    hours: Callable[[datetime], Hours] = lambda _: ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,8 @@ class Ports:
     """The world as one gateway's rotation sees it.
 
     turn bounds how many rotations act at the same time; who waits for a rollout gives it back.
-    revoker and evictor are needed only where the policy lets the plan use those steps.
+    rollouts bounds how many gateways are between two tokens at the same time. revoker and evictor
+    are needed only where the policy lets the plan use those steps.
     """
 
     issuer: Issuer
@@ -33,3 +40,4 @@ class Ports:
     revoker: Revoker | None = None
     evictor: Evictor | None = None
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    rollouts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from rotator.core.plan import resting
 from rotator.core.seen import Observed
-from rotator.core.steps import Adopt, Rest, Step
+from rotator.core.steps import Adopt, Rest, RollBack, Step
 
 
 class Result(StrEnum):
@@ -18,6 +18,8 @@ class Result(StrEnum):
     """A live token that was not ours is written down now."""
     ROTATED = "rotated"
     """A token was issued, spread or put back, and every pod is proven to run it."""
+    ROLLED_BACK = "rolled-back"
+    """A token that pods did not come up with was replaced by the one before; it is tried again later."""
     UNSETTLED = "unsettled"
     """What could be done is done; something is left that needs time or somebody's help."""
 
@@ -38,6 +40,8 @@ def conclude(first: Observed, last: Observed, rest: Rest, taken: Collection[type
 
 
 def judge(last: Observed, taken: Collection[type[Step]]) -> Result:
+    if RollBack in taken:
+        return Result.ROLLED_BACK
     if last.unreachable or not last.targets or not all(resting(t) for t in last.targets):
         return Result.UNSETTLED
     if not taken:

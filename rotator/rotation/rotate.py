@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.core.plan import next_step
-from rotator.core.seen import Observed
-from rotator.core.steps import Await, Rest, Step
-from rotator.errors import Busy, Conflict, Unavailable
+from rotator.core.plan import good_previous, next_step
+from rotator.core.seen import Absent, Observed
+from rotator.core.steps import Await, Rest, Restart, Step
+from rotator.errors import Busy, Conflict, Refused, Unavailable
 from rotator.rotation.act import act
 from rotator.rotation.context import Gateway, Ports
 from rotator.rotation.outcome import Outcome, conclude
+from rotator.rotation.trouble import KeyTrouble, Troubled, together
 
 LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
@@ -33,30 +36,36 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
         Stopping: the process was asked to leave.
     """
     async with ports.turn:
-        seen = await look(ports)
+        seen = await look(gateway, ports)
     step = next_step(seen, gateway.policy, ports.clock.now())
     ports.reporter.decided(step, seen, ports.clock.now())
+    run = Run(gateway, ports, seen)
     try:
-        return await Run(gateway, ports, seen).to_rest(step)
+        return await run.to_rest(step)
     finally:
+        run.leave()
         await ports.lease.release()
 
 
-async def look(ports: Ports, *, fresh: bool = False) -> Observed:
-    """Return everything a decision may look at; fresh: ask the issuer anew about every token."""
+async def look(gateway: Gateway, ports: Ports) -> Observed:
+    """Return everything a decision may look at."""
     seen = await ports.fleet.observe()
-    return replace(seen, signers=await ports.signers.of(seen, ports.clock.now(), fresh=fresh))
+    now = ports.clock.now()
+    return replace(seen, signers=await ports.signers.of(seen, now), hours=gateway.hours(now))
 
 
 class Run:
     """The loop, with what it remembers for its outcome. It decides by what is seen alone."""
 
     def __init__(self, gateway: Gateway, ports: Ports, seen: Observed) -> None:
+        self.gateway = gateway
         self.policy = gateway.policy
         self.ports = ports
         self.first = self.seen = seen
         self.taken: set[type[Step]] = set()
+        self.troubles: dict[str, Refused | Unavailable] = {}
         self.held = False
+        self.rolling = False
         self.conflicts = 0
 
     async def to_rest(self, step: Step) -> Outcome:
@@ -70,17 +79,30 @@ class Run:
             else:
                 await self.take(step)
             async with self.ports.turn:
-                self.seen = await look(self.ports)
+                self.seen = self.without_trouble(await look(self.gateway, self.ports))
             step = next_step(self.seen, self.policy, clock.now())
             self.ports.reporter.decided(step, self.seen, clock.now())
+        if self.troubles:
+            raise together(self.troubles.values())
         return conclude(self.first, self.seen, step, self.taken)
 
     async def take(self, step: Step) -> None:
         """Take one step under the lease; nothing is done if somebody changed things since the look."""
+        if isinstance(step, Restart) and not await self.has_room(step):
+            return
         try:
             async with self.ports.turn:
                 await self.hold()
                 await act(step, self.policy, self.ports)
+        except Troubled as trouble:
+            self.troubles[trouble.target] = trouble.error
+            self.ports.reporter.failed(step, trouble.error)
+            return
+        except KeyTrouble as trouble:
+            self.troubles[f"{trouble.key} key"] = trouble.error
+            self.policy = replace(self.policy, regenerate_keys=False)
+            self.ports.reporter.failed(step, trouble.error)
+            return
         except Conflict:
             self.conflicts += 1
             if self.conflicts >= MANY_CONFLICTS:
@@ -95,3 +117,42 @@ class Run:
         if not self.held and not await self.ports.lease.acquire(self.seen):
             raise Busy("another process is at work on this gateway")
         self.held = True
+
+    def without_trouble(self, seen: Observed) -> Observed:
+        """Take a target that could not be changed for one that cannot be looked at: all else goes on."""
+        out = tuple(t.name for t in seen.targets if t.name in self.troubles)
+        if not out:
+            return seen
+        absent = tuple(Absent(name, str(self.troubles[name]), away=True) for name in out)
+        return replace(
+            seen,
+            targets=tuple(t for t in seen.targets if t.name not in out),
+            unreachable=(*seen.unreachable, *absent),
+        )
+
+    async def has_room(self, step: Restart) -> bool:
+        """Take part in the rollouts that go on at the same time; False: time has passed, look again.
+
+        A target whose pods have nothing good to go on with waits for nobody.
+        """
+        now, rollouts = self.ports.clock.now(), self.ports.rollouts
+        if self.rolling or not good_previous(step.target, self.seen, self.policy, now):
+            return True
+        if not rollouts.locked():
+            await rollouts.acquire()
+            self.rolling = True
+            return True
+        await self.ports.clock.wait(self.room())
+        return False
+
+    async def room(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN.total_seconds()):
+                await self.ports.rollouts.acquire()
+                self.rolling = True
+
+    def leave(self) -> None:
+        """Let others roll."""
+        if self.rolling:
+            self.rolling = False
+            self.ports.rollouts.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rotator.core.evidence import Doubt, doubts
 from rotator.core.seen import Observed
@@ -37,10 +37,15 @@ class Signers:
         """Remember a token that was just issued: nobody needs to be asked about it."""
         self._known[token.fingerprint] = (token.key, now)
 
+    def forget(self) -> None:
+        """Believe nothing any more: a key was, or may have been, regenerated."""
+        self._known.clear()
+        self._started = datetime.min.replace(tzinfo=UTC)
+
     def _due(self, doubt: Doubt, now: datetime) -> bool:
         if doubt.fingerprint in self._known:
             return not self._young(self._known[doubt.fingerprint][1], now)
         return doubt.hint is None or not self._young(self._started, now)
 
     def _young(self, asked_at: datetime, now: datetime) -> bool:
-        return now < asked_at + self._max_age
+        return now - asked_at < self._max_age

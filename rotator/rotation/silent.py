@@ -14,6 +14,9 @@ class Silent:
     def decided(self, step: Step, seen: Observed, now: datetime) -> None:
         """Tell nobody."""
 
+    def failed(self, step: Step, error: Exception) -> None:
+        """Tell nobody."""
+
     def done(self, step: Step, now: datetime) -> None:
         """Tell nobody."""
 

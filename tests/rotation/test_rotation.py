@@ -41,7 +41,7 @@ def fleet(
 
 def run(w: World, gw: Gateway = GW) -> Rest | None:
     with suppress(Crash, Busy, LeaseLost, Unavailable):
-        return drive(rotate(gw, w.process())).rest
+        return drive(rotate(replace(gw, hours=w.hours), w.process())).rest
     return None
 
 
@@ -60,7 +60,7 @@ def kinds(w: World) -> list[str]:
 
 def at_rest(w: World, gw: Gateway) -> None:
     """All targets hold one good token that every pod runs, and the plan says so."""
-    seen = drive(look(w.process()))
+    seen = drive(look(replace(gw, hours=w.hours), w.process()))
     step = next_step(seen, gw.policy, w.now)
     assert isinstance(step, Rest), step
     assert len({c.value for c in w.clusters.values()}) == 1, {n: c.value for n, c in w.clusters.items()}

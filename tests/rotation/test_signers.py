@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from rotator.core.seen import Observed
 from rotator.core.words import Key
-from rotator.rotation import look
-from tests.rotation.test_rotation import DAY, ask, fleet, run
+from rotator.rotation import Ports, look
+from tests.rotation.test_rotation import DAY, GW, ask, fleet, run
 from tests.world import World, drive
 
 
 def in_real_life(w: World) -> World:
     w.proof_age = timedelta(hours=6)
     return w
+
+
+async def look_afresh(process: Ports) -> Observed:
+    process.signers.forget()
+    return await look(GW, process)
 
 
 def test_a_restarted_process_asks_about_no_token_whose_key_is_on_record() -> None:
@@ -35,7 +41,7 @@ def test_a_process_that_lives_on_proves_each_key_again_once_in_a_while() -> None
     run(w)
     w.asked, process = 0, w.process()
     for hours in range(13):
-        drive(look(process))
+        drive(look(GW, process))
         assert w.asked == hours // 6
         w.pass_time(timedelta(hours=1))
 
@@ -53,18 +59,18 @@ def test_a_fresh_look_believes_nothing_old() -> None:
     w = in_real_life(fleet(1))
     run(w)
     process = w.process()
-    before = drive(look(process, fresh=True)).signers
+    before = drive(look_afresh(process)).signers
     w.azure = False
     assert set(before.values()) == {Key.SECONDARY}
-    assert drive(look(process, fresh=True)).signers == {}
+    assert drive(look_afresh(process)).signers == {}
     w.azure = True
     w.generation[Key.SECONDARY] += 1
-    assert set(drive(look(process, fresh=True)).signers.values()) == {None}
+    assert set(drive(look_afresh(process)).signers.values()) == {None}
 
 
 def test_expired_tokens_are_not_asked_about() -> None:
     w = in_real_life(fleet(1, life=DAY))
     w.pass_time(2 * DAY)
     w.asked = 0
-    drive(look(w.process(), fresh=True))
+    drive(look_afresh(w.process()))
     assert w.asked == 0

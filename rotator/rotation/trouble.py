@@ -1,0 +1,48 @@
+"""What goes wrong with one target, or with a key, while everything else may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+
+from rotator.core.seen import Target
+from rotator.core.words import Key
+from rotator.errors import Refused, RotatorError, Unavailable
+
+
+class Troubled(RotatorError):  # noqa: N818 - named by what it is
+    """A target that could not be changed. error: why; its text is this one's."""
+
+    def __init__(self, target: str, error: Refused | Unavailable) -> None:
+        super().__init__(str(error))
+        self.target = target
+        self.error = error
+
+
+class KeyTrouble(RotatorError):  # noqa: N818
+    """A key that could not be regenerated, or whose fate is unknown. error: why."""
+
+    def __init__(self, key: Key, error: Refused | Unavailable) -> None:
+        super().__init__(str(error))
+        self.key = key
+        self.error = error
+
+
+async def at(target: Target, change: Awaitable[None]) -> None:
+    """Await change, and say which target it was if it failed. Raises Troubled; all else comes through."""
+    try:
+        await change
+    except (Refused, Unavailable) as error:
+        raise Troubled(target.name, error) from error
+
+
+def together(errors: Iterable[Refused | Unavailable]) -> Refused | Unavailable:
+    """Return one error that says all of them: who retries waits for the longest of their wishes."""
+    found = list({str(e): e for e in errors}.values())
+    if len(found) == 1:
+        return found[0]
+    text = "; ".join(str(e) for e in found)
+    refused = [e for e in found if isinstance(e, Refused)]
+    if refused:
+        return Refused(text, "Each of these has to be mended")
+    waits = [e.retry_after for e in found if isinstance(e, Unavailable) and e.retry_after]
+    return Unavailable(text, max(waits, default=None))

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from rotator.azure.client import Arm
 from rotator.azure.issuer import ArmIssuer
+from rotator.azure.revoker import ArmRevoker
 
-__all__ = ["Arm", "ArmIssuer"]
+__all__ = ["Arm", "ArmIssuer", "ArmRevoker"]

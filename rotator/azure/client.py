@@ -12,19 +12,25 @@ from typing import Self, TypeVar
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.mgmt.apimanagement.aio import ApiManagementClient
-from azure.mgmt.apimanagement.models import GatewayTokenRequestContract, KeyType
+from azure.mgmt.apimanagement.models import (
+    GatewayKeyRegenerationRequestContract,
+    GatewayTokenRequestContract,
+    KeyType,
+)
 
 from rotator import __version__
 from rotator.azure.clouds import cloud
 from rotator.azure.credential import Credential, build
 from rotator.azure.errors import Call, Rejected, ask
 from rotator.azure.identification import Identification
+from rotator.azure.skew import Skew
 from rotator.config import AzureSettings, ResourceId
 from rotator.core.words import Key
 from rotator.errors import Refused, Unavailable
 
 READ = "Microsoft.ApiManagement/service/gateways/read"
 GENERATE_TOKEN = "Microsoft.ApiManagement/service/gateways/generateToken/action"
+REGENERATE_KEY = "Microsoft.ApiManagement/service/gateways/regenerateKey/action"
 CALL_TIMEOUT = timedelta(seconds=30)
 
 T = TypeVar("T")
@@ -55,6 +61,7 @@ class Arm:
         self._within = within
         self._clients: dict[str, ApiManagementClient] = {}
         self.identification = Identification()
+        self.skew = Skew()
 
     @classmethod
     async def connect(
@@ -123,6 +130,19 @@ class Arm:
             raise Unavailable(f"Azure did not {call.what}: its answer holds none")
         return value
 
+    async def regenerate_key(self, resource: ResourceId, key: Key, within: timedelta) -> None:
+        """End every token of key: sent once, and given up after within.
+
+        Raises:
+            Unavailable: whether it happened is unknown. Refused: it did not.
+        """
+        call = Call(f"regenerate the {key} key of the gateway {resource.gateway}", REGENERATE_KEY, resource)
+        wanted = GatewayKeyRegenerationRequestContract(key_type=KeyType(key.value))
+        answer = self._client(resource).gateway.regenerate_key(
+            resource.group, resource.service, resource.gateway, wanted
+        )
+        await self._ask(call, answer, min(within, self._within))
+
     async def close(self) -> None:
         """Close all connections. Calls under way fail."""
         await self._credential.close()
@@ -139,9 +159,9 @@ class Arm:
     ) -> None:
         await self.close()
 
-    async def _ask(self, call: Call, answer: Awaitable[T]) -> T:
+    async def _ask(self, call: Call, answer: Awaitable[T], within: timedelta | None = None) -> T:
         try:
-            return await ask(call, answer, self._within)
+            return await ask(call, answer, within or self._within)
         except Rejected:
             # The SDK would offer the same bearer token again for as long as it believes in it, a day perhaps.
             # Nothing is left to close: the connections are the session's.
@@ -159,6 +179,7 @@ class Arm:
                 credential_scopes=list(self._scopes),
                 transport=self._transport,
                 retry_total=0,
+                per_call_policies=[self.skew],
                 user_agent=f"apim-token-rotator/{__version__}",
             )
         return self._clients[subscription]

@@ -1,0 +1,31 @@
+"""Ends the tokens of one gateway's key."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from rotator.azure.client import Arm
+from rotator.config import ResourceId
+from rotator.core.words import Key
+
+log = logging.getLogger(__name__)
+
+
+class ArmRevoker:
+    """Implements the port `Revoker`. patience: shorter than what a Lease lasts."""
+
+    def __init__(self, arm: Arm, resource: ResourceId, patience: timedelta) -> None:
+        self._arm = arm
+        self._resource = resource
+        self.patience = patience
+
+    async def regenerate(self, key: Key) -> None:
+        """End every token of key.
+
+        Raises:
+            Unavailable: whether it happened is unknown; ask who signs the tokens.
+            Refused: it did not happen, and somebody has to change something first.
+        """
+        await self._arm.regenerate_key(self._resource, key, self.patience)
+        log.info("the %s key of gateway %s was regenerated", key, self._resource.gateway)

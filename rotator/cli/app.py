@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done · 1 not proven yet · 2 usage or configuration · 3 Azure or Kubernetes "
-    "unavailable · 4 another process is at it · 70 a defect · 130 interrupted",
+    "unavailable · 4 another process is at it · 5 rolled back · 70 a defect · 130 interrupted",
 )
 
 Config = Annotated[
@@ -77,7 +77,18 @@ def rotate_now(
     config: Config = DEFAULT,
     every: Annotated[bool, typer.Option("--all", help="Rotate every gateway of the configuration.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Rotate even what was rotated within the last hour.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Rotate even what was rotated within the last hour, and outside windows or in a freeze.",
+        ),
+    ] = False,
+    revoke_previous: Annotated[
+        bool,
+        typer.Option(
+            "--revoke-previous",
+            help="A token leaked: rotate at once, and end all tokens of the old key when no pod needs them.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")
@@ -91,7 +102,11 @@ def rotate_now(
     from rotator.cli.rotate_now import rotate_now as command
 
     raise typer.Exit(
-        command(config, gateways or [], Wish(every=every, force=force, dry_run=dry_run, wait=wait))
+        command(
+            config,
+            gateways or [],
+            Wish(every=every, force=force, leak=revoke_previous, dry_run=dry_run, wait=wait),
+        )
     )
 
 

@@ -17,6 +17,7 @@ class Exit(IntEnum):
     USAGE = 2
     UNAVAILABLE = 3
     BUSY = 4
+    ROLLED_BACK = 5
     BUG = 70
     INTERRUPTED = 130
 
@@ -31,6 +32,7 @@ MEANINGS = {
     Exit.USAGE: "The command line or the configuration has a mistake; nothing was done.",
     Exit.UNAVAILABLE: "Azure or Kubernetes did not answer, or refused. Run it again: it goes on.",
     Exit.BUSY: "Another process works on the gateway and did not finish in time.",
+    Exit.ROLLED_BACK: "The pods did not come up with the new token, and the one before was put back.",
     Exit.BUG: "A defect of this program.",
     Exit.INTERRUPTED: "Ctrl-C or SIGTERM; the step under way was finished.",
 }
@@ -51,5 +53,14 @@ def exit_for(error: RotatorError) -> Exit:
 
 def worst(codes: list[Exit]) -> Exit:
     """Return what to tell of several gateways: the code that most needs somebody's eye."""
-    order = [Exit.BUG, Exit.INTERRUPTED, Exit.UNAVAILABLE, Exit.BUSY, Exit.UNSETTLED, Exit.USAGE, Exit.OK]
+    order = [
+        Exit.BUG,
+        Exit.INTERRUPTED,
+        Exit.UNAVAILABLE,
+        Exit.ROLLED_BACK,
+        Exit.BUSY,
+        Exit.UNSETTLED,
+        Exit.USAGE,
+        Exit.OK,
+    ]
     return next((c for c in order if c in codes), Exit.OK)

@@ -29,6 +29,9 @@ class WatchedReport:
             self._progress.tell(self._gateway, f"{type(step).__name__} ({why.reason})", why.text)
         self._events(self._gateway, why, step, "decided")
 
+    def failed(self, step: Step, error: Exception) -> None:
+        self._progress.tell(self._gateway, f"{type(step).__name__} failed", f"{error}; going on without it")
+
     def done(self, step: Step, now: datetime) -> None:
         if self._seen:
             self._events(self._gateway, explain(step, self._seen, self._policy, now), step, "done")

@@ -14,12 +14,13 @@ from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
 from rotator.core.due import pending
 from rotator.core.explain import explain, span, stamp, told, why_rest
+from rotator.core.hours import ALWAYS
 from rotator.core.plan import next_step, resting
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
 from rotator.daemon.site import Site, Unit, person
-from rotator.errors import Busy, LeaseLost, RotatorError
+from rotator.errors import Busy, LeaseLost, Refused, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
 from rotator.rotation.silent import SILENT
 
@@ -34,6 +35,7 @@ ASK_AGAIN = 1.0
 class Wish:
     every: bool
     force: bool
+    leak: bool
     dry_run: bool
     wait: bool
 
@@ -59,6 +61,9 @@ class Job:
         self.clock = clock
         self.progress = progress
         self.wish = wish
+        # Who says --force, or has leaked a token, does not wait for a window.
+        urgent = wish.force or wish.leak
+        self.gateway = replace(unit.gateway, hours=lambda _: ALWAYS) if urgent else unit.gateway
         self.name = unit.gateway.name
         self.policy = unit.gateway.policy
         self.before = "none"
@@ -68,9 +73,14 @@ class Job:
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""
         try:
-            seen = await look(self.unit.ports(self.clock, SILENT))
+            seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
+            if self.wish.leak and (current := seen.current) and seen.key(current.token) is None:
+                raise Refused(
+                    f"nobody can tell which key signed {told(current.token)}, so it cannot be revoked",
+                    "Run again without --revoke-previous, then regenerate the other key by hand",
+                )
             self.before = next((t.fingerprint for t in seen.targets if t.fingerprint), "none")
-            if (recent := self.recent(seen)) and not self.wish.force:
+            if (recent := self.recent(seen)) and not self.wish.force and not self.wish.leak:
                 self.progress.end(self.name, "Skipped", recent, good=True)
                 return Exit.OK
             if self.wish.dry_run:
@@ -99,7 +109,7 @@ class Job:
         """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
         now = self.clock.now()
         await self.site.arm.prove(self.unit.settings.resource_id)
-        asked = tuple(replace(t, request=Request(now, by="you")) for t in seen.targets)
+        asked = tuple(replace(t, request=Request(now, self.wish.leak, "you")) for t in seen.targets)
         wanted = replace(seen, targets=asked)
         step = next_step(wanted, self.policy, now)
         why = explain(step, wanted, self.policy, now)
@@ -114,10 +124,12 @@ class Job:
         return Exit.UNSETTLED if missing else Exit.OK
 
     async def rotate(self) -> Exit:
-        noted = await request(self.unit.fleet, self.clock, by=person())
+        noted = await request(self.unit.fleet, self.clock, leak=self.wish.leak, by=person())
         if noted is Noted.ABSENT:
-            seen = await look(self.unit.ports(self.clock, SILENT))
-            self.progress.end(self.name, "Unsettled", why_rest(seen), good=False)
+            seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
+            self.progress.end(
+                self.name, "Unsettled", why_rest(seen, self.policy, self.clock.now()), good=False
+            )
             return Exit.UNSETTLED
         if not self.wish.wait:
             within = span(self.policy.look_every)
@@ -131,7 +143,7 @@ class Job:
         give_up = self.clock.now() + self.policy.rollout_timeout + PATIENCE
         while True:
             try:
-                return await rotate(self.unit.gateway, self.unit.ports(self.clock, self.reporter))
+                return await rotate(self.gateway, self.unit.ports(self.clock, self.reporter))
             except (Busy, LeaseLost):
                 if self.clock.now() >= give_up:
                     raise
@@ -140,13 +152,22 @@ class Job:
                 await self.clock.wait(asyncio.sleep(ASK_AGAIN))
 
     def conclude(self, outcome: Outcome) -> Exit:
-        after = outcome.last.current
-        if outcome.result is Result.UNSETTLED or after is None:
-            self.progress.end(self.name, "Unsettled", why_rest(outcome.last), good=False)
+        last = outcome.last
+        after, why = last.current, why_rest(last, self.policy, self.clock.now())
+        if outcome.result is Result.ROLLED_BACK:
+            self.progress.end(self.name, "RolledBack", why, good=False)
+            return Exit.ROLLED_BACK
+        if outcome.result is Result.UNSETTLED or after is None or last.condemned:
+            self.progress.end(self.name, str(outcome.rest.reason), why, good=False)
+            return Exit.UNSETTLED
+        if pending(last):
+            self.progress.end(self.name, "Held", f"{why}; --force does it now", good=False)
             return Exit.UNSETTLED
         text = (
             f"{self.before} → {after.token.fingerprint} on the {after.token.key} key, "
             f"until {stamp(after.token.expires_at)}; every pod runs it"
         )
+        if self.wish.leak:
+            text += ", and the tokens of the key before are dead"
         self.progress.end(self.name, "Rotated", text, good=True)
         return Exit.OK

@@ -75,8 +75,8 @@ async def look_at(units: Sequence[Unit], clock: SystemClock) -> list[Json]:
 
 async def one(unit: Unit, clock: SystemClock) -> Json:
     try:
-        async with unit.turn:
-            seen = await look(unit.ports(clock, SILENT))
+        async with unit.bounds.turn:
+            seen = await look(unit.gateway, unit.ports(clock, SILENT))
     except RotatorError as error:
         name = type(error).__name__
         unknown: Json = {"name": unit.gateway.name, "state": "Unknown", "reason": name, "message": str(error)}

@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import Literal
 
 from rotator.core.explain import Explanation
-from rotator.core.steps import Adopt, Issue, Rest, Restart, Step, Verify, Write
+from rotator.core.steps import Adopt, Issue, Replace, Rest, Restart, RollBack, Step, Verify, Write
 from rotator.core.words import Reason
 from rotator.daemon.site import Unit
 from rotator.kube import EventSink, Reference
-from rotator.telemetry.report import Listener
+from rotator.telemetry.report import Listener, When
+
+TROUBLE = frozenset({Reason.UNSETTLED, Reason.FIGHTING, Reason.ROLLED_BACK})
+"""Rests that somebody should know of."""
 
 
 def announcer(unit: Unit, events: EventSink) -> Listener:
     """Return a listener that turns steps done, and ends without proof, into Events."""
 
-    def tell(_: str, why: Explanation, step: Step, when: Literal["decided", "done"]) -> None:
+    def tell(_: str, why: Explanation, step: Step, when: When) -> None:
         if when == "done":
-            emit(about(unit, step), "Normal", why)
-        elif isinstance(step, Rest) and why.reason is Reason.UNSETTLED:
+            emit(about(unit, step), "Warning" if isinstance(step, RollBack) else "Normal", why)
+        elif when == "decided" and isinstance(step, Rest) and why.reason in TROUBLE:
             for target in unit.settings.targets:
-                emit(unit.fleet.reference(f"{target.namespace}/{target.secret}"), "Warning", why)
+                emit(unit.fleet.reference(target.place), "Warning", why)
 
     def emit(reference: Reference | None, severity: Literal["Normal", "Warning"], why: Explanation) -> None:
         if reference:
@@ -34,7 +37,14 @@ def about(unit: Unit, step: Step) -> Reference | None:
     match step:
         case Restart(target, workload):
             return unit.fleet.reference(target.name, workload.name)
-        case Adopt(target) | Issue(target) | Write(target) | Verify(target):
+        case (
+            Adopt(target)
+            | Issue(target)
+            | Write(target)
+            | RollBack(target)
+            | Verify(target)
+            | Replace(target)
+        ):
             return unit.fleet.reference(target.name)
         case _:
             return None

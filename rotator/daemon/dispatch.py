@@ -11,6 +11,7 @@ from rotator.errors import Unavailable
 from rotator.ports import Clock
 from rotator.rotation import Noted, request
 from rotator.triggers import TokenEvent
+from rotator.triggers.events import Kind
 
 FOREIGN = "foreign"
 
@@ -59,6 +60,8 @@ class Dispatcher:
 
     async def _note(self, unit: Unit, event: TokenEvent) -> Noted:
         by = f"Event Grid ({event.kind}, instance {event.instance})"
+        if event.kind is Kind.EXPIRED:
+            unit.signers.forget()  # Azure refuses a token: whatever its stamp says, ask whether it is alive
         outcome = await request(
             unit.fleet, self._clock, expires_at=event.expires_at, seen_at=event.time, by=by
         )

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from rotator import __version__
-from rotator.azure import Arm, ArmIssuer
+from rotator.azure import Arm, ArmIssuer, ArmRevoker
 from rotator.config import GatewaySettings, Settings
 from rotator.errors import ConfigError, Refused
 from rotator.kube import Connection, EventSink, KubeFleet, KubeLease
@@ -24,7 +24,17 @@ from rotator.rotation import Gateway, Ports, Signers
 T = TypeVar("T")
 PROOF_AGE = timedelta(hours=6)
 """So often Azure is asked again which key signs the tokens in place."""
+REGENERATE_WITHIN = timedelta(seconds=10)
+"""Nothing calls a regenerateKey off that is still on its way: it must not outlive the Lease."""
 PRODUCT = "apim-token-rotator"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much this process does at a time, over all gateways."""
+
+    turn: asyncio.Semaphore
+    rollouts: asyncio.Semaphore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +47,21 @@ class Unit:
     signers: Signers
     fleet: KubeFleet
     lease: KubeLease
-    turn: asyncio.Semaphore
+    revoker: ArmRevoker
+    bounds: Bounds
 
     def ports(self, clock: Clock, reporter: Reporter) -> Ports:
-        return Ports(self.issuer, self.signers, self.fleet, self.lease, clock, reporter, turn=self.turn)
+        return Ports(
+            self.issuer,
+            self.signers,
+            self.fleet,
+            self.lease,
+            clock,
+            reporter,
+            revoker=self.revoker,
+            turn=self.bounds.turn,
+            rollouts=self.bounds.rollouts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +106,12 @@ async def configured(connecting: Awaitable[T]) -> T:
 def units(
     settings: Settings, kube: Connection, arm: Arm, events: EventSink, identity: str
 ) -> dict[str, Unit]:
-    turn = asyncio.Semaphore(settings.rotation.max_concurrent_rotations)
-    return {g.name: unit(settings, g, kube, arm, events, identity, turn) for g in settings.gateways}
+    at_once = settings.rotation
+    bounds = Bounds(
+        asyncio.Semaphore(at_once.max_concurrent_rotations),
+        asyncio.Semaphore(at_once.max_concurrent_rollouts),
+    )
+    return {g.name: unit(settings, g, kube, arm, events, identity, bounds) for g in settings.gateways}
 
 
 def unit(
@@ -96,7 +121,7 @@ def unit(
     arm: Arm,
     events: EventSink,
     identity: str,
-    turn: asyncio.Semaphore,
+    bounds: Bounds,
 ) -> Unit:
     namespace = settings.kubernetes.lease_namespace or gateway.targets[0].namespace
     lease = KubeLease(
@@ -104,13 +129,14 @@ def unit(
     )
     issuer = ArmIssuer(arm, gateway.resource_id, utc_now)
     return Unit(
-        Gateway(gateway.name, gateway.policy),
+        Gateway(gateway.name, gateway.policy, gateway.calendar.hours),
         gateway,
         issuer,
         Signers(issuer, PROOF_AGE, utc_now()),
         KubeFleet(kube, gateway.resource_id.gateway, gateway.targets, lease, utc_now, events),
         lease,
-        turn,
+        ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, settings.kubernetes.lease_duration / 2)),
+        bounds,
     )
 
 

@@ -9,7 +9,7 @@ from rotator.core.due import earliest, renewal_time
 from rotator.core.explain import Explanation
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed
-from rotator.core.steps import Adopt, Await, Issue, Rest, Step
+from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step
 from rotator.core.words import Reason
 from rotator.errors import Busy, LeaseLost, Stopping
 
@@ -48,7 +48,7 @@ class Course:
 
     def result(self, error: BaseException | None) -> str:
         """Return in one word how a run ended that ended now: rested, adopted, rotated, unsettled, busy,
-        failed, or interrupted if this process leaves or lost its lease.
+        rolled-back, held, failed, or interrupted if this process leaves or lost its lease.
         """
         if isinstance(error, Busy):
             return "busy"
@@ -56,16 +56,23 @@ class Course:
             return "interrupted"
         if error is not None:
             return "failed" if isinstance(error, Exception) else "interrupted"
-        if not self.settled:
-            return "unsettled"
+        if RollBack.__name__ in self.steps:
+            return "rolled-back"
+        if not self.proven:
+            return "held" if self.held else "unsettled"
         if not self.steps:
             return "rested"
         return "adopted" if set(self.steps) == {Adopt.__name__} else "rotated"
 
     @property
-    def settled(self) -> bool:
+    def proven(self) -> bool:
         """Whether the last decision was to rest, with everything proven."""
-        return isinstance(self.step, Rest) and self.step.reason is Reason.SETTLED
+        return isinstance(self.step, Rest) and self.step.reason in {Reason.SETTLED, Reason.ROLLED_BACK}
+
+    @property
+    def held(self) -> bool:
+        """Whether the last decision was to wait for a window or the end of a freeze, and for nothing else."""
+        return isinstance(self.step, Rest) and self.step.reason is Reason.HELD
 
     def times(self, policy: Policy) -> tuple[datetime, datetime] | None:
         """Return when the first of the tokens in force expires, and when it is due."""

@@ -24,7 +24,7 @@ from rotator import __version__
 from rotator.core.steps import Rest
 from rotator.core.words import Reason
 
-RESULTS = ("rotated", "adopted", "unsettled", "failed", "interrupted")
+RESULTS = ("rotated", "adopted", "rolled-back", "held", "unsettled", "failed", "interrupted")
 EVENT_TYPES = ("NearExpiry", "Expired", "Other")
 EVENT_OUTCOMES = ("accepted", "duplicate", "stale", "foreign", "ignored", "invalid", "postponed")
 DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
@@ -72,9 +72,30 @@ class Metrics:
             ["gateway", "step"],
             registry=registry,
         )
+        self._held = Gauge(
+            "rotator_gateway_held",
+            "Whether all that a gateway waits for is its maintenance window or the end of its freeze.",
+            ["gateway"],
+            registry=registry,
+        )
         self._count(registry)
         self._steps: dict[str, str] = {}
-        self._begin(gateways)
+        self._loads(registry)
+        self._begin()
+        self.follow(gateways)
+
+    def _loads(self, registry: CollectorRegistry) -> None:
+        """Make what tells whether the configuration on disk is the one in force."""
+        self._load_succeeded = Gauge(
+            "rotator_config_last_reload_successful",
+            "Whether the configuration that was read last could be used; if not, the one before is in force.",
+            registry=registry,
+        )
+        self._loaded_at = Gauge(
+            "rotator_config_last_reload_success_timestamp_seconds",
+            "When a configuration was last put into force.",
+            registry=registry,
+        )
 
     def _count(self, registry: CollectorRegistry) -> None:
         """Make what is counted, and the one series that says what runs."""
@@ -91,29 +112,75 @@ class Metrics:
             registry=registry,
             buckets=DURATIONS,
         )
+        self._overrides = Counter(
+            "rotator_overrides",
+            "Steps taken outside maintenance windows or in a freeze: nothing good was left to wait with.",
+            ["gateway", "step"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "rotator_step_failures",
+            "Steps that could not be taken, while the rest of the run went on.",
+            ["gateway", "step"],
+            registry=registry,
+        )
         self._events = Counter(
             "rotator_events",
             "Events by type and what became of them.",
             ["type", "outcome"],
             registry=registry,
         )
+        self._skew = Gauge(
+            "rotator_clock_skew_seconds",
+            "Azure's clock minus this machine's, as of the last answer.",
+            registry=registry,
+        )
+        self._skew.set(nan)
         Gauge("rotator_build_info", "1; the version is the label.", ["version"], registry=registry).labels(
             __version__
         ).set(1)
 
-    def _begin(self, gateways: Iterable[str]) -> None:
-        for gateway in gateways:
-            for gauge in (self._expiration, self._renewal):
-                gauge.labels(gateway).set(nan)
-            self._success.labels(gateway).set_to_current_time()
-            self._settled.labels(gateway).set(0)
-            self.at_step(gateway, Rest.__name__)
-            for result in ("rotated", "failed"):
-                self._rotations.labels(gateway, result, Reason.NEARING_EXPIRY)
+    def _begin(self) -> None:
         for result in RESULTS:
             self._duration.labels(result)
         for kind, outcome in product(EVENT_TYPES, EVENT_OUTCOMES):
             self._events.labels(kind, outcome)
+
+    def follow(self, gateways: Iterable[str]) -> None:
+        """Have the series of exactly these gateways: those of new ones begin, those of others end."""
+        wanted = dict.fromkeys(gateways)
+        for gateway in self._steps.keys() - wanted.keys():
+            del self._steps[gateway]
+            for family in (
+                self._expiration,
+                self._renewal,
+                self._success,
+                self._settled,
+                self._step,
+                self._rotations,
+            ):
+                family.remove_by_labels({"gateway": gateway})
+        for gateway in wanted:
+            if gateway not in self._steps:
+                self._appear(gateway)
+
+    def _appear(self, gateway: str) -> None:
+        for gauge in (self._expiration, self._renewal):
+            gauge.labels(gateway).set(nan)
+        self._success.labels(gateway).set_to_current_time()
+        self._settled.labels(gateway).set(0)
+        self.at_step(gateway, Rest.__name__)
+        for result in ("rotated", "failed"):
+            self._rotations.labels(gateway, result, Reason.NEARING_EXPIRY)
+
+    def config_loaded(self, at: datetime) -> None:
+        """Note that a configuration was put into force."""
+        self._load_succeeded.set(1)
+        self._loaded_at.set(at.timestamp())
+
+    def config_refused(self) -> None:
+        """Note that a configuration could not be used: the one before stays in force."""
+        self._load_succeeded.set(0)
 
     def token(self, gateway: str, expires_at: datetime, renewal_at: datetime) -> None:
         """Note when the gateway's token expires and is due."""
@@ -130,9 +197,10 @@ class Metrics:
         self._steps[gateway] = step
         self._step.labels(gateway, step).set(1)
 
-    def settled(self, gateway: str, *, settled: bool, at: datetime) -> None:
+    def settled(self, gateway: str, *, settled: bool, held: bool, at: datetime) -> None:
         """Note what a look found; if everything was proven, this is the last success, too."""
         self._settled.labels(gateway).set(settled)
+        self._held.labels(gateway).set(held)
         if settled:
             self._success.labels(gateway).set(at.timestamp())
 
@@ -140,6 +208,18 @@ class Metrics:
         """Count a run that did something or failed."""
         self._rotations.labels(gateway, result, reason).inc()
         self._duration.labels(result).observe(took.total_seconds())
+
+    def skew(self, offset: timedelta | None) -> None:
+        """Note how far Azure's clock is from ours; None: not known yet."""
+        self._skew.set(nan if offset is None else offset.total_seconds())
+
+    def override(self, gateway: str, step: str) -> None:
+        """Count a step that did not wait for a window or for the end of a freeze."""
+        self._overrides.labels(gateway, step).inc()
+
+    def failure(self, gateway: str, step: str) -> None:
+        """Count a step that could not be taken."""
+        self._failures.labels(gateway, step).inc()
 
     def event(self, kind: str, outcome: str) -> None:
         """Count an event; a word that is not foreseen counts as Other, so that no sender makes series."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 import structlog
 
-from rotator.core.explain import Explanation, explain
+from rotator.core.explain import Explanation, explain, overrides
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed
 from rotator.core.steps import Await, Rest, Step
@@ -21,8 +21,9 @@ from rotator.telemetry.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("rotator.rotation")
 
-Listener = Callable[[str, Explanation, Step, Literal["decided", "done"]], None]
-"""Is told (gateway, why, step, whether it comes next or has happened) as it goes on; quick."""
+When = Literal["decided", "done", "failed"]
+Listener = Callable[[str, Explanation, Step, When], None]
+"""Is told (gateway, why, step, whether it comes next, has happened or could not be taken); quick."""
 
 QUIET = frozenset({"rested", "busy"})
 """Results of runs that did nothing: not counted, and told at level debug."""
@@ -61,10 +62,22 @@ class RunReport(Reporter):
             why = explain(step, seen, self._policy, now)
             again = isinstance(step, Await) and isinstance(self._course.step, Await)
             self._course.decided(step, seen, why, now)
+            if (closed := overrides(step, seen)) and not again:
+                self._metrics.override(self._gateway, _name(step))
+                log.warning(
+                    "overridden", gateway=self._gateway, step=_name(step), closed=closed, why=why.text
+                )
             tell = log.debug if again or isinstance(step, Rest) else log.info
             tell("step", gateway=self._gateway, step=_name(step), reason=why.reason.value, why=why.text)
             self._measure(step, now)
         self._pass_on(step, "decided")
+
+    def failed(self, step: Step, error: Exception) -> None:
+        """Tell that the step could not be taken; the run goes on with what does not depend on it."""
+        with _never_failing("a failure", self._gateway):
+            self._metrics.failure(self._gateway, _name(step))
+            log.warning("step failed", gateway=self._gateway, step=_name(step), **_told(error))
+        self._pass_on(step, "failed")
 
     def done(self, step: Step, now: datetime) -> None:
         """Tell that the step's effect has happened."""
@@ -88,7 +101,7 @@ class RunReport(Reporter):
             fields |= {"reason": reason, "result": result, "steps": self._course.steps}
             fields |= {"seconds": round(took.total_seconds(), 3)}
             fields |= self._course.fields(self._policy) | _told(error)
-            known = result == "unsettled" and not self._course.steps and self.sentence == self._said
+            known = result in {"held", "unsettled"} and not self._course.steps and self.sentence == self._said
             tell = log.debug if known else _level(result, error)
             tell("rotation", **fields)
             self._metrics.at_step(self._gateway, Rest.__name__)
@@ -104,9 +117,10 @@ class RunReport(Reporter):
         self._metrics.at_step(self._gateway, _name(step))
         if times := self._course.times(self._policy):
             self._metrics.token(self._gateway, *times)
-        self._metrics.settled(self._gateway, settled=self._course.settled, at=now)
+        course = self._course
+        self._metrics.settled(self._gateway, settled=course.proven, held=course.held, at=now)
 
-    def _pass_on(self, step: Step, when: Literal["decided", "done"]) -> None:
+    def _pass_on(self, step: Step, when: When) -> None:
         if self._listener is None or self._course.why is None:
             return
         with _never_failing("a listener", self._gateway):
@@ -121,6 +135,8 @@ def _level(result: str, error: BaseException | None) -> Callable[..., object]:
     """Return how loud to be: what passes by itself is a warning, as is what is left unsettled."""
     if result == "failed":
         return log.warning if isinstance(error, Unavailable | Conflict) else log.error
+    if result == "rolled-back":
+        return log.error
     if result == "unsettled":
         return log.warning
     return log.debug if result == "rested" else log.info

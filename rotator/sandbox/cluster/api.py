@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 
 import yaml
 from starlette.applications import Starlette
@@ -15,16 +14,17 @@ from starlette.types import ASGIApp
 
 from rotator.sandbox.cluster import discovery, selectors
 from rotator.sandbox.cluster.access import Access
+from rotator.sandbox.cluster.eviction import evict
 from rotator.sandbox.cluster.forms import Form, dumps
 from rotator.sandbox.cluster.objects import name_of, namespace_of
+from rotator.sandbox.cluster.places import Place, find_place, split
 from rotator.sandbox.cluster.registry import PATCHES, Registry
-from rotator.sandbox.cluster.resources import Json, Resource, find
+from rotator.sandbox.cluster.resources import Json
 from rotator.sandbox.cluster.statuses import (
     ApiError,
     bad_method,
     bad_request,
     forbidden,
-    no_such_path,
     success,
     unauthorized,
     unknown_media,
@@ -35,16 +35,6 @@ from rotator.sandbox.cluster.watch import WatchResponse, Wish
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _BODIES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a path names: a collection (name is ""), an object, or a subresource of it."""
-
-    resource: Resource
-    namespace: str
-    name: str = ""
-    subresource: str = ""
 
 
 class Api:
@@ -59,7 +49,10 @@ class Api:
         try:
             return await self._answer(request)
         except ApiError as error:
-            return _json(error.body, error.code)
+            answer, wait = _json(error.body, error.code), (error.details or {}).get("retryAfterSeconds")
+            if wait:
+                answer.headers["Retry-After"] = str(wait)
+            return answer
 
     async def _answer(self, request: Request) -> Response | ASGIApp:
         parts = [part for part in request.url.path.split("/") if part]
@@ -70,8 +63,8 @@ class Api:
         document = discovery.answer(parts) if request.method == "GET" else None
         if document is not None:
             return _json(document)
-        group, version, rest = _split(parts)
-        place = _place(group, version, rest)
+        group, version, rest = split(parts)
+        place = find_place(group, version, rest)
         if place is None:
             plural = rest[0] if len(rest) == 1 else ""
             body = await _body(request) if request.method == "POST" else {}
@@ -82,8 +75,7 @@ class Api:
 
     def _authorize(self, request: Request, place: Place) -> None:
         verb = _VERBS.get(request.method) or _read_verb(request, place)
-        full = f"{place.resource.plural}/{place.subresource}".rstrip("/")
-        if not self._access.allows(verb, full, place.namespace):
+        if not self._access.allows(verb, place.full, place.namespace):
             raise forbidden(place.resource, verb, place.namespace, place.name)
 
     async def _dispatch(self, request: Request, place: Place) -> Response | ASGIApp:
@@ -104,6 +96,10 @@ class Api:
                 body, dry = await _body(request), _is_dry(request)
                 created = self._registry.create(place.resource, place.namespace, body, dry_run=dry)
                 return self._object(request, place, created, 201)
+            case "POST", True if subresource == "eviction":
+                body, dry = await _body(request), _is_dry(request)
+                done = evict(self._registry, place.namespace, place.name, body, dry_run=dry)
+                return _json(done, 201)
             case (("PUT" | "PATCH"), True) if subresource in {"", "status"}:
                 return await self._update(request, place)
             case "DELETE", _ if not subresource:
@@ -166,41 +162,6 @@ class Api:
 
 def _json(value: Json, code: int = 200) -> Response:
     return Response(dumps(value), code, media_type="application/json")
-
-
-def _split(parts: list[str]) -> tuple[str, str, list[str]]:
-    match parts:
-        case ["api", version, *rest]:
-            return "", version, rest
-        case ["apis", group, version, *rest]:
-            return group, version, rest
-    raise no_such_path()
-
-
-def _place(group: str, version: str, rest: list[str]) -> Place | None:
-    """None if no stored kind lives there."""
-    namespace = ""
-    if (
-        len(rest) > 2
-        and rest[0] == "namespaces"
-        and not (len(rest) == 3 and rest[2] in {"status", "finalize"})
-    ):
-        namespace, rest = rest[1], rest[2:]
-    resource = find(group, version, rest[0]) if rest else None
-    if resource is None or len(rest) > 3 or (namespace and not resource.namespaced):
-        return None
-    place = Place(resource, namespace, *rest[1:])
-    if place.subresource and not _has(resource, place.subresource):
-        raise no_such_path()
-    if resource.namespaced and place.name and not namespace:
-        raise no_such_path()
-    return place
-
-
-def _has(resource: Resource, subresource: str) -> bool:
-    return (subresource == "status" and resource.has_status) or (
-        subresource == "log" and resource.kind == "Pod"
-    )
 
 
 def _read_verb(request: Request, place: Place) -> str:

@@ -37,6 +37,6 @@ def decoded(resource: Resource, namespace: str, body: Json) -> Json:
         )
     if not namespace:
         meta.pop("namespace", None)
-    if "template" in (obj.get("spec") or {"template": 0}) or not resource.has_generation:
+    if "template" in (obj.get("spec") or {"template": 0}) or not resource.has_template:
         return obj | {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta}
     raise invalid(resource, meta.get("name", ""), "spec.template", "Required value", "FieldValueRequired")

@@ -68,6 +68,8 @@ def _resources(group: str) -> Json:
                 entries.append(_entry(resource, f"{resource.plural}/status", ["get", "patch", "update"]))
             if resource.kind == "Pod":
                 entries.append(_entry(resource, "pods/log", ["get"]))
+                evictions = {"group": "policy", "version": "v1", "kind": "Eviction"}
+                entries.append(_entry(resource, "pods/eviction", ["create"]) | evictions)
     for (review_group, plural), kind in REVIEWS.items():
         if review_group == group:
             entry = {"name": plural, "singularName": kind.lower(), "namespaced": False, "kind": kind}

@@ -27,7 +27,7 @@ def settled(resource: Resource, obj: Json) -> Json:
         obj["data"] = (obj.get("data") or {}) | coded
     if resource.kind in {"Secret", "ConfigMap"} and not obj.get("data"):
         obj = {key: value for key, value in obj.items() if key != "data"}
-    if resource.has_generation and "metadata" in obj["spec"]["template"]:
+    if resource.has_template and "metadata" in obj["spec"]["template"]:
         spec, template = obj["spec"], obj["spec"]["template"]
         # an empty map is none: a template that lost its last annotation is the one from before it had any
         full = {key: value for key, value in (template["metadata"] or {}).items() if value not in ({}, [])}
@@ -42,7 +42,7 @@ def settled(resource: Resource, obj: Json) -> Json:
 def new_generation(resource: Resource, old: Json, new: Json) -> bool:
     """A Deployment's annotations count (k8s.io/kubernetes pkg/registry/apps/deployment/strategy.go)."""
     notes = resource.kind == "Deployment" and _notes(old) != _notes(new)
-    return bool(new["spec"] != old["spec"] or notes)
+    return bool(new.get("spec") != old.get("spec") or notes)
 
 
 def _notes(deployment: Json) -> dict[str, str]:

@@ -163,7 +163,7 @@ class Registry:
         """Returns the last state and whether the object is gone; pods (and finalizers) take their time."""
         options = options or {}
         old = self.get(resource, namespace, name)
-        self._check_preconditions(resource, old, options.get("preconditions") or {})
+        self.check_preconditions(resource, old, options.get("preconditions") or {})
         grace = options.get("gracePeriodSeconds")
         if grace is None:
             grace = (old.get("spec") or {}).get("terminationGracePeriodSeconds", 30)
@@ -219,7 +219,8 @@ class Registry:
             raise forbidden_namespace(resource, namespace)
 
     @staticmethod
-    def _check_preconditions(resource: Resource, old: Json, wanted: Json) -> None:
+    def check_preconditions(resource: Resource, old: Json, wanted: Json) -> None:
+        """Raises ApiError 409 unless uid and resourceVersion are the wanted ones, if any are."""
         for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             known = old["metadata"][field]
             if wanted.get(field) and wanted[field] != known:

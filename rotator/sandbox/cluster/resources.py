@@ -24,6 +24,11 @@ class Resource:
     categories: tuple[str, ...] = ()
 
     @property
+    def has_template(self) -> bool:
+        """A kind that makes pods from `spec.template`."""
+        return self.has_generation and self.group == "apps"
+
+    @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
@@ -59,10 +64,19 @@ RESOURCES = (
     _apps("daemonsets", "DaemonSet", "ds"),
     Resource("apps", "v1", "controllerrevisions", "ControllerRevision"),
     Resource("coordination.k8s.io", "v1", "leases", "Lease"),
+    Resource(
+        "policy",
+        "v1",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        ("pdb",),
+        has_status=True,
+        has_generation=True,
+    ),
 )
 BY_KIND = {resource.kind: resource for resource in RESOURCES}
 BY_PLURAL = {resource.plural: resource for resource in RESOURCES}
-GROUPS = ("apps", "coordination.k8s.io", "authorization.k8s.io", "authentication.k8s.io")
+GROUPS = ("apps", "coordination.k8s.io", "policy", "authorization.k8s.io", "authentication.k8s.io")
 
 
 def find(group: str, version: str, plural: str) -> Resource | None:

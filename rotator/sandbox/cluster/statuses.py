@@ -126,6 +126,14 @@ def forbidden(resource: Resource, verb: str, namespace: str, name: str) -> ApiEr
     return ApiError(403, "Forbidden", message, _details(resource, name))
 
 
+def too_many_disruptions(why: str, retry_after: int = 0) -> ApiError:
+    """429: a disruption budget forbids an eviction; `retry_after` in seconds, 0: the server cannot tell."""
+    causes = [{"reason": "DisruptionBudget", "message": why}]
+    details: Json = {"causes": causes} | ({"retryAfterSeconds": retry_after} if retry_after else {})
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    return ApiError(429, "TooManyRequests", message, details)
+
+
 def forbidden_namespace(resource: Resource, namespace: str) -> ApiError:
     message = f"unable to create new content in namespace {namespace} because it is being terminated"
     details = {"kind": resource.plural, "causes": [{"reason": "NamespaceTerminating", "message": message}]}

@@ -103,6 +103,8 @@ def check(resource: Resource, obj: Json, previous: Json | None) -> None:
             _workload(resource, obj, previous)
         case "Event":
             _event(resource, obj)
+        case "PodDisruptionBudget":
+            _budget(resource, obj)
         case "Pod":
             _containers(resource, name_of(obj), "spec", obj["spec"])
 
@@ -156,6 +158,18 @@ def _event(resource: Resource, obj: Json) -> None:
     if namespace != obj["metadata"]["namespace"]:
         why = f'Invalid value: "{namespace}": does not match event.namespace'
         raise invalid(resource, name_of(obj), "involvedObject.namespace", why)
+
+
+def _budget(resource: Resource, obj: Json) -> None:
+    """k8s.io/kubernetes pkg/apis/policy/validation/validation.go"""
+    spec, name = obj.get("spec") or {}, name_of(obj)
+    if "minAvailable" in spec and "maxUnavailable" in spec:
+        why = f"Invalid value: {_compact(spec)}: minAvailable and maxUnavailable cannot be both set"
+        raise invalid(resource, name, "spec", why)
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy not in {None, "AlwaysAllow", "IfHealthyBudget"}:
+        why = f'Unsupported value: "{policy}": supported values: "AlwaysAllow", "IfHealthyBudget"'
+        raise invalid(resource, name, "spec.unhealthyPodEvictionPolicy", why, "FieldValueNotSupported")
 
 
 def _lease(resource: Resource, obj: Json) -> None:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from rotator.sandbox.cluster.controllers import accounts, daemonset, garbage, replicaset, statefulset
+from rotator.sandbox.cluster.controllers import (
+    accounts,
+    daemonset,
+    disruption,
+    garbage,
+    replicaset,
+    statefulset,
+)
 from rotator.sandbox.cluster.controllers.common import Tools
 from rotator.sandbox.cluster.controllers.deployment import DeploymentController
-from rotator.sandbox.cluster.objects import Key, controller_of, is_terminating, namespace_of, uid_of
+from rotator.sandbox.cluster.objects import Key, controller_of, is_terminating, name_of, namespace_of, uid_of
 from rotator.sandbox.cluster.recorder import Recorder
 from rotator.sandbox.cluster.registry import Registry
 from rotator.sandbox.cluster.resources import BY_KIND, Json
@@ -27,6 +34,7 @@ class Controllers:
             "replicasets": lambda obj: replicaset.sync(self._tools, obj),
             "statefulsets": lambda obj: statefulset.sync(self._tools, obj),
             "daemonsets": lambda obj: daemonset.sync(self._tools, obj),
+            "poddisruptionbudgets": lambda obj: disruption.sync(self._tools, obj),
             "namespaces": self._namespace,
         }
         self._dirty: dict[Key, None] = {}
@@ -42,6 +50,9 @@ class Controllers:
             resource = BY_KIND.get(owner["kind"])
             if resource and resource.plural in self._syncs:
                 self._add((resource.plural, namespace_of(change.obj), owner["name"]))
+        if plural == "pods":
+            for budget in self._tools.store.all("poddisruptionbudgets", namespace):
+                self._add(("poddisruptionbudgets", namespace, name_of(budget)))
         if change.type == "DELETED":
             self._add((_GARBAGE, "", uid_of(change.obj)))
             self._tools.ready_since.pop(uid_of(change.obj), None)

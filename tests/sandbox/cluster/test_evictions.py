@@ -1,0 +1,91 @@
+"""Evictions where no control plane is at hand; that they are those of a real one, the contract tests say."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.sandbox.cluster.eviction import evict
+from rotator.sandbox.cluster.statuses import ApiError
+from tests.sandbox.cluster.conftest import done, workload
+
+POD = "/api/v1/namespaces/default/pods/db-0"
+
+
+def evicting(**options):
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "db-0"}}
+    return body | ({"deleteOptions": options} if options else {})
+
+
+@pytest.fixture
+async def db(cluster):
+    """A StatefulSet of two; its first pod."""
+    cluster.apply(workload("StatefulSet", "db", serviceName="db", replicas=2))
+    await cluster.wait_for(done("StatefulSet", "db"))
+    return cluster.get("Pod", "default", "db-0")
+
+
+async def guarded(cluster, **spec):
+    selector = {"matchLabels": {"app": "db"}}
+    meta = {"name": "guard", "namespace": "default"}
+    cluster.apply({"kind": "PodDisruptionBudget", "metadata": meta, "spec": {"selector": selector} | spec})
+    await cluster.wait_for(lambda c: "observedGeneration" in budget(c)["status"])
+
+
+def budget(cluster):
+    return cluster.get("PodDisruptionBudget", "default", "guard")
+
+
+async def test_an_evicted_pod_is_replaced(cluster, api, db):
+    answer = await api("POST", f"{POD}/eviction", evicting(preconditions={"uid": db["metadata"]["uid"]}))
+    assert (answer.status, answer.body["status"]) == (201, "Success")
+    await cluster.wait_for(lambda c: (c.get("Pod", "default", "db-0") or db)["metadata"]["uid"] != db_uid(db))
+    await cluster.wait_for(done("StatefulSet", "db"))
+
+
+def db_uid(pod):
+    return pod["metadata"]["uid"]
+
+
+async def test_a_budget_forbids_it(cluster, api, db):
+    await guarded(cluster, minAvailable=2)
+    answer = await api("POST", f"{POD}/eviction", evicting())
+    assert (answer.status, answer.body["reason"]) == (429, "TooManyRequests")
+    assert answer.body["details"] == {
+        "causes": [
+            {
+                "reason": "DisruptionBudget",
+                "message": "The disruption budget guard needs 2 healthy pods and has 2 currently",
+            }
+        ]
+    }
+    assert "deletionTimestamp" not in cluster.get("Pod", "default", "db-0")["metadata"]
+
+
+async def test_a_budget_that_was_just_made_asks_to_come_again(cluster, db):
+    """Nothing happens between these lines: its controller has not looked yet."""
+    spec = {"selector": {"matchLabels": {"app": "db"}}, "maxUnavailable": 1}
+    cluster.apply({"kind": "PodDisruptionBudget", "metadata": {"name": "guard"}, "spec": spec})
+    with pytest.raises(ApiError) as refused:
+        evict(cluster._registry, "default", "db-0", evicting(), dry_run=False)
+    assert (refused.value.code, refused.value.details["retryAfterSeconds"]) == (429, 10)
+
+
+async def test_another_pod_of_the_name_is_left_alone(cluster, api, db):
+    wrong = evicting(preconditions={"uid": "00000000-0000-0000-0000-000000000000"})
+    answer = await api("POST", f"{POD}/eviction", wrong)
+    assert (answer.status, answer.body["reason"]) == (409, "Conflict")
+
+
+async def test_an_eviction_can_be_denied(cluster, api, db):
+    cluster.deny("create", "pods/eviction")
+    assert (await api("POST", f"{POD}/eviction", evicting())).status == 403
+    cluster.allow("create", "pods/eviction")
+    assert (await api("POST", f"{POD}/eviction", evicting())).status == 201
+
+
+async def test_a_pod_on_its_way_out_counts_as_gone(cluster, api, db):
+    await guarded(cluster, maxUnavailable=1)
+    assert budget(cluster)["status"]["disruptionsAllowed"] == 1
+    await api("POST", f"{POD}/eviction", evicting())
+    assert budget(cluster)["status"]["disruptionsAllowed"] == 0
+    await cluster.wait_for(lambda c: budget(c)["status"]["disruptionsAllowed"] == 1)

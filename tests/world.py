@@ -72,6 +72,7 @@ class Cluster:
     request: Request | None = None
     version: int = 0
     reachable: bool = True
+    forbidden: bool = False
 
 
 @dataclass
@@ -275,6 +276,8 @@ class Process:
         c = self.w.clusters[target.name]
         if not c.reachable:
             raise Unavailable(target.name)
+        if c.forbidden:
+            raise Refused(f"{target.name} may not be written", "Grant it.")
         if str(c.version) != target.version:
             raise Conflict(target.name)
         c.version += 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from rotator.core.due import due, good, lags, pending, renewal_time, retry_time
+from rotator.core.due import cause, due, good, lags, pending, renewal_time, retry_time
 from rotator.core.evidence import (
     adoptable,
     broken_pods,
@@ -29,6 +29,7 @@ from rotator.core.evidence import (
 from rotator.core.policy import Policy
 from rotator.core.records import Decision
 from rotator.core.restraint import fought_over, may_repair, may_restart, reverted, truce
+from rotator.core.revocation import revoke_condemned, revoke_previous
 from rotator.core.seen import Observed, Target, Workload
 from rotator.core.steps import (
     Adopt,
@@ -37,7 +38,6 @@ from rotator.core.steps import (
     Replace,
     Rest,
     Restart,
-    Revoke,
     RollBack,
     Step,
     Verify,
@@ -58,13 +58,6 @@ def adopt(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         if (token := adoptable(t, seen, now)) and (token.mark is None or may_repair(seen, now)):
             return Adopt(t, Decision(revision, token, seen.condemned))
     return None
-
-
-def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | None:
-    """A leaked key is regenerated as soon as nobody needs it."""
-    if not policy.regenerate_keys:
-        return None
-    return next((Revoke(k) for k in sorted(seen.condemned) if settled(seen, k)), None)
 
 
 def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
@@ -173,26 +166,6 @@ def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     return Await(tuple(waiting)) if waiting else None
 
 
-def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | None:
-    """after-verify: the previous key ends when the new token has stood the test of time."""
-    if policy.revoke is not Revocation.AFTER_VERIFY or not policy.regenerate_keys:
-        return None
-    for t in seen.targets:
-        previous = t.record.previous if t.record else None
-        key = seen.key(previous.token) if previous else None
-        if not previous or not key or seen.dead(previous.token) or previous.token.expires_at <= now:
-            continue
-        if settled(seen, key) and stood(seen, policy, now):
-            return Revoke(key)
-    return None
-
-
-def stood(seen: Observed, policy: Policy, now: datetime) -> bool:
-    """Whether every target has run the current token for revoke_after."""
-    since = [t.record.verified_at if t.record else None for t in seen.targets]
-    return all(at is not None and at + policy.revoke_after <= now for at in since)
-
-
 def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
     """Nothing to do before the earliest of renewal, retry, revocation, or another look."""
     unsettled = bool(seen.unreachable) or not all(resting(t) for t in seen.targets)
@@ -216,7 +189,9 @@ def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
         return Reason.FIGHTING
     restless = [t for t in seen.targets if not resting(t)]
     if not seen.unreachable and not restless:
-        return Reason.ROLLED_BACK if seen.current and seen.current.rolled_back else Reason.SETTLED
+        if seen.current and seen.current.rolled_back:
+            return Reason.ROLLED_BACK
+        return Reason.HELD if cause(seen, policy, now) else Reason.SETTLED
     patient = all(outdated(t) and waits(t, seen, policy, now) for t in restless)
     closed = not seen.hours.open and not seen.unreachable
     return (

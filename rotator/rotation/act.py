@@ -9,6 +9,7 @@ from typing import assert_never
 from rotator.core.evidence import settled
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Record, Token, succeed
+from rotator.core.restraint import reverted
 from rotator.core.seen import Target
 from rotator.core.steps import (
     Adopt,
@@ -47,8 +48,8 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
             await at(step.target, put(step, ports))
         case Issue():
             await issue(step, policy, ports)
-        case Restart(target, workload, mark):
-            await at(target, fleet.restart(target, workload, mark))
+        case Restart():
+            await restart(step, ports)
         case Verify(target):
             if target.record is None:
                 raise Conflict("a target without a record cannot be proven")
@@ -63,6 +64,13 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
             raise TypeError(f"{type(step).__name__} is nothing to do")
         case _:
             assert_never(step)
+
+
+async def restart(step: Restart, ports: Ports) -> None:
+    """Roll a workload over. If somebody took the mark off that we had given it, this is a repair."""
+    if reverted(step.target, step.workload):
+        await ports.lease.count_repair()
+    await at(step.target, ports.fleet.restart(step.target, step.workload, step.mark))
 
 
 def testify(target: Target, record: Record, now: datetime) -> Record:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotator.core.plan import good_previous, next_step
+from rotator.core.revocation import needs_proof
 from rotator.core.seen import Absent, Observed
 from rotator.core.steps import Await, Rest, Restart, Step
 from rotator.errors import Busy, Conflict, Refused, Unavailable
@@ -51,7 +52,10 @@ async def look(gateway: Gateway, ports: Ports) -> Observed:
     """Return everything a decision may look at."""
     seen = await ports.fleet.observe()
     now = ports.clock.now()
-    return replace(seen, signers=await ports.signers.of(seen, now), hours=gateway.hours(now))
+    seen = replace(seen, signers=await ports.signers.of(seen, now), hours=gateway.hours(now))
+    if needs_proof(seen, gateway.policy, now):
+        seen = replace(seen, signers=await ports.signers.of(seen, now, hints=False))
+    return seen
 
 
 class Run:

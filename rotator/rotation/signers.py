@@ -23,10 +23,14 @@ class Signers:
         self._started = started
         self._known: dict[str, tuple[Key | None, datetime]] = {}
 
-    async def of(self, seen: Observed, now: datetime, *, fresh: bool = False) -> dict[str, Key | None]:
-        """Return who signs the tokens in seen today; fresh: believe nothing, ask about all."""
+    async def of(
+        self, seen: Observed, now: datetime, *, hints: bool = True, fresh: bool = False
+    ) -> dict[str, Key | None]:
+        """Return who signs the tokens in seen today. hints=False: do not take what is on record for an
+        answer; fresh: believe nothing, ask about all.
+        """
         asked = doubts(seen, now)
-        due = [d for d in asked if fresh or self._due(d, now)]
+        due = [d for d in asked if fresh or self._due(d, now, hints=hints)]
         answers = dict(await self._issuer.signers(due)) if due else {}
         names = {d.fingerprint for d in asked}
         believed = {f: known for f, known in self._known.items() if f in names and self._young(known[1], now)}
@@ -42,10 +46,10 @@ class Signers:
         self._known.clear()
         self._started = datetime.min.replace(tzinfo=UTC)
 
-    def _due(self, doubt: Doubt, now: datetime) -> bool:
+    def _due(self, doubt: Doubt, now: datetime, *, hints: bool) -> bool:
         if doubt.fingerprint in self._known:
             return not self._young(self._known[doubt.fingerprint][1], now)
-        return doubt.hint is None or not self._young(self._started, now)
+        return doubt.hint is None or not hints or not self._young(self._started, now)
 
     def _young(self, asked_at: datetime, now: datetime) -> bool:
         return now - asked_at < self._max_age

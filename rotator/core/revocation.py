@@ -1,0 +1,51 @@
+"""When a key is ended: after a leak, or when the token before has had its time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.core.due import due
+from rotator.core.evidence import settled
+from rotator.core.policy import Policy
+from rotator.core.seen import Observed
+from rotator.core.steps import Revoke, Step
+from rotator.core.words import Revocation
+
+
+def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """A leaked key is regenerated as soon as nobody needs it."""
+    if not policy.regenerate_keys:
+        return None
+    return next((Revoke(k) for k in sorted(seen.condemned) if settled(seen, k)), None)
+
+
+def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+    """after-verify: the previous key ends when the new token has stood the test of time."""
+    if policy.revoke is not Revocation.AFTER_VERIFY or not policy.regenerate_keys:
+        return None
+    for t in seen.targets:
+        previous = t.record.previous if t.record else None
+        key = seen.key(previous.token) if previous else None
+        if not previous or not key or seen.dead(previous.token) or previous.token.expires_at <= now:
+            continue
+        if settled(seen, key) and stood(seen, policy, now):
+            return Revoke(key)
+    return None
+
+
+def needs_proof(seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether a key may have to be regenerated, so that it has to be known who signs the tokens in place."""
+    match policy.revoke:
+        case Revocation.BEFORE_REUSE:
+            wanted = due(seen, policy, now) is not None
+        case Revocation.AFTER_VERIFY:
+            wanted = stood(seen, policy, now)
+        case Revocation.NEVER:
+            wanted = False
+    return wanted or bool(seen.condemned)
+
+
+def stood(seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether every target has run the current token for revoke_after."""
+    since = [t.record.verified_at if t.record else None for t in seen.targets]
+    return all(at is not None and at + policy.revoke_after <= now for at in since)

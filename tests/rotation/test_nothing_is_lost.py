@@ -1,0 +1,324 @@
+"""What is held up, refused, fought over or leaked: nothing of it is lost, and nothing else suffers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.core.explain import explain, overrides
+from rotator.core.hours import Hours
+from rotator.core.policy import Policy
+from rotator.core.seen import Observed
+from rotator.core.steps import Issue, Rest, Restart, Revoke, RollBack, Write
+from rotator.core.words import Key, Reason, Revocation
+from rotator.errors import Refused
+from rotator.rotation import Gateway, Result, look, rotate
+from tests.rotation.test_rotation import (
+    DAY,
+    GW,
+    HOUR,
+    ask,
+    at_rest,
+    count,
+    fleet,
+    gateway,
+    kinds,
+    rotated,
+    run,
+    settle,
+)
+from tests.world import World, drive
+
+MINUTE = timedelta(minutes=1)
+
+
+def seen_in(w: World) -> Observed:
+    return drive(look(w.gateway(Policy()), w.process()))
+
+
+def said_at_rest(w: World, gw: Gateway = GW) -> tuple[Reason, str]:
+    seen = drive(look(replace(gw, hours=w.hours), w.process()))
+    step = run(w, gw)
+    assert step is not None
+    return step.reason, explain(step, seen, gw.policy, w.now).text
+
+
+def revert_templates(w: World) -> None:
+    for c in w.clusters.values():
+        for d in c.workloads.values():
+            d.mark, d.version = None, d.version + 1
+
+
+def test_a_leak_outlives_a_secret_that_is_replaced_without_our_annotations() -> None:
+    w, gw = rotated(targets=2)
+    leaked = w.clusters["t0"].value
+    ask(w, leak=True)
+    w.clusters["t1"].reachable = False
+    run(w, gw)
+    for c in w.clusters.values():
+        c.record, c.version = None, c.version + 1
+    assert w.remembered == {Key.PRIMARY} and w.alive(leaked)
+    w.clusters["t1"].reachable = True
+    run(w, gw)
+    w.pass_time(20 * DAY)
+    settle(w, gw)
+    assert not w.alive(leaked) and not w.remembered
+    at_rest(w, gw)
+
+
+def test_a_leak_outlives_a_roll_back_to_the_leaked_token() -> None:
+    w, gw = rotated()
+    leaked = w.clusters["t0"].value
+    w.clusters["t0"].workloads["w0"].stuck = True
+    ask(w, leak=True)
+    run(w, gw)
+    assert count(w, RollBack) == 1 and w.clusters["t0"].value == leaked
+    assert seen_in(w).condemned == {Key(leaked.split("|")[0])}
+    settle(w, gw)
+    assert not w.alive(leaked)
+    at_rest(w, gw)
+
+
+def test_a_key_that_may_not_be_regenerated_before_its_reuse_holds_up_no_renewal() -> None:
+    w, gw = rotated(Revocation.BEFORE_REUSE)
+    w.revocable, before = False, len(w.issued)
+    ask(w)
+    with pytest.raises(Refused, match="not allowed"):
+        drive(rotate(gw, w.process()))
+    assert len(w.issued) == before + 1
+    at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
+
+
+def test_a_key_that_may_not_be_regenerated_after_the_proof_holds_up_no_renewal() -> None:
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    w.revocable, before = False, len(w.issued)
+    w.pass_time(2 * DAY)
+    with pytest.raises(Refused, match="not allowed"):
+        drive(rotate(gw, w.process()))
+    ask(w)
+    run(w, gw)
+    assert len(w.issued) == before + 1
+    at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
+
+
+def test_a_leaked_key_that_may_not_be_regenerated_holds_up_no_renewal() -> None:
+    w, gw = rotated()
+    w.revocable = False
+    ask(w, leak=True)
+    with pytest.raises(Refused):
+        drive(rotate(gw, w.process()))
+    w.pass_time(20 * DAY)
+    with pytest.raises(Refused):
+        drive(rotate(gw, w.process()))
+    assert count(w, Issue) == 2 and seen_in(w).condemned
+    w.revocable = True
+    settle(w, gw)
+    assert not seen_in(w).condemned
+    at_rest(w, gw)
+
+
+def test_after_a_revocation_nobody_believes_old_answers() -> None:
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    w.proof_age = 6 * HOUR
+    w.pass_time(2 * DAY)
+    process = w.process()
+    for _ in range(3):
+        drive(rotate(gw, process))
+    assert sum(isinstance(s, Revoke) for s in w.acts) == 1
+
+
+def test_a_target_that_may_not_be_written_holds_up_no_other() -> None:
+    w, gw = rotated(targets=3)
+    w.clusters["t1"].forbidden = True
+    ask_anybody(w)
+    with pytest.raises(Refused, match="t1 may not be written"):
+        drive(rotate(gw, w.process()))
+    values = {n: c.value for n, c in w.clusters.items()}
+    assert values["t0"] == values["t2"] != values["t1"]
+    assert {p.token for n in ("t0", "t2") for p in w.clusters[n].workloads["w0"].pods} == {values["t0"]}
+    w.clusters["t1"].forbidden = False
+    settle(w, gw)
+    at_rest(w, gw)
+
+
+def test_the_first_target_may_not_be_written_and_the_next_one_gets_the_token() -> None:
+    w, gw = rotated(targets=2)
+    ask(w)
+    w.clusters["t0"].forbidden = True
+    with pytest.raises(Refused, match="t0 may not be written"):
+        drive(rotate(gw, w.process()))
+    assert w.clusters["t1"].value != w.clusters["t0"].value
+    w.clusters["t0"].forbidden = False
+    settle(w, gw)
+    at_rest(w, gw)
+
+
+def test_all_that_went_wrong_is_said_at_once() -> None:
+    w, gw = rotated(targets=3)
+    w.pass_time(20 * DAY)
+    w.clusters["t1"].forbidden = w.clusters["t2"].forbidden = True
+    with pytest.raises(Refused) as said:
+        drive(rotate(gw, w.process()))
+    assert "t1 may not be written" in str(said.value) and "t2 may not be written" in str(said.value)
+
+
+def test_what_waits_for_a_window_says_so() -> None:
+    w, gw = rotated()
+    w.open_window = False
+    ask(w)
+    reason, text = said_at_rest(w, gw)
+    assert reason is Reason.HELD
+    assert text == "a new token (Requested) waits: outside its maintenance windows"
+
+
+def test_a_restart_that_waits_for_a_window_is_held_not_unsettled() -> None:
+    w, gw = rotated(targets=2)
+    w.clusters["t1"].reachable = False
+    ask(w)
+    run(w, gw)
+    w.clusters["t1"].reachable, w.open_window = True, False
+    run(w, gw)
+    reason, text = said_at_rest(w, gw)
+    assert reason is Reason.HELD
+    assert "t1: restarts wait: outside its maintenance windows" in text
+
+
+def test_a_window_that_opens_is_looked_at_when_it_opens() -> None:
+    w, gw = rotated()
+    opens = w.now + 90 * timedelta(seconds=1)
+    step = drive(rotate(replace(gw, hours=lambda _: Hours(False, opens, "closed")), w.process())).rest
+    assert step.until == opens
+
+
+def test_what_overrides_a_freeze_says_so() -> None:
+    w, gw = rotated()
+    w.open_window = False
+    w.pass_time(27 * DAY + HOUR)
+    run(w, gw)
+    seen = replace(seen_in(w), hours=w.hours(w.now))
+    loud = [type(s) for s in w.acts if overrides(s, seen)]
+    assert set(loud) == {Issue, Restart}
+    assert overrides(Rest(w.now, Reason.SETTLED), seen) == ""
+
+
+def test_templates_that_are_reverted_for_ever_cause_no_storm() -> None:
+    w, gw = rotated()
+    ask(w)
+    run(w, gw)
+    w.restarts.clear()
+    w.acts.clear()
+    for _ in range(24 * 20):
+        revert_templates(w)
+        run(w, gw)
+        w.pass_time(3 * MINUTE)
+    assert 3 <= sum(w.restarts.values()) <= 8, w.restarts
+
+
+def test_a_workload_is_restarted_so_often_an_hour_and_no_more() -> None:
+    w, gw = rotated()
+    gw = replace(gw, policy=replace(gw.policy, max_restarts_per_hour=2))
+    for _ in range(5):
+        ask(w)
+        run(w, gw)
+        w.pass_time(2 * MINUTE)
+    assert sum(w.restarts.values()) == 2
+    assert "(max_restarts_per_hour)" in said_at_rest(w, gw)[1]
+    w.pass_time(HOUR)
+    settle(w, gw)
+    at_rest(w, gw)
+
+
+def test_a_fight_stops_says_who_and_what_to_do_and_goes_on_once_a_day() -> None:
+    w, gw = rotated()
+    c, old = w.clusters["t0"], w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    for _ in range(24 * 20):
+        c.value, c.version = old, c.version + 1
+        run(w, gw)
+        w.pass_time(3 * MINUTE)
+    assert sum(isinstance(s, Write) for s in w.acts) <= 7
+    reason, text = said_at_rest(w, gw)
+    assert reason is Reason.FIGHTING
+    assert (
+        "keeps changing the token back. It was mended 6 times" in text and "secret.createSecret=false" in text
+    )
+    w.acts.clear()
+    w.pass_time(DAY)
+    run(w, gw)
+    assert kinds(w)[0] == "Write"
+
+
+def test_a_roll_back_names_each_target_that_failed() -> None:
+    w, gw = rotated(targets=2)
+    gw = replace(gw, policy=replace(gw.policy, max_unavailable_targets=2))
+    for c in w.clusters.values():
+        c.workloads["w0"].stuck = True
+    ask(w)
+    outcome = drive(rotate(gw, w.process()))
+    assert outcome.result is Result.ROLLED_BACK
+    reason, text = said_at_rest(w, gw)
+    assert reason is Reason.ROLLED_BACK
+    assert text.startswith(
+        "the rollout failed once and was put back; a new token (Requested) is tried after"
+    ) or ("everything runs" in text)
+    step = next(s for s in w.acts if isinstance(s, RollBack))
+    assert step.decision.retry_at and step.decision.retry_at > w.now
+
+
+def test_an_ordered_workload_that_is_stuck_is_freed() -> None:
+    w, gw = rotated()
+    d = w.clusters["t0"].workloads["w0"]
+    d.ordered = d.stuck = True
+    ask(w)
+    run(w, gw)
+    assert count(w, RollBack) == 1 and "Replace" in kinds(w)
+    assert [p for p in d.pods if p.mark != d.mark] == []
+
+
+def test_a_gateway_waits_with_its_restart_while_too_many_others_roll() -> None:
+    async def scene() -> None:
+        w, gw = rotated()
+        w.restarts.clear()
+        ask(w)
+        ports = w.process()
+        await ports.rollouts.acquire()
+        task = asyncio.create_task(rotate(gw, ports))
+        while not any(isinstance(s, Restart) for s in w.acts):
+            await asyncio.sleep(0)
+        assert not w.restarts
+        ports.rollouts.release()
+        assert (await task).result is Result.ROTATED
+        assert not ports.rollouts.locked()
+        at_rest(w, gw)
+
+    asyncio.run(scene())
+
+
+def test_a_gateway_whose_pods_have_nothing_good_to_go_on_with_waits_for_no_other() -> None:
+    w, gw = rotated()
+    w.pass_time(30 * DAY)
+    ports = w.process()
+    drive(ports.rollouts.acquire())
+    assert drive(rotate(gw, ports)).result is Result.ROTATED
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_clocks_that_disagree_change_nothing(minutes: int) -> None:
+    for revoke in Revocation:
+        w, gw = fleet(2), gateway(revoke)
+        for skew in (timedelta(), minutes * MINUTE, timedelta(), minutes * MINUTE):
+            drive(rotate(gw, w.process(skew)))
+            ask(w)
+            drive(rotate(gw, w.process(-skew)))
+            w.pass_time(11 * MINUTE)
+            drive(rotate(gw, w.process(skew)))
+        assert count(w, Issue) == 4
+        at_rest(w, gw)
+
+
+def ask_anybody(w: World) -> None:
+    w.clusters["t1"].forbidden, kept = False, w.clusters["t1"].forbidden
+    ask(w)
+    w.clusters["t1"].forbidden = kept

@@ -25,6 +25,10 @@ class NotFound(RotatorError):  # noqa: N818 - named by what it is, as HTTP names
     """The object does not exist."""
 
 
+class Withheld(Unavailable):
+    """A PodDisruptionBudget does not allow an eviction now."""
+
+
 def clean(text: str) -> str:
     """Return text without anything that looks like a token or like base64 of one."""
     shorter = _TOKEN.sub("…", text)
@@ -59,6 +63,8 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, access: Access
         return _forbidden(message, access, what)
     if status == 401:
         return Unavailable(f"{what}: the Kubernetes API does not accept this process's credentials (401)")
+    if budget := _budget(told):
+        return Withheld(f"{what} may not be evicted now: {budget}", _retry_after(headers))
     if status in {408, 410, 429} or status >= 500:
         return Unavailable(f"{what}: {message} ({status})", _retry_after(headers))
     return Refused(
@@ -72,6 +78,20 @@ def _forbidden(message: str, access: Access, what: str) -> Refused:
     if "cannot" in message and "resource" in message:
         return Refused(f"this process may not {access.verb} {what}", access.remedy)
     return Refused(f"{what}: {message}", "A rule of the cluster forbids it: ask who runs the cluster.")
+
+
+def _budget(told: Json) -> str:
+    """Return what a PodDisruptionBudget says against an eviction; empty: none does.
+
+    Source: kubernetes/pkg/registry/core/pod/storage/eviction.go: 429 with a cause DisruptionBudget; 500 if
+    several budgets select the pod, which is not supported.
+    """
+    message = str(told.get("message") or "")
+    if told.get("code") == 500 and "more than one PodDisruptionBudget" in message:
+        return clean(message)
+    causes = (told.get("details") or {}).get("causes") or []
+    said = [str(cause.get("message") or "") for cause in causes if cause.get("reason") == "DisruptionBudget"]
+    return clean("; ".join(said) or message) if said else ""
 
 
 def _status(body: bytes) -> Json:

@@ -25,7 +25,7 @@ MERGE_PATCH = "application/merge-patch+json"
 FIELD_MANAGER = "apim-token-rotator"
 MANY_WATCHES = 256
 """Each watch holds a connection: who comes later has to poll."""
-_PATIENCE = 10.0
+PATIENCE = 10.0
 """Seconds for a call; so much longer than the server a client waits for the end of a watch."""
 _GONE = 410
 
@@ -35,7 +35,7 @@ Query = Sequence[tuple[str, str]]
 class Connection:
     """One ApiClient for the whole process. Calls may run at the same time in any number."""
 
-    def __init__(self, client: ApiClient, patience: float = _PATIENCE) -> None:
+    def __init__(self, client: ApiClient, patience: float = PATIENCE) -> None:
         self._client = client
         self._patience = patience
         self._watches = 0
@@ -48,7 +48,7 @@ class Connection:
         *,
         environ: Mapping[str, str] = os.environ,
         service_account: Path = SERVICE_ACCOUNT,
-        patience: float = _PATIENCE,
+        patience: float = PATIENCE,
     ) -> Connection:
         """Read the credentials; nothing is sent yet. patience: seconds for a call, unless it names its own.
 
@@ -64,6 +64,11 @@ class Connection:
             ) from problem
         client.user_agent = user_agent
         return cls(client, patience)
+
+    @property
+    def patience(self) -> float:
+        """Seconds for a call that does not name its own."""
+        return self._patience
 
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]  # the library has no types
@@ -178,7 +183,7 @@ async def _translated(what: str, patience: float) -> AsyncIterator[None]:
         async with asyncio.timeout(patience):
             yield
     except TimeoutError as problem:
-        raise Unavailable(f"{what}: the Kubernetes API did not answer within {patience:g} s") from problem
+        raise Unavailable(f"{what}: the Kubernetes API did not answer within {patience:.3g} s") from problem
     except aiohttp.ClientError as problem:
         kind = type(problem).__name__
         raise Unavailable(f"{what}: the Kubernetes API cannot be reached ({kind}: {problem})") from problem

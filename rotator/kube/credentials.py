@@ -12,29 +12,45 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
-from yaml import YAMLError
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where kubelet puts a pod's token and the cluster's CA."""
+IN_CLUSTER = "in-cluster"
+"""The context that no kubeconfig has to have: the cluster that this process runs in."""
+
+
+class NoSuchContext(Refused):
+    """The configuration names a context that cannot be meant."""
 
 
 async def configuration(
     settings: KubernetesSettings, environ: Mapping[str, str], service_account: Path
 ) -> Configuration:
-    """Return how to reach the cluster, and as whom.
+    """Return how to reach the cluster, and as whom: of settings.context; without one, of the pod
+    (unless a kubeconfig is named), else of the kubeconfig's current context.
 
     Raises:
+        NoSuchContext: settings.context is not in the kubeconfig.
         Refused: there is no usable kubeconfig, or its plugin gave nothing.
         Unavailable: a file that should be there is not (yet).
     """
-    if settings.kubeconfig is None and environ.get("KUBERNETES_SERVICE_HOST"):
+    in_pod = bool(environ.get("KUBERNETES_SERVICE_HOST"))
+    if settings.context == IN_CLUSTER and not in_pod:
+        raise NoSuchContext(
+            f'context "{IN_CLUSTER}" is the cluster that this process runs in, and this is no pod',
+            "Name a context of the kubeconfig.",
+        )
+    if settings.context == IN_CLUSTER or (
+        in_pod and settings.context is None and settings.kubeconfig is None
+    ):
         return _in_cluster(environ, service_account)
     return await _from_kubeconfig(_kubeconfig(settings, environ), settings.context)
 
@@ -68,8 +84,14 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     try:
         loader = await load_kube_config(path, context, cfg, False)  # type: ignore[no-untyped-call]  # the library has no types
     except ConfigException as problem:
+        if context is not None and context not in (known := _contexts(path)):
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise NoSuchContext(
+                f'the kubeconfig {path} has no context "{context}" ({has})',
+                "Correct the name, or add the context.",
+            ) from None
         raise Refused(f"the kubeconfig cannot be used: {problem}", f"Mend {path}, or name another.") from None
-    except (OSError, YAMLError, ValueError, TypeError, KeyError, AttributeError) as problem:
+    except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as problem:
         kind = type(problem).__name__
         raise Refused(f"the kubeconfig cannot be read ({kind})", f"Mend {path}, or name another.") from None
     user: Mapping[str, Any] = loader._user.value if loader._user else {}  # noqa: SLF001 - no other way to it
@@ -79,6 +101,13 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
         base = Path(loader._get_base_path(loader._user.path))  # noqa: SLF001
         _follow(cfg, base / user["tokenFile"])
     return cfg
+
+
+def _contexts(path: str) -> list[str]:
+    """Return the names of all contexts in kubeconfigs that the library could read."""
+    files = [Path(part).expanduser() for part in path.split(os.pathsep) if part]
+    found = [yaml.safe_load(file.read_text()) for file in files if file.exists()]
+    return sorted({str(context["name"]) for config in found for context in config.get("contexts") or []})
 
 
 def _follow(cfg: Configuration, token: Path) -> None:

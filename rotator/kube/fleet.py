@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.config import TargetSettings
 from rotator.core.records import Record
-from rotator.core.seen import Absent, Observed, Request, Target, Workload
-from rotator.core.words import Key
-from rotator.errors import Conflict, Refused
+from rotator.core.restraint import count_restart
+from rotator.core.seen import Absent, Observed, Pod, Request, Target, Workload
+from rotator.errors import Conflict, Refused, Unavailable
 from rotator.kube import paths, workloads
 from rotator.kube.answers import Json, NotFound
+from rotator.kube.cluster import Cluster
+from rotator.kube.clusters import Clusters
 from rotator.kube.connection import Connection
-from rotator.kube.contents import LAST_APPLIED, Contents, read_contents, read_token, write_value
-from rotator.kube.events import EventSink, Reference
+from rotator.kube.contents import LAST_APPLIED, write_value
+from rotator.kube.events import EventSink
+from rotator.kube.holding import token_in
 from rotator.kube.lease import KubeLease
 from rotator.kube.lease_state import LeaseState
-from rotator.kube.pods import MARK
+from rotator.kube.looking import Look, look, same_secret
+from rotator.kube.outbox import Reference
+from rotator.kube.pods import MARK, pod_of
 from rotator.kube.reads import Reads, first_error
 from rotator.kube.record import encode_record, encode_request, write_time
-from rotator.kube.watching import Sight, sights, until_changed
-from rotator.kube.workloads import RESTARTED_AT, Found
+from rotator.kube.watching import until_changed
+from rotator.kube.workloads import RESTARTED_AT, RESTARTS, write_restarts
 from rotator.ports import Fleet, IssuedToken
 
 _SETTLE = 0.05
@@ -34,35 +38,32 @@ _BREATH = 0.2
 _log = logging.getLogger("rotator.kube")
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is kept of a look at a target until the next one. Never a value."""
-
-    contents: Contents
-    found: Found | None
-    sights: tuple[Sight, ...]
-
-
 class KubeFleet(Fleet):
-    """Implements the port `Fleet`. A target's name is `namespace/secret`."""
+    """Implements the port `Fleet`. A target's name is its settings' `place`.
+
+    The home cluster holds the Lease: if it does not answer, nothing goes on. A target in another
+    cluster that does not answer is Absent for now, unless no target can be looked at.
+    """
 
     def __init__(
         self,
-        connection: Connection,
+        clusters: Clusters | Connection,
         gateway: str,
         targets: Sequence[TargetSettings],
         lease: KubeLease,
         clock: Callable[[], datetime],
         events: EventSink | None = None,
     ) -> None:
-        """gateway: the last segment of its ARM id, which tokens must carry. clock: time, UTC."""
-        self._connection = connection
+        """clusters: a Connection stands for a world of one. gateway: the last segment of its ARM id,
+        which tokens must carry. clock: time, UTC.
+        """
+        self._clusters = Clusters.of(clusters)
         self._gateway = gateway
-        self._targets = {f"{t.namespace}/{t.secret}": t for t in targets}
+        self._targets = {t.place: t for t in targets}
         self._lease = lease
         self._clock = clock
         self._events = events
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, Look] = {}
         self._breathed = 0.0
 
     async def observe(self) -> Observed:
@@ -76,57 +77,55 @@ class KubeFleet(Fleet):
     async def _gather(self, *, closely: bool) -> Observed:
         try:
             async with asyncio.TaskGroup() as group:
-                reads = Reads(self._connection, group)
-                tasks = [group.create_task(self._look(name, reads, closely)) for name in self._targets]
+                rounds: dict[str | None, Reads] = {}
+                tasks = [group.create_task(self._look(t, group, rounds, closely)) for t in self._targets]
                 lease = group.create_task(self._lease.read()) if closely else None
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
-        looked = [task.result() for task in tasks]
+        results = dict(zip(self._targets, (task.result() for task in tasks), strict=True))
+        looks = {name: found for name, found in results.items() if isinstance(found, Look)}
+        self._looks |= looks
+        away = [found for found in results.values() if isinstance(found, Unavailable)]
+        if away and not looks:
+            raise away[0]
+        seen = [_seen(name, found) for name, found in (results | same_secret(looks)).items()]
         state = lease.result() if lease else LeaseState(None)
         return Observed(
-            tuple(t for t in looked if isinstance(t, Target)),
-            tuple(t for t in looked if isinstance(t, Absent)),
+            tuple(t for t in seen if isinstance(t, Target)),
+            tuple(t for t in seen if isinstance(t, Absent)),
             repairs=state.repairs,
             repaired_at=state.repaired_at,
             lease=state.version,
+            remembered=state.condemned,
         )
 
-    async def _look(self, name: str, reads: Reads, closely: bool) -> Target | Absent:
-        settings, what = self._targets[name], f"Secret {name}"
+    async def _look(
+        self, name: str, group: asyncio.TaskGroup, rounds: dict[str | None, Reads], closely: bool
+    ) -> Look | Absent | Unavailable:
+        """Look at a target. Away from home all reads together have as long as one call has."""
+        settings = self._targets[name]
         try:
-            if closely:
-                workloads.begin(reads, settings)
-            secret = await reads.get(paths.secret(settings.namespace, settings.secret), what)
-            contents = read_contents(secret, what, settings.key, self._gateway)
-            found = await workloads.find(reads, settings, contents.key) if closely else None
-        except NotFound:
-            create = f"kubectl -n {settings.namespace} create secret generic {settings.secret}"
-            return Absent(name, f"{what} does not exist. Correct the target, or create it empty: {create}")
+            async with self._clusters.at(settings.context).use() as connection:
+                patience = connection.patience if settings.context else None
+                reads = rounds.setdefault(settings.context, Reads(connection, group, patience))
+                return await look(reads, settings, self._gateway, self._looks.get(name), closely=closely)
         except Refused as problem:
             return Absent(name, str(problem))
-        self._remember(name, contents, found)
-        return _target(name, contents, found)
-
-    def _remember(self, name: str, contents: Contents, found: Found | None) -> None:
-        settings, before = self._targets[name], self._looks.get(name)
-        if found:
-            watched = tuple(sights(found, settings.namespace, settings.secret, contents.key))
-            self._looks[name] = _Look(contents, found, watched)
-        else:
-            self._looks[name] = _Look(
-                contents, before.found if before else None, before.sights if before else ()
-            )
+        except Unavailable as problem:
+            if settings.context is None:
+                raise
+            return problem
 
     async def write(self, target: Target, token: IssuedToken | None, record: Record) -> None:
         """Replace value and annotations in one guarded request. Raises Conflict, Refused, Unavailable."""
-        look = self._look_at(target)
+        contents = self._look_at(target).contents
         body: Json = {"metadata": {"annotations": dict(encode_record(record))}}
-        if look.contents.leaks:
+        if contents.leaks:
             body["metadata"]["annotations"][LAST_APPLIED] = None
         if token:
-            body["data"] = {look.contents.key: write_value(token.value, prefixed=target.prefixed)}
+            body["data"] = {contents.key: write_value(token.value, prefixed=target.prefixed)}
         await self._patch(target, body)
-        if look.contents.leaks:
+        if contents.leaks:
             self._tell_leak(target.name)
 
     async def request(self, target: Target, request: Request) -> None:
@@ -136,59 +135,54 @@ class KubeFleet(Fleet):
     async def _patch(self, target: Target, body: Json) -> None:
         settings, what = self._targets[target.name], f"Secret {target.name}"
         body["metadata"]["resourceVersion"] = target.version
-        try:
-            await self._connection.patch(paths.secret(settings.namespace, settings.secret), body, what)
-        except NotFound:
-            raise Conflict(f"{what} has been deleted") from None
+        await self._change(settings, paths.secret(settings.namespace, settings.secret), body, what)
 
     async def restart(self, target: Target, workload: Workload, mark: str | None) -> None:
         """Mark the pod template and note the time. Raises as write does."""
-        namespace, what = self._targets[target.name].namespace, f"{workload.name} of {target.name}"
+        settings, now = self._targets[target.name], self._clock()
+        notes = {RESTARTED_AT: write_time(now), RESTARTS: write_restarts(*count_restart(workload, now))}
         body: Json = {
             "metadata": {
                 "resourceVersion": workload.version,
-                "annotations": {RESTARTED_AT: write_time(self._clock())},
+                "annotations": notes,
             },
             "spec": {"template": {"metadata": {"annotations": {MARK: mark}}}},
         }
+        path = paths.workload(settings.namespace, workload.name)
+        await self._change(settings, path, body, f"{workload.name} of {target.name}")
+
+    async def _change(self, settings: TargetSettings, path: str, body: Json, what: str) -> None:
         try:
-            await self._connection.patch(paths.workload(namespace, workload.name), body, what)
+            async with self._clusters.at(settings.context).use() as connection:
+                await connection.patch(path, body, what)
         except NotFound:
             raise Conflict(f"{what} has been deleted") from None
 
     async def find(self, fingerprint: str) -> IssuedToken | None:
-        """Return the token from any target that holds it; those that held it last are asked first.
-
-        Its key is as recorded; primary where nobody could tell.
-        """
+        """Return the token from any target that holds it; those that held it last are asked first."""
         last = {n: k.contents.fingerprint == fingerprint for n, k in self._looks.items()}
         for name in sorted(self._targets, key=lambda n: not last.get(n, False)):
-            if found := await self._token_in(name, fingerprint):
-                return found
+            settings = self._targets[name]
+            try:
+                if found := await token_in(self.cluster(name), settings, self._gateway, fingerprint):
+                    return found
+            except Unavailable:
+                if settings.context is None:
+                    raise
         return None
 
-    async def _token_in(self, name: str, fingerprint: str) -> IssuedToken | None:
-        settings, what = self._targets[name], f"Secret {name}"
-        try:
-            path = paths.secret(settings.namespace, settings.secret)
-            secret = await self._connection.call("GET", path, what=what)
-            contents = read_contents(secret, what, settings.key, self._gateway)
-        except (NotFound, Refused):
-            return None
-        token = read_token(secret, contents.key)
-        if token is None or token.fingerprint != fingerprint:
-            return None
-        return IssuedToken(token.value, _key(contents.record, fingerprint), fingerprint, token.expires_at)
-
     async def changed(self, seen: Observed, within: timedelta) -> None:
-        """Return when a workload or pod of a target that is under way is no longer as seen."""
+        """Return when a workload or pod of a target that is under way is no longer as seen, or when
+        a cluster that was away answers again.
+        """
         wanted = [
-            sight
+            (connection, sight)
             for t in [t for t in seen.targets if _under_way(t)] or seen.targets
-            if (look := self._looks.get(t.name))
-            for sight in look.sights
+            if (known := self._looks.get(t.name)) and (connection := self.cluster(t.name).connection)
+            for sight in known.sights
         ]
-        await until_changed(self._connection, wanted, within.total_seconds())
+        away = {self.cluster(a.name) for a in seen.unreachable if a.away}
+        await until_changed(wanted, within.total_seconds(), [cluster.back() for cluster in away])
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(_SETTLE, self._breathed + _BREATH - loop.time()))
         self._breathed = loop.time()
@@ -197,21 +191,35 @@ class KubeFleet(Fleet):
         """Return what Kubernetes Events shall point at, as of the last look: a target's Secret,
         or one of its workloads (`kind/name`).
         """
-        settings, look = self._targets.get(target), self._looks.get(target)
-        if settings is None or look is None:
+        settings, known = self._targets.get(target), self._looks.get(target)
+        if settings is None or known is None:
             return None
+        space, context = settings.namespace, settings.context
         if not workload:
-            return Reference("Secret", "v1", settings.namespace, settings.secret, look.contents.uid)
-        for raw in look.found.raw if look.found else ():
+            return Reference("Secret", "v1", space, settings.secret, known.contents.uid, context)
+        for raw in known.found.raw if known.found else ():
             if workloads.name_of(raw) == workload:
                 meta = raw["metadata"]
-                return Reference(raw["kind"], "apps/v1", settings.namespace, meta["name"], meta["uid"])
+                return Reference(raw["kind"], "apps/v1", space, meta["name"], meta["uid"], context)
         return None
 
-    def _look_at(self, target: Target) -> _Look:
+    def pod(self, target: str, pod: Pod) -> Json:
+        """Return the pod raw, as of the last look. Raises Conflict if it looked otherwise by then."""
+        known, settings = self._looks.get(target), self._targets[target]
+        if known and known.found:
+            for raw in (raw for pods in known.found.lists for raw in pods.pods):
+                if pod_of(raw, settings.secret, known.contents.key) == pod:
+                    return raw
+        raise Conflict(f"pod {pod.name} of {target} is not as it was")
+
+    def cluster(self, target: str) -> Cluster:
+        """Return the cluster that a target is in."""
+        return self._clusters.at(self._targets[target].context)
+
+    def _look_at(self, target: Target) -> Look:
         """Return what was seen of target. Where that is newer than target, the server tells."""
-        if look := self._looks.get(target.name):
-            return look
+        if known := self._looks.get(target.name):
+            return known
         raise Conflict(f"Secret {target.name} has not been looked at yet")
 
     def _tell_leak(self, name: str) -> None:
@@ -224,24 +232,10 @@ class KubeFleet(Fleet):
             self._events.emit(about, "Warning", "TokenInAnnotation", said)
 
 
-def _target(name: str, contents: Contents, found: Found | None) -> Target:
-    return Target(
-        name,
-        contents.fingerprint,
-        contents.expires_at,
-        contents.record,
-        found.workloads if found else (),
-        contents.request,
-        contents.version,
-        found.flaw if found else "",
-        contents.prefixed,
-    )
-
-
-def _key(record: Record | None, fingerprint: str) -> Key:
-    tokens = [record.decision.token] if record else []
-    tokens += [record.previous.token] if record and record.previous else []
-    return next((t.key for t in tokens if t.fingerprint == fingerprint and t.key), Key.PRIMARY)
+def _seen(name: str, found: Look | Absent | Unavailable) -> Target | Absent:
+    if isinstance(found, Unavailable):
+        return Absent(name, f"Secret {name} cannot be looked at. {found}", away=True)
+    return found.target if isinstance(found, Look) else found
 
 
 def _under_way(target: Target) -> bool:

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from rotator.core.seen import Observed
+from rotator.core.words import Key
 from rotator.errors import Conflict, LeaseLost, Refused, RotatorError
 from rotator.kube import paths
 from rotator.kube.answers import Json, NotFound
 from rotator.kube.connection import FIELD_MANAGER, Connection
-from rotator.kube.lease_state import REPAIRED_AT, REPAIRS, LeaseState, read_state
+from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
 from rotator.kube.record import write_time
 from rotator.ports import Lease
 
@@ -123,9 +124,12 @@ class KubeLease(Lease):
                 f"{self._what} cannot be created", f"Create namespace {self._namespace}, or name another."
             ) from None
 
-    async def assert_held(self) -> None:
-        """Return if this process still holds it, with time to spare for a write; or raise LeaseLost."""
-        if self._good_until is None or self._monotonic() >= self._good_until - self._margin:
+    async def assert_held(self, lasting: timedelta = timedelta()) -> None:
+        """Return if this process still holds it, with time to spare for a write and for lasting; or raise
+        LeaseLost.
+        """
+        spare = max(self._margin, lasting.total_seconds())
+        if self._good_until is None or self._monotonic() >= self._good_until - spare:
             raise LeaseLost(f"{self._what} is not held any longer (last holder: {self.holder or 'nobody'})")
 
     async def count_repair(self) -> None:
@@ -136,6 +140,13 @@ class KubeLease(Lease):
             recent = state.repaired_at is not None and now - state.repaired_at <= FORGIVEN
             facts = {REPAIRS: str(state.repairs + 1 if recent else 1), REPAIRED_AT: write_time(now)}
             await self._update(annotations=facts)
+
+    async def condemn(self, keys: frozenset[Key]) -> None:
+        """Remember exactly these keys as condemned. Raises LeaseLost, Unavailable."""
+        await self.assert_held()
+        async with self._turn:
+            if keys != self._state.condemned:
+                await self._update(annotations={CONDEMNED: ",".join(sorted(keys)) or None})
 
     async def release(self) -> None:
         """Let go, if it is held. Never raises: a Lease runs out by itself."""

@@ -1,14 +1,16 @@
-"""What a Lease says: who holds it since which version, and how many repairs were counted on it."""
+"""What a Lease says: who holds it since which version, and what is counted and remembered on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.core.words import Key
 from rotator.kube.answers import Json
 from rotator.kube.record import PREFIX, read_time
 
 REPAIRS, REPAIRED_AT = PREFIX + "repairs", PREFIX + "repaired-at"
+CONDEMNED = PREFIX + "condemned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class LeaseState:
     repaired_at: datetime | None = None
     transitions: int = 0
     seconds: float = 0.0
+    condemned: frozenset[Key] = frozenset()
 
 
 def read_state(answer: Json) -> LeaseState:
@@ -41,4 +44,5 @@ def read_state(answer: Json) -> LeaseState:
         repaired_at,
         int(spec.get("leaseTransitions") or 0),
         float(spec.get("leaseDurationSeconds") or 0),
+        frozenset(key for key in Key if key in annotations.get(CONDEMNED, "").split(",")),
     )

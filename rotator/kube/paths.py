@@ -17,6 +17,15 @@ def pods(namespace: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace)}/pods"
 
 
+def pod(namespace: str, name: str) -> str:
+    return f"{pods(namespace)}/{quote(name)}"
+
+
+def eviction(namespace: str, pod: str) -> str:
+    """Return the subresource to which an Eviction is posted."""
+    return f"{pods(namespace)}/{quote(pod)}/eviction"
+
+
 def workloads(namespace: str, kind: str) -> str:
     """Return the collection of a kind from `KINDS`."""
     return f"/apis/apps/v1/namespaces/{quote(namespace)}/{kind}s"
@@ -58,6 +67,8 @@ class Access:
         namespace = rest[1] if rest[0] == "namespaces" and len(rest) > 2 else ""
         resource, *name = rest[2:] if namespace else rest
         one = bool(name)
+        if len(name) > 1:
+            resource = f"{resource}/{name[1]}"
         verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(
             method, "watch" if watching else "get" if one else "list"
         )
@@ -65,8 +76,9 @@ class Access:
 
     @property
     def remedy(self) -> str:
-        """A sentence that says which rule to add to which Role."""
-        named = f', resourceNames ["{self.name}"]' if self.name else ""
+        """A sentence that says which rule to add to which Role. Pods change their names."""
+        lasting = self.name and self.resource.partition("/")[0] != "pods"
+        named = f', resourceNames ["{self.name}"]' if lasting else ""
         rule = f'apiGroups ["{self.group}"], resources ["{self.resource}"]{named}, verbs ["{self.verb}"]'
         where = f"a Role in namespace {self.namespace}" if self.namespace else "a ClusterRole"
         return f"Grant {rule} in {where} to the account that this process runs as."

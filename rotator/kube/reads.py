@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from rotator.errors import Refused, RotatorError
+from rotator.errors import Refused, RotatorError, Unavailable
 from rotator.kube.answers import Json, NotFound
 from rotator.kube.connection import Connection, Query
 
 
 class Reads:
-    """Starts requests as tasks of a group, which ends them when the observation fails."""
+    """Starts requests to one cluster as tasks of a group, which ends them when the observation fails."""
 
-    def __init__(self, connection: Connection, group: asyncio.TaskGroup) -> None:
+    def __init__(self, connection: Connection, group: asyncio.TaskGroup, within: float | None = None) -> None:
+        """within: seconds for all of them together, from now; None: each has its own."""
         self._connection = connection
         self._group = group
+        self._end = None if within is None else asyncio.get_running_loop().time() + within
         self._asked: dict[tuple[str, Query], asyncio.Task[Json | RotatorError]] = {}
 
     def begin(self, path: str, what: str, query: Query = ()) -> asyncio.Task[Json | RotatorError]:
@@ -25,7 +27,7 @@ class Reads:
         return self._asked[key]
 
     async def get(self, path: str, what: str, query: Query = ()) -> Json:
-        """Return the answer. Raises NotFound, Refused; Unavailable ends the whole group."""
+        """Return the answer. Raises NotFound, Refused, Unavailable."""
         answer = await self.begin(path, what, query)
         if isinstance(answer, RotatorError):
             raise answer
@@ -33,9 +35,14 @@ class Reads:
 
     async def _ask(self, path: str, what: str, query: Query) -> Json | RotatorError:
         try:
-            return await self._connection.call("GET", path, query=query, what=what)
-        except (NotFound, Refused) as problem:
+            return await self._connection.call("GET", path, query=query, what=what, patience=self._left())
+        except (NotFound, Refused, Unavailable) as problem:
             return problem
+
+    def _left(self) -> float | None:
+        if self._end is None:
+            return None
+        return max(0.001, self._end - asyncio.get_running_loop().time())
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

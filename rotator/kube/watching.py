@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Coroutine, Hashable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from rotator.errors import Refused, RotatorError
 from rotator.kube import paths
@@ -61,16 +62,25 @@ def _pod_sight(pods: PodList, namespace: str, secret: str, key: str) -> Sight:
     return Sight(paths.pods(namespace), query, pods.version, secret, key, known)
 
 
-async def until_changed(connection: Connection, wanted: Iterable[Sight], within: float) -> None:
-    """Return at the first change that a decision may depend on, or after within seconds.
+async def until_changed(
+    wanted: Iterable[tuple[Connection, Sight]],
+    within: float,
+    others: Iterable[Coroutine[Any, Any, None]] = (),
+) -> None:
+    """Return at the first change that a decision may depend on, when one of others ends, or after
+    within seconds.
 
     Returns early when a watch cannot be had. Leaves no connection behind.
     """
-    once = {(s.path, s.query, s.secret, s.key): s for s in wanted}.values()
-    if not once or connection.crowded:
-        await asyncio.sleep(min(within, POLL) if once else within)
+    once = {(id(c), s.path, s.query, s.secret, s.key): (c, s) for c, s in wanted}.values()
+    watches = [asyncio.create_task(other) for other in others]
+    if any(connection.crowded for connection, _ in once):
+        watches.append(asyncio.create_task(asyncio.sleep(POLL)))
+    else:
+        watches += [asyncio.create_task(_watch(c, s, within)) for c, s in once]
+    if not watches:
+        await asyncio.sleep(within)
         return
-    watches = [asyncio.create_task(_watch(connection, s, within)) for s in once]
     try:
         await asyncio.wait(watches, timeout=within, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -10,13 +10,16 @@ from rotator.core.seen import Workload
 from rotator.kube import paths
 from rotator.kube.answers import Json, NotFound
 from rotator.kube.layout import readers
+from rotator.kube.managers import writer
 from rotator.kube.pods import belongs, mark_of, pod_of, unfinished
 from rotator.kube.reads import Reads
-from rotator.kube.record import PREFIX, read_time
+from rotator.kube.record import PREFIX, read_time, write_time
 from rotator.kube.rollout import rollout
 
 RESTARTED_AT = PREFIX + "restarted-at"
 """Annotation of workloads (not of their templates): when we last rolled them over."""
+RESTARTS = PREFIX + "restarts"
+"""How often we did so lately, for the budget: `<count> since <time>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,10 @@ def begin(reads: Reads, target: TargetSettings) -> None:
     """Ask for the target's workloads; `find` takes the answers."""
     if target.workloads is None:
         for kind in paths.KINDS:
-            reads.begin(paths.workloads(target.namespace, kind), f"{kind}s in {target.namespace}")
+            reads.begin(paths.workloads(target.namespace, kind), f"{kind}s in {_where(target)}")
         return
     for ref in target.workloads:
-        reads.begin(paths.workload(target.namespace, str(ref)), f"{ref} in {target.namespace}")
+        reads.begin(paths.workload(target.namespace, str(ref)), f"{ref} in {_where(target)}")
 
 
 async def find(reads: Reads, target: TargetSettings, key: str) -> Found:
@@ -57,7 +60,7 @@ async def find(reads: Reads, target: TargetSettings, key: str) -> Found:
     raw, flaws = await (
         _listed(reads, target, key) if target.workloads is None else _named(reads, target, key)
     )
-    lists = await _pods(reads, target.namespace, raw)
+    lists = await _pods(reads, target, raw)
     made = tuple(_make(w, lists[selector_of(w)].pods, target.secret, key) for w in raw)
     if made and all(w.idle for w in made):
         names = ", ".join(w.name for w in made)
@@ -70,10 +73,10 @@ async def _named(reads: Reads, target: TargetSettings, key: str) -> tuple[list[J
     for ref in target.workloads or ():
         path = paths.workload(target.namespace, str(ref))
         try:
-            found = await reads.get(path, f"{ref} in {target.namespace}")
+            found = await reads.get(path, f"{ref} in {_where(target)}")
         except NotFound:
             flaws.append(
-                f"{ref} does not exist in namespace {target.namespace}: create it, or correct `workloads`"
+                f"{ref} does not exist in namespace {_where(target)}: create it, or correct `workloads`"
             )
             continue
         if readers(found["spec"]["template"]["spec"], target.secret, key):
@@ -89,7 +92,7 @@ async def _named(reads: Reads, target: TargetSettings, key: str) -> tuple[list[J
 async def _listed(reads: Reads, target: TargetSettings, key: str) -> tuple[list[Json], list[str]]:
     raw = []
     for kind, called in paths.KINDS.items():
-        found = await reads.get(paths.workloads(target.namespace, kind), f"{kind}s in {target.namespace}")
+        found = await reads.get(paths.workloads(target.namespace, kind), f"{kind}s in {_where(target)}")
         raw += [
             {**item, "kind": called}  # items of a list do not say what they are
             for item in found.get("items") or []
@@ -97,12 +100,12 @@ async def _listed(reads: Reads, target: TargetSettings, key: str) -> tuple[list[
         ]
     if raw:
         return raw, []
-    nobody = f"no workload in namespace {target.namespace} reads key {key} of Secret {target.secret}"
+    nobody = f"no workload in namespace {_where(target)} reads key {key} of Secret {target.secret}"
     return [], [f"{nobody}: correct the target, or name its `workloads`"]
 
 
-async def _pods(reads: Reads, namespace: str, raw: list[Json]) -> dict[str, PodList]:
-    path, what = paths.pods(namespace), f"pods in {namespace}"
+async def _pods(reads: Reads, target: TargetSettings, raw: list[Json]) -> dict[str, PodList]:
+    path, what = paths.pods(target.namespace), f"pods in {_where(target)}"
     selectors = {selector_of(w): None for w in raw}
     for selector in selectors:
         reads.begin(path, what, (("labelSelector", selector),))
@@ -118,17 +121,56 @@ def _make(workload: Json, candidates: list[Json], secret: str, key: str) -> Work
     meta = workload["metadata"]
     pods = [p for p in candidates if belongs(p, workload)]
     state = rollout(workload, pods)
+    restarts, counted_since = read_restarts((meta.get("annotations") or {}).get(RESTARTS, ""))
     return Workload(
-        name_of(workload),
-        mark_of(workload["spec"]["template"].get("metadata") or {}),
-        _restarted_at(meta),
-        state.failed,
-        tuple(pod_of(p, secret, key) for p in pods),
-        meta["resourceVersion"],
-        state.complete,
-        state.idle,
-        state.note,
+        name=name_of(workload),
+        mark=mark_of(workload["spec"]["template"].get("metadata") or {}),
+        restarted_at=_restarted_at(meta),
+        failed=state.failed,
+        pods=tuple(pod_of(p, secret, key) for p in pods),
+        version=meta["resourceVersion"],
+        complete=state.complete,
+        idle=state.idle,
+        ordered=ordered(workload),
+        restarts=restarts,
+        counted_since=counted_since,
+        note="; ".join(part for part in (state.note, _reverted_by(workload)) if part),
     )
+
+
+def ordered(workload: Json) -> bool:
+    """Whether the controller waits for a pod that does not work, even after the template was mended.
+
+    Source: Kubernetes, "StatefulSets", forced rollback.
+    """
+    spec = workload["spec"]
+    strategy = (spec.get("updateStrategy") or {}).get("type") or "RollingUpdate"
+    policy = spec.get("podManagementPolicy") or "OrderedReady"
+    return workload["kind"] == "StatefulSet" and (policy, strategy) == ("OrderedReady", "RollingUpdate")
+
+
+def write_restarts(count: int, since: datetime) -> str:
+    """Return the text of the annotation `RESTARTS`."""
+    return f"{count} since {write_time(since)}"
+
+
+def read_restarts(text: str) -> tuple[int, datetime | None]:
+    """Return what write_restarts was given; of anything else, that nothing was counted."""
+    count, _, since = text.partition(" since ")
+    try:
+        return max(0, int(count)), read_time(since)
+    except ValueError:
+        return 0, None
+
+
+def _reverted_by(workload: Json) -> str:
+    """Say who took our mark off the template, if it was taken off after the last restart."""
+    meta, template = workload["metadata"], workload["spec"]["template"]
+    since = _restarted_at(meta)
+    if since is None or mark_of(template.get("metadata") or {}):
+        return ""
+    who = writer(meta, ("spec", "template"), since)
+    return f"template last written by {who}" if who else ""
 
 
 def name_of(workload: Json) -> str:
@@ -155,6 +197,11 @@ def _restarted_at(meta: Json) -> datetime | None:
         return read_time((meta.get("annotations") or {})[RESTARTED_AT])
     except (KeyError, ValueError):
         return None
+
+
+def _where(target: TargetSettings) -> str:
+    """Return the target's namespace, as `place` names it."""
+    return f"{target.context}:{target.namespace}" if target.context else target.namespace
 
 
 def _is(made: tuple[Workload, ...]) -> str:

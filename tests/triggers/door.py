@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,3 +113,10 @@ async def door(settings: dict[str, Any], **more: Any) -> AsyncIterator[Door]:
                 yield made
         finally:
             server.stop()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that other tasks bring about."""
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)

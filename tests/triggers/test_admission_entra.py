@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -186,7 +187,7 @@ async def test_no_credential_is_answered_401(webhook: Door) -> None:
 async def test_neither_logs_nor_answers_show_a_token(
     azure: Login, webhook: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(0)
+    caplog.set_level(logging.DEBUG)
     good = azure.entra.event_grid_token(AUDIENCE)
     bad = azure.entra.token(azure.entra.claims(AUDIENCE, aud="api://private.example"))
     said = [(await webhook.post({"Authorization": f"Bearer {token}"}))[2] for token in (good, bad, bad + "x")]

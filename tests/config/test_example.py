@@ -15,7 +15,7 @@ from rotator.config.model import Document
 from tests.config.conftest import Write
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-COMMENTED = re.compile(r"^# (\w+ = .+)$", re.MULTILINE)
+COMMENTED = re.compile(r"^# (\w+ = .+|\[+[\w.]+\]+)$", re.MULTILINE)
 
 
 def keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -65,10 +65,11 @@ def test_every_key_stands_in_the_example(key: str) -> None:
 
 
 def test_what_is_not_commented_out_is_the_built_in_value(settings: Write) -> None:
-    """But for the gateway itself and the one line that has to be written."""
+    """But for the gateway itself, and for the line that says who may deliver."""
     example = load(EXAMPLE, {})
     text = EXAMPLE.read_text(encoding="utf-8")
 
-    bare = settings("[webhook]\nallow_unauthenticated = true\n" + text[text.index("[[gateways]]") :])
+    who = '[webhook]\nsecret_file = "/etc/rotator/webhook/secrets"\n'
+    bare = settings(who + text[text.index("[[gateways]]") :])
 
     assert bare == example

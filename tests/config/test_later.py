@@ -1,3 +1,5 @@
+"""What cannot be done, or is written otherwise, is refused by name instead of being ignored."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,13 +10,12 @@ from tests.config.texts import NO_WEBHOOK, gateway, target
 
 
 @pytest.mark.parametrize("pattern", LATER)
-def test_what_a_later_version_brings_is_refused_by_name(mistakes: Mistakes, pattern: str) -> None:
+def test_what_cannot_be_done_is_refused_by_name_with_a_remedy(mistakes: Mistakes, pattern: str) -> None:
     *tables, key = pattern.split(".")
     line = f'{key} = "x"\n'
     where = ".".join(tables)
     texts = {
         "": line + NO_WEBHOOK + gateway(),
-        "webhook": NO_WEBHOOK + line + gateway(),
         "gateways": NO_WEBHOOK + gateway(more=line),
         "gateways.targets": NO_WEBHOOK + gateway(targets=target(more=line)),
     }
@@ -23,21 +24,17 @@ def test_what_a_later_version_brings_is_refused_by_name(mistakes: Mistakes, patt
 
     path = where.replace("gateways", "gateways[0]").replace("targets", "targets[0]")
     assert found.startswith(f"{path}.{key}: ".removeprefix("."))
-    assert "later version" in found
-
-
-@pytest.mark.parametrize("table", ["[defaults]", "gateways"])
-@pytest.mark.parametrize("word", ["before-reuse", "after-verify"])
-def test_revocation_is_refused(mistakes: Mistakes, table: str, word: str) -> None:
-    line = f'revoke = "{word}"\n'
-    own, head = (line, "") if table == "gateways" else ("", f"{table}\n{line}")
-
-    (found,) = mistakes(head + NO_WEBHOOK + gateway(more=own))
-
-    assert 'revoke: revoking keys comes in a later version. Write revoke = "never"' in found
+    assert "Take this line out" in found or "write context in each target" in found
 
 
 def test_whole_tables_are_refused_too(mistakes: Mistakes) -> None:
-    found = mistakes("[webhook.entra]\ntenant = 1\n[[freeze]]\nfrom = 1\n" + NO_WEBHOOK + gateway())
+    found = mistakes("[probe]\npath = 1\n[[clusters]]\nname = 1\n" + NO_WEBHOOK + gateway())
 
-    assert [line.split(":")[0] for line in found] == ["webhook.entra", "freeze"]
+    assert [line.split(":")[0] for line in found] == ["probe", "clusters"]
+
+
+def test_several_clusters_are_written_as_contexts(mistakes: Mistakes) -> None:
+    (found,) = mistakes(NO_WEBHOOK + gateway(targets=target(more='cluster = "west"')))
+
+    assert found.startswith("gateways[0].targets[0].cluster: is not how several clusters are written")
+    assert "Name their kubeconfig under [kubernetes]" in found

@@ -18,11 +18,12 @@ from rotator.config import (
     load,
 )
 from rotator.core.policy import Policy
+from rotator.core.words import Revocation
 from rotator.errors import ConfigError
 from tests.config.conftest import Mistakes, Write
 from tests.config.texts import NO_WEBHOOK, SMALLEST, gateway, resource, target
 
-BUILT_IN = Policy(roll_back=False, replace_pods=False)
+BUILT_IN = Policy()
 
 
 def test_the_smallest_file_leaves_everything_at_its_default(settings: Write) -> None:
@@ -54,7 +55,9 @@ def test_a_gateways_own_words_win_over_the_defaults(settings: Write) -> None:
 def test_every_key_of_a_policy_arrives(settings: Write) -> None:
     lines = (
         'token_lifetime = "20d"\nrenew_before = "9d"\npanic_before = "1d"\nrollout_timeout = "1m"\n'
-        'recheck = "2m"\nlook_every = "3m"\nmax_unavailable_targets = 4\nrevoke = "never"\n'
+        'recheck = "2m"\nlook_every = "3m"\nmax_unavailable_targets = 4\n'
+        'max_restarts_per_hour = 5\nroll_back = false\nreplace_pods = false\n'
+        'revoke = "after-verify"\nrevoke_after = "6h"\n'
     )
 
     assert settings(NO_WEBHOOK + gateway("oslo", lines)).gateways[0].policy == Policy(
@@ -65,6 +68,9 @@ def test_every_key_of_a_policy_arrives(settings: Write) -> None:
         recheck=timedelta(minutes=2),
         look_every=timedelta(minutes=3),
         max_unavailable_targets=4,
+        max_restarts_per_hour=5,
+        revoke=Revocation.AFTER_VERIFY,
+        revoke_after=timedelta(hours=6),
         roll_back=False,
         replace_pods=False,
     )
@@ -85,10 +91,12 @@ def test_a_target_says_key_and_workloads(settings: Write) -> None:
 
 def test_paths_start_at_the_files_folder_or_at_home(settings: Write, tmp_path: Path) -> None:
     found = settings(
-        '[azure]\nca_file = "ca/x.pem"\n[kubernetes]\nkubeconfig = "~/.kube/config"\n' + SMALLEST
+        '[azure]\nca_file = "ca/x.pem"\n[kubernetes]\nkubeconfig = "~/.kube/config"\n'
+        '[webhook]\nsecret_file = "webhook/secrets"\n' + gateway()
     )
 
     assert found.azure.ca_file == tmp_path / "ca" / "x.pem"
+    assert found.webhook.secret_file == tmp_path / "webhook" / "secrets"
     assert found.kubernetes.kubeconfig == Path("/home/somebody/.kube/config")
 
 
@@ -161,7 +169,8 @@ def test_a_webhook_that_nobody_guards_has_to_be_allowed(mistakes: Mistakes, sett
     (found,) = mistakes(gateway())
 
     assert found.startswith("webhook.allow_unauthenticated: ")
-    for word in ("later", "Internet", "ingress", "allow_unauthenticated = true", "enabled = false"):
+    words = ("Internet", "secret_file", "[webhook.entra]", "allow_unauthenticated = true", "enabled = false")
+    for word in words:
         assert word in found
     assert settings("[webhook]\nallow_unauthenticated = true\n" + gateway()).webhook.enabled
 
@@ -191,8 +200,8 @@ def test_all_mistakes_come_at_once_each_with_its_path_and_in_the_order_of_the_fi
     assert [line.split(": ")[0] for line in found] == [
         "azure.cloud",
         "azure.endpont",
-        "webhook.secret",
         "webhook.allow_unauthenticated",
+        "webhook.secret",
         "defaults.rollout_timeout",
         "defaults.renew_before",
         "gateways[0].resource_id",

@@ -79,11 +79,11 @@ def _settings(document: Document, folder: Path, environ: Mapping[str, str]) -> S
     def resolved(path: Path | None) -> Path | None:
         return _resolve(path, folder, environ) if path else None
 
-    azure, kubernetes = document.azure, document.kubernetes
+    azure, kubernetes, webhook = document.azure, document.kubernetes, document.webhook
     return Settings(
         azure=azure.model_copy(update={"ca_file": resolved(azure.ca_file)}),
         kubernetes=kubernetes.model_copy(update={"kubeconfig": resolved(kubernetes.kubeconfig)}),
-        webhook=document.webhook,
+        webhook=webhook.model_copy(update={"secret_file": resolved(webhook.secret_file)}),
         pull=document.pull,
         internal=document.internal,
         log=document.log,

@@ -12,7 +12,7 @@ from rotator.core.words import Revocation
 
 _BUILT_IN = Policy()
 _SHORTEST_INTERVAL = timedelta(minutes=5)
-TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke_after")
+TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke", "revoke_after")
 """The keys whose values have to fit together."""
 
 
@@ -54,6 +54,8 @@ def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[M
     renew = merged.renew_before or _BUILT_IN.renew_before
     panic = merged.panic_before or _BUILT_IN.panic_before
     after = merged.revoke_after or timedelta()
+    if Revocation(merged.revoke or _BUILT_IN.revoke) is Revocation.AFTER_VERIFY:
+        after = merged.revoke_after or _BUILT_IN.revoke_after
     if renew > lifetime - _SHORTEST_INTERVAL:
         names: tuple[str, ...] = ("renew_before", "token_lifetime")
         text = (
@@ -67,7 +69,7 @@ def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[M
             "Write a shorter panic_before, about a fifth of renew_before"
         )
     elif after >= lifetime - renew:
-        names = ("revoke_after", "renew_before", "token_lifetime")
+        names = ("revoke_after", "revoke", "renew_before", "token_lifetime")
         text = (
             f"revoke_after ({after}) must be shorter than token_lifetime - renew_before ({lifetime - renew}), or "
             'the next token comes first. Write a shorter revoke_after, such as "1d"'

@@ -10,7 +10,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from rotator.config.durations import Duration
 from rotator.config.sections import Table
@@ -22,6 +22,8 @@ _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _cron(text: str) -> str:
+    if len(text.split()) == 6:  # cronsim would take the first for seconds
+        raise ValueError('has six fields. Write five, such as "0 22 * * 1-5"')
     try:
         found = next(CronSim(text, _SOME_DAY), None)
     except CronSimError as error:
@@ -44,10 +46,19 @@ def _zone(written: object) -> object:
         ) from None
 
 
+def _freeze(written: object) -> object:
+    if isinstance(written, bool) or (isinstance(written, datetime) and written.tzinfo):
+        return written
+    raise ValueError(
+        "must be true, false, or a time with a zone and without quotes. Write freeze = true, "
+        "or freeze = 2027-01-02T08:00:00+01:00 for a freeze that ends by itself"
+    )
+
+
 Cron = Annotated[str, AfterValidator(_cron)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-Freeze = bool | AwareDatetime
-"""True: until somebody takes the line out. A time: until then."""
+Freeze = Annotated[bool | datetime, BeforeValidator(_freeze)]
+"""True: until somebody takes the line out. A time (with a zone): until then."""
 
 
 class WindowTable(Table):

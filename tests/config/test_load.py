@@ -56,7 +56,7 @@ def test_every_key_of_a_policy_arrives(settings: Write) -> None:
     lines = (
         'token_lifetime = "20d"\nrenew_before = "9d"\npanic_before = "1d"\nrollout_timeout = "1m"\n'
         'recheck = "2m"\nlook_every = "3m"\nmax_unavailable_targets = 4\n'
-        'max_restarts_per_hour = 5\nroll_back = false\nreplace_pods = false\n'
+        "max_restarts_per_hour = 5\nroll_back = false\nreplace_pods = false\n"
         'revoke = "after-verify"\nrevoke_after = "6h"\n'
     )
 

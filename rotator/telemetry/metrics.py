@@ -157,7 +157,10 @@ class Metrics:
                 self._success,
                 self._settled,
                 self._step,
+                self._held,
                 self._rotations,
+                self._overrides,
+                self._failures,
             ):
                 family.remove_by_labels({"gateway": gateway})
         for gateway in wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,10 +17,12 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Health:
     """What this process needs to do its work. checks: by name (config, kubernetes, azure, webhook);
-    empty text: it is fine, else a sentence about what is wrong.
+    empty text: it is fine, else a sentence about what is wrong. warnings: sentences by name about what
+    somebody should look at; they keep nobody from being ready.
     """
 
     checks: Mapping[str, str]
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -38,7 +40,8 @@ def internal_app(
 
     async def readyz(_: Request) -> Response:
         found = health()
-        body = {"ready": found.ready, "checks": {name: why or "ok" for name, why in found.checks.items()}}
+        checks = {name: why or "ok" for name, why in found.checks.items()}
+        body = {"ready": found.ready, "checks": checks, "warnings": dict(found.warnings)}
         return JSONResponse(body, 200 if found.ready else 503)
 
     async def scrape(_: Request) -> Response:

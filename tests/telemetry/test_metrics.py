@@ -27,7 +27,7 @@ def test_names_follow_prometheus_conventions() -> None:
     """As `promtool check metrics` sees it: help, base units, _total on counters and on nothing else."""
     text = Metrics(["oslo"]).render()[0].decode()
     ours = [f for f in text_string_to_metric_families(text) if f.name.startswith("rotator_")]
-    assert len(ours) == 9
+    assert len(ours) == 15
     for family in ours:
         assert family.documentation.endswith(".") or family.name == "rotator_build_info"
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", family.name)
@@ -37,6 +37,8 @@ def test_names_follow_prometheus_conventions() -> None:
     assert {n for n, t in types.items() if t == "counter" and n.startswith("rotator")} == {
         "rotator_rotations_total",
         "rotator_events_total",
+        "rotator_overrides_total",
+        "rotator_step_failures_total",
     }
     assert all(
         n.endswith("_seconds") for n, t in types.items() if t == "histogram" and n.startswith("rotator")
@@ -71,8 +73,8 @@ def test_a_gateway_has_one_step_series_however_many_steps_it_takes() -> None:
 def test_times_are_unix_seconds() -> None:
     metrics = Metrics(["oslo"])
     metrics.token("oslo", AT, AT - timedelta(days=10))
-    metrics.settled("oslo", settled=True, at=AT)
-    metrics.settled("oslo", settled=False, at=AT + timedelta(days=1))
+    metrics.settled("oslo", settled=True, held=False, at=AT)
+    metrics.settled("oslo", settled=False, held=True, at=AT + timedelta(days=1))
     assert value(metrics, "rotator_token_expiration_timestamp_seconds", gateway="oslo") == AT.timestamp()
     assert (
         value(metrics, "rotator_token_renewal_timestamp_seconds", gateway="oslo") == AT.timestamp() - 864_000
@@ -89,6 +91,28 @@ def test_rotations_are_counted_and_timed() -> None:
     assert value(metrics, "rotator_rotation_duration_seconds_sum", result="rotated") == 120
     assert value(metrics, "rotator_rotation_duration_seconds_bucket", result="rotated", le="60.0") == 0
     assert value(metrics, "rotator_rotation_duration_seconds_bucket", result="rotated", le="120.0") == 1
+
+
+def test_a_gateway_that_is_gone_loses_its_series_and_a_new_one_gets_them() -> None:
+    metrics = Metrics(["oslo", "bergen"])
+    metrics.token("oslo", AT, AT)
+    metrics.at_step("bergen", "Issue")
+    metrics.rotation("bergen", "rotated", "Requested", timedelta(minutes=2))
+    metrics.follow(["oslo", "tromso"])
+    gateways = {dict(labels).get("gateway") for _, labels in series(metrics)}
+    assert gateways == {None, "oslo", "tromso"}
+    assert value(metrics, "rotator_token_expiration_timestamp_seconds", gateway="oslo") == AT.timestamp()
+    assert value(metrics, "rotator_gateway_settled", gateway="tromso") == 0
+
+
+def test_a_refused_configuration_shows_until_one_is_loaded() -> None:
+    metrics = Metrics([])
+    metrics.config_loaded(AT)
+    metrics.config_refused()
+    assert value(metrics, "rotator_config_last_reload_successful") == 0
+    assert value(metrics, "rotator_config_last_reload_success_timestamp_seconds") == AT.timestamp()
+    metrics.config_loaded(AT + timedelta(days=1))
+    assert value(metrics, "rotator_config_last_reload_successful") == 1
 
 
 def test_no_sender_can_make_series() -> None:

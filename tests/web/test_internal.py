@@ -41,6 +41,11 @@ async def test_readyz_is_ready_when_all_is_well() -> None:
     assert (status, said["ready"]) == (200, True)
 
 
+async def test_a_warning_is_shown_and_keeps_nobody_from_being_ready() -> None:
+    status, _, said = await get("/readyz", Health(WELL.checks, {"config": "cannot be used"}))
+    assert (status, said["ready"], said["warnings"]) == (200, True, {"config": "cannot be used"})
+
+
 async def test_metrics_keep_their_content_type() -> None:
     assert await get("/metrics", WELL) == (200, "text/plain; version=0.0.4", "a 1\n")
 

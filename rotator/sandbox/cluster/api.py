@@ -17,8 +17,10 @@ from rotator.sandbox.cluster.access import Access
 from rotator.sandbox.cluster.eviction import evict
 from rotator.sandbox.cluster.forms import Form, dumps
 from rotator.sandbox.cluster.objects import name_of, namespace_of
+from rotator.sandbox.cluster.ownership import Writer
+from rotator.sandbox.cluster.patch import PATCHES
 from rotator.sandbox.cluster.places import Place, find_place, split
-from rotator.sandbox.cluster.registry import PATCHES, Registry
+from rotator.sandbox.cluster.registry import Registry
 from rotator.sandbox.cluster.resources import Json
 from rotator.sandbox.cluster.statuses import (
     ApiError,
@@ -94,7 +96,8 @@ class Api:
                 return self._object(request, place, obj)
             case "POST", False:
                 body, dry = await _body(request), _is_dry(request)
-                created = self._registry.create(place.resource, place.namespace, body, dry_run=dry)
+                by = _writer(request, place)
+                created = self._registry.create(place.resource, place.namespace, body, dry_run=dry, by=by)
                 return self._object(request, place, created, 201)
             case "POST", True if subresource == "eviction":
                 body, dry = await _body(request), _is_dry(request)
@@ -109,11 +112,11 @@ class Api:
     async def _update(self, request: Request, place: Place) -> Response:
         body, dry, status = await _body(request), _is_dry(request), place.subresource == "status"
         existed = self._store.get((place.resource.plural, place.namespace, place.name)) is not None
-        at = (place.resource, place.namespace, place.name)
+        at, by = (place.resource, place.namespace, place.name), _writer(request, place)
         if request.method == "PUT":
-            obj = self._registry.replace(*at, body, status=status, dry_run=dry)
+            obj = self._registry.replace(*at, body, status=status, dry_run=dry, by=by)
         else:
-            obj = self._registry.patch(*at, body, _media(request), status=status, dry_run=dry)
+            obj = self._registry.patch(*at, body, _media(request), status=status, dry_run=dry, by=by)
         return self._object(request, place, obj, 200 if existed else 201)
 
     async def _delete(self, request: Request, place: Place) -> Response:
@@ -162,6 +165,11 @@ class Api:
 
 def _json(value: Json, code: int = 200) -> Response:
     return Response(dumps(value), code, media_type="application/json")
+
+
+def _writer(request: Request, place: Place) -> Writer:
+    named, agent = request.query_params.get("fieldManager"), request.headers.get("user-agent", "")
+    return Writer.named(named, agent, place.subresource)
 
 
 def _read_verb(request: Request, place: Place) -> str:

@@ -17,6 +17,7 @@ from rotator.sandbox.cluster.api import Api
 from rotator.sandbox.cluster.controllers import Controllers
 from rotator.sandbox.cluster.kubelet import Delays, Kubelet
 from rotator.sandbox.cluster.objects import Clock, utc_now
+from rotator.sandbox.cluster.ownership import Writer
 from rotator.sandbox.cluster.program import Program
 from rotator.sandbox.cluster.recorder import Recorder
 from rotator.sandbox.cluster.registry import Registry
@@ -92,8 +93,12 @@ class Cluster:
         if kind is None:
             self._raise_failure()
 
-    def apply(self, manifest: Json) -> Json:
-        """Create or replace an object, in "default" unless it says; its namespace is created with it."""
+    def apply(self, manifest: Json, manager: str = "sandbox") -> Json:
+        """Create or replace an object, in "default" unless it says; its namespace is created with it.
+
+        `manager` is the field manager that it is written as.
+        """
+        by = Writer(manager)
         resource = BY_KIND[manifest["kind"]]
         meta = manifest["metadata"]
         namespace = meta.get("namespace", "default") if resource.namespaced else ""
@@ -105,8 +110,8 @@ class Cluster:
                 "metadata": {"resourceVersion": known["metadata"]["resourceVersion"]} | meta
             }
         if known:
-            return copy.deepcopy(self._registry.replace(resource, namespace, meta["name"], manifest))
-        return copy.deepcopy(self._registry.create(resource, namespace, manifest))
+            return copy.deepcopy(self._registry.replace(resource, namespace, meta["name"], manifest, by=by))
+        return copy.deepcopy(self._registry.create(resource, namespace, manifest, by=by))
 
     def load(self, text: str, **placeholders: str) -> Objects:
         """Apply a multi-document YAML; keyword `gateway_name` fills `<gateway-name>`.
@@ -122,10 +127,11 @@ class Cluster:
     def list(self, kind: str, namespace: str | None = None) -> Objects:
         return copy.deepcopy(self._store.all(_plural(kind), namespace))
 
-    def patch(self, kind: str, namespace: str, name: str, patch: Json) -> Json:
-        """A stranger's merge patch. Raises ApiError as the API does."""
+    def patch(self, kind: str, namespace: str, name: str, patch: Json, manager: str = "stranger") -> Json:
+        """A stranger's merge patch, written as this field manager. Raises ApiError as the API does."""
+        at = (BY_PLURAL[_plural(kind)], namespace, name)
         media = "application/merge-patch+json"
-        return copy.deepcopy(self._registry.patch(BY_PLURAL[_plural(kind)], namespace, name, patch, media))
+        return copy.deepcopy(self._registry.patch(*at, patch, media, by=Writer(manager)))
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """A stranger's delete; pods take their time. Raises ApiError if it is not there."""

@@ -19,6 +19,7 @@ from rotator.sandbox.cluster.objects import (
     stamp,
     status_of,
 )
+from rotator.sandbox.cluster.preconditions import check_preconditions
 from rotator.sandbox.cluster.registry import Registry
 from rotator.sandbox.cluster.resources import BY_PLURAL, Json
 from rotator.sandbox.cluster.statuses import ApiError, bad_request, conflict, too_many_disruptions
@@ -93,7 +94,7 @@ class Eviction:
         known = self.registry.get(_PODS, self.namespace, self.name)
         if guarded and known["metadata"]["resourceVersion"] != pod["metadata"]["resourceVersion"]:
             raise conflict(_PODS, self.name)
-        self.registry.check_preconditions(_PODS, known, wanted)
+        check_preconditions(_PODS, known, wanted)
         if not self.dry_run and not is_terminating(known):
             self._mark(known)
             wanted.pop("resourceVersion", None)  # it held when it was looked at; the mark is a newer version

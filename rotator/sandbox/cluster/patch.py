@@ -1,12 +1,14 @@
-"""JSON merge patch (RFC 7386) and JSON patch (RFC 6902). Inputs are never changed."""
+"""JSON merge patch (RFC 7386), JSON patch (RFC 6902), and all by media type. Inputs are never changed."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from rotator.sandbox.cluster.resources import Json
 from rotator.sandbox.cluster.statuses import rejected
+from rotator.sandbox.cluster.strategic import strategic_merge
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -94,3 +96,12 @@ def _add(parent: Any, part: str, value: Any) -> None:
 
 def _remove(parent: Any, part: str) -> None:
     del parent[int(part) if isinstance(parent, list) else part]
+
+
+APPLY = "application/apply-patch+yaml"
+PATCHES: dict[str, Callable[..., Json]] = {
+    "application/merge-patch+json": merge,
+    APPLY: merge,
+    "application/strategic-merge-patch+json": strategic_merge,
+    "application/json-patch+json": json_patch,
+}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-from rotator.sandbox.cluster import patch as patches
 from rotator.sandbox.cluster import validation
 from rotator.sandbox.cluster.decoding import decoded, patched
 from rotator.sandbox.cluster.objects import (
@@ -15,6 +14,9 @@ from rotator.sandbox.cluster.objects import (
     random_suffix,
     stamp,
 )
+from rotator.sandbox.cluster.ownership import CONTROLLERS, Writer, owned
+from rotator.sandbox.cluster.patch import APPLY, PATCHES
+from rotator.sandbox.cluster.preconditions import check_preconditions
 from rotator.sandbox.cluster.prepare import first_status, new_generation, settled
 from rotator.sandbox.cluster.resources import BY_KIND, BY_PLURAL, Json, Resource
 from rotator.sandbox.cluster.statuses import (
@@ -28,22 +30,21 @@ from rotator.sandbox.cluster.statuses import (
     not_found,
     unknown_patch,
     unmet,
-    unmet_deletion,
 )
 from rotator.sandbox.cluster.store import Store
-from rotator.sandbox.cluster.strategic import strategic_merge
 
-PATCHES: dict[str, Callable[..., Json]] = {
-    "application/merge-patch+json": patches.merge,
-    "application/apply-patch+yaml": patches.merge,
-    "application/strategic-merge-patch+json": strategic_merge,
-    "application/json-patch+json": patches.json_patch,
-}
-_SERVER_FIELDS = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_SERVER_FIELDS = (
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+)
 
 
 class Registry:
-    """Reads and guarded writes. Refusals are ApiErrors as a real server words them.
+    """Reads and guarded writes; `by` is who writes. Refusals are ApiErrors as a real server words them.
 
     Objects that come out must not be changed.
     """
@@ -57,7 +58,15 @@ class Registry:
             raise not_found(resource, name)
         return found
 
-    def create(self, resource: Resource, namespace: str, body: Json, *, dry_run: bool = False) -> Json:
+    def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: Json,
+        *,
+        dry_run: bool = False,
+        by: Writer = CONTROLLERS,
+    ) -> Json:
         obj = decoded(resource, namespace, body)
         meta = obj["metadata"]
         if not meta.get("name") and meta.get("generateName"):
@@ -80,6 +89,7 @@ class Registry:
             obj["status"] = first_status(resource)
         obj = settled(resource, obj)
         validation.check(resource, obj, None)
+        obj = owned(resource, None, obj, by, meta["creationTimestamp"])
         return obj if dry_run else self.store.put(resource, obj)
 
     def replace(
@@ -91,6 +101,7 @@ class Registry:
         *,
         status: bool = False,
         dry_run: bool = False,
+        by: Writer = CONTROLLERS,
     ) -> Json:
         """PUT. Leases may be created so, and need a resourceVersion to be replaced
         (k8s.io/kubernetes pkg/registry/coordination/lease/strategy.go).
@@ -102,7 +113,7 @@ class Registry:
         old = self.store.get((resource.plural, namespace, name))
         if resource.kind == "Lease" and old is None and not uid:
             new["metadata"].pop("resourceVersion", None)
-            return self.create(resource, namespace, new, dry_run=dry_run)
+            return self.create(resource, namespace, new, dry_run=dry_run, by=by)
         if old is None and resource.kind != "Lease":
             raise not_found(resource, name)
         known = old["metadata"]["uid"] if old else ""
@@ -113,7 +124,7 @@ class Registry:
         if resource.kind == "Lease" and not new["metadata"].get("resourceVersion"):
             why = "Invalid value: 0x0: must be specified for an update"
             raise invalid(resource, name, "metadata.resourceVersion", why)
-        return self._commit(resource, old, new, status=status, dry_run=dry_run)
+        return self._commit(resource, old, new, status=status, dry_run=dry_run, by=by)
 
     def patch(
         self,
@@ -125,13 +136,16 @@ class Registry:
         *,
         status: bool = False,
         dry_run: bool = False,
+        by: Writer = CONTROLLERS,
     ) -> Json:
         apply = PATCHES.get(media)
         if apply is None:
             raise unknown_patch()
         old = self.store.get((resource.plural, namespace, name))
-        if old is None and media == "application/apply-patch+yaml":
-            return self.create(resource, namespace, body, dry_run=dry_run)
+        if media == APPLY:
+            by = by.apply(body)
+        if old is None and media == APPLY:
+            return self.create(resource, namespace, body, dry_run=dry_run, by=by)
         old = self.get(resource, namespace, name)
         new = patched(resource, namespace, apply(old, body))
         meta = new["metadata"]
@@ -140,7 +154,7 @@ class Registry:
         if meta.setdefault("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
             why = f'Invalid value: "{meta["uid"]}": field is immutable'
             raise invalid(resource, name, "metadata.uid", why)
-        return self._commit(resource, old, new, status=status, dry_run=dry_run)
+        return self._commit(resource, old, new, status=status, dry_run=dry_run, by=by)
 
     def modify(self, key: Key, change: Callable[[Json], None], *, status: bool = False) -> Json | None:
         """Let `change` edit a copy of the object and store it; None if it is gone. For controllers."""
@@ -149,7 +163,8 @@ class Registry:
             return None
         new = copy.deepcopy(old)
         change(new)
-        return self._commit(BY_PLURAL[key[0]], old, new, status=status, dry_run=False)
+        by = Writer(CONTROLLERS.manager, subresource="status") if status else CONTROLLERS
+        return self._commit(BY_PLURAL[key[0]], old, new, status=status, dry_run=False, by=by)
 
     def delete(
         self,
@@ -163,7 +178,7 @@ class Registry:
         """Returns the last state and whether the object is gone; pods (and finalizers) take their time."""
         options = options or {}
         old = self.get(resource, namespace, name)
-        self.check_preconditions(resource, old, options.get("preconditions") or {})
+        check_preconditions(resource, old, options.get("preconditions") or {})
         grace = options.get("gracePeriodSeconds")
         if grace is None:
             grace = (old.get("spec") or {}).get("terminationGracePeriodSeconds", 30)
@@ -185,7 +200,9 @@ class Registry:
             new["status"] = {"phase": "Terminating"}
         return self.store.put(resource, new), False
 
-    def _commit(self, resource: Resource, old: Json, new: Json, *, status: bool, dry_run: bool) -> Json:
+    def _commit(
+        self, resource: Resource, old: Json, new: Json, *, status: bool, dry_run: bool, by: Writer
+    ) -> Json:
         """Store what an update made of `old`, unless that is nothing."""
         name, old_meta = old["metadata"]["name"], old["metadata"]
         version = new["metadata"].get("resourceVersion", old_meta["resourceVersion"])
@@ -204,6 +221,7 @@ class Registry:
         if new == old:
             return old
         validation.check(resource, new, old)
+        new = owned(resource, old, new, by, stamp(self.store.clock()))
         if dry_run:
             return new
         stored = self.store.put(resource, new)
@@ -217,14 +235,6 @@ class Registry:
             raise not_found(BY_PLURAL["namespaces"], namespace)
         if is_terminating(found):
             raise forbidden_namespace(resource, namespace)
-
-    @staticmethod
-    def check_preconditions(resource: Resource, old: Json, wanted: Json) -> None:
-        """Raises ApiError 409 unless uid and resourceVersion are the wanted ones, if any are."""
-        for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-            known = old["metadata"][field]
-            if wanted.get(field) and wanted[field] != known:
-                raise unmet_deletion(resource, old["metadata"]["name"], label, wanted[field], known)
 
     def _orphan(self, owner: Json) -> None:
         uid = owner["metadata"]["uid"]

@@ -107,7 +107,7 @@ OTHER_WORDS = {
     "an empty body": "the same",
     "a patch that is no json": "the same",
     "a body of another kind": "Go's conversion says it in its own words",
-    "a string for a map": "the object is quoted with managedFields, which the sandbox has not",
+    "a string for a map": "the object is quoted, with the times of its managedFields",
     "a value that is not base64": "the same",
     "a number for an annotation": "the same",
     "a patch of a lease to a time without fraction": "the same",

@@ -71,8 +71,9 @@ def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[M
     elif after >= lifetime - renew:
         names = ("revoke_after", "revoke", "renew_before", "token_lifetime")
         text = (
-            f"revoke_after ({after}) must be shorter than token_lifetime - renew_before ({lifetime - renew}), or "
-            'the next token comes first. Write a shorter revoke_after, such as "1d"'
+            f"revoke_after ({after}) must be shorter than token_lifetime - renew_before "
+            f"({lifetime - renew}), or the next token comes first. "
+            'Write a shorter revoke_after, such as "1d"'
         )
     else:
         return []

@@ -41,6 +41,7 @@ def written(text: str) -> set[str]:
             where = f"{head[1]}."
         elif key := re.match(r"(\w+) = ", line):
             found.add(f"{where}{key[1]}")
+            found |= {f"{where}{key[1]}.{inner}" for inner in re.findall(r"[{,] (\w+) = ", line)}
     return found
 
 

@@ -127,3 +127,10 @@ def test_no_sender_can_make_series() -> None:
 
 def test_the_text_format_is_the_one_that_every_prometheus_reads() -> None:
     assert Metrics([]).render()[1].startswith("text/plain; version=0.0.4")
+
+
+def test_the_clocks_skew_is_unknown_before_the_first_answer() -> None:
+    metrics = Metrics(["oslo"])
+    assert math.isnan(value(metrics, "rotator_clock_skew_seconds"))
+    metrics.skew(timedelta(minutes=-10))
+    assert value(metrics, "rotator_clock_skew_seconds") == -600

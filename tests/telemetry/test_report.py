@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
 
 from rotator.core.explain import Explanation
+from rotator.core.hours import Hours
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Record, Token
 from rotator.core.seen import Absent, Observed, Target
-from rotator.core.steps import Adopt, Await, Issue, Rest, Step, Verify, Write
+from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step, Verify, Write
 from rotator.core.words import Key, Reason
 from rotator.errors import Busy, LeaseLost, Refused, Stopping, Unavailable
 from rotator.telemetry import Metrics, RunReport
@@ -258,3 +260,39 @@ def test_nothing_that_goes_wrong_in_reporting_reaches_the_rotation(lines: Lines)
     assert {line["of"] for line in failures} == {"a decision", "a listener", "the end of a run"}
     assert "somebody" not in lines.text
     assert len(lines.about("rotation")) == 1
+
+
+def test_a_step_that_overrides_a_freeze_is_loud(lines: Lines) -> None:
+    frozen = replace(OLD_SEEN, hours=Hours(False, None, "frozen until the line is taken out"))
+    run = Run()
+    run.play((ISSUE, frozen))
+    (line,) = lines.about("overridden")
+    assert line["level"] == "warning" and line["closed"] == "frozen until the line is taken out"
+    assert value(run.metrics, "rotator_overrides_total", gateway="oslo", step="Issue") == 1
+
+
+def test_a_step_that_failed_is_told_and_the_run_goes_on(lines: Lines) -> None:
+    told: list[tuple[str, str]] = []
+    run = Run(lambda gateway, why, step, when: told.append((type(step).__name__, when)))
+    run.report.decided(ISSUE, OLD_SEEN, NOW)
+    run.report.failed(ISSUE, Refused("not allowed", "Grant it."))
+    (line,) = lines.about("step failed")
+    assert line["error"] == "Refused: not allowed. Grant it."
+    assert value(run.metrics, "rotator_step_failures_total", gateway="oslo", step="Issue") == 1
+    assert told[-1] == ("Issue", "failed")
+
+
+def test_a_roll_back_is_a_result_of_its_own_and_an_error(lines: Lines) -> None:
+    run = Run()
+    back = RollBack(OLD_TARGET, Decision(3, OLD, frozenset(), 1, NOW + timedelta(minutes=30)))
+    run.play((back, NEW_SEEN), (Rest(NOW, Reason.ROLLED_BACK), OLD_SEEN)).finish()
+    (line,) = lines.about("rotation")
+    assert (line["level"], line["result"]) == ("error", "rolled-back")
+
+
+def test_what_waits_for_a_window_is_held_and_no_warning(lines: Lines) -> None:
+    run = Run()
+    run.play((Rest(NOW, Reason.HELD), OLD_SEEN)).finish()
+    assert value(run.metrics, "rotator_gateway_held", gateway="oslo") == 1
+    assert value(run.metrics, "rotator_gateway_settled", gateway="oslo") == 0
+    assert not [x for x in lines.json if x["level"] in {"warning", "error"}]

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rotator.core import seen as m
-from rotator.core.evidence import Doubt
 from rotator.core.hours import Hours
 from rotator.core.policy import Policy
 from rotator.core.records import Record
-from rotator.core.restraint import count_restart
-from rotator.core.seen import Absent, Observed, Request
+from rotator.core.seen import Request
 from rotator.core.steps import Issue, RollBack, Step
 from rotator.core.words import Key
-from rotator.errors import Conflict, LeaseLost, Refused, Unavailable
-from rotator.ports import IssuedToken
 from rotator.rotation import Gateway, Ports, Signers
+
+if TYPE_CHECKING:
+    from tests.actor import Process
 
 T = TypeVar("T")
 
@@ -60,8 +58,11 @@ class Workload:
     restarts: int = 0
     counted_since: datetime | None = None
     stuck: bool = False
+    failed: bool = False
     ordered: bool = False
     version: int = 0
+    owned: tuple[str | None] | None = None
+    """The mark to which a GitOps tool sets the template back whenever it differs."""
 
 
 @dataclass
@@ -72,14 +73,26 @@ class Cluster:
     request: Request | None = None
     version: int = 0
     reachable: bool = True
+    owned: str | None = None
+    """The value to which a GitOps tool sets the Secret back whenever it differs."""
     forbidden: bool = False
 
 
 @dataclass
+class Time:
+    """The true time of day, and everything that lives in it."""
+
+    now: datetime = START
+    worlds: list[World] = field(default_factory=list)
+
+
+@dataclass
 class World:
+    """One gateway's part of Azure and Kubernetes. Several may share one `time`."""
+
+    time: Time = field(default_factory=Time)
     clusters: dict[str, Cluster] = field(default_factory=dict)
     replicas: int = 2
-    now: datetime = START
     generation: dict[Key, int] = field(default_factory=lambda: dict.fromkeys(Key, 0))
     killed: set[tuple[str, int]] = field(default_factory=set)
     azure: bool = True
@@ -102,6 +115,22 @@ class World:
     issued: list[str] = field(default_factory=list)
     acts: list[Step] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
+    watch: Callable[[Process, str, bool], None] | None = None
+    strange: int = 0
+    revoked: list[Key] = field(default_factory=list)
+    restarted: list[tuple[str, datetime]] = field(default_factory=list)
+    mended: list[datetime] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.time.worlds.append(self)
+
+    @property
+    def now(self) -> datetime:
+        return self.time.now
+
+    @now.setter
+    def now(self, now: datetime) -> None:
+        self.time.now = now
 
     # tokens
     def mint(self, key: Key, expires: datetime) -> str:
@@ -110,9 +139,13 @@ class World:
         return f"{key}|{self.generation[key]}|{expires:%Y%m%d%H%M}{nonce}"
 
     def expiry(self, value: str) -> datetime:
+        if not value:
+            return START
         return datetime.strptime(value.split("|")[2], "%Y%m%d%H%M").replace(tzinfo=UTC)
 
     def alive(self, value: str) -> bool:
+        if not value:
+            return False
         key, gen = value.split("|")[:2]
         return self.generation[Key(key)] == int(gen)
 
@@ -147,10 +180,20 @@ class World:
         end = self.now + by
         while self.now < end:
             self.now += min(timedelta(seconds=60), end - self.now) if by < timedelta(hours=2) else by
-            for c in self.clusters.values():
-                for w in c.workloads.values():
-                    for _ in range(1 if by < timedelta(hours=2) else 20):
-                        self.tick(c, w)
+            for world in self.time.worlds:
+                world.turn(1 if by < timedelta(hours=2) else 20)
+
+    def turn(self, ticks: int) -> None:
+        """What happens by itself: GitOps tools set back what they own, rollouts go on."""
+        for c in self.clusters.values():
+            if c.owned is not None and c.value != c.owned:
+                c.value, c.version, self.strange = c.owned, c.version + 1, self.strange + 1
+            for w in c.workloads.values():
+                if w.owned and w.mark != w.owned[0]:
+                    w.mark, w.version, w.failed = w.owned[0], w.version + 1, False
+                    self.strange += 1
+                for _ in range(ticks):
+                    self.tick(c, w)
 
     def tick(self, c: Cluster, w: Workload) -> None:
         """The rollout takes one step; old pods leave only when new ones work."""
@@ -181,232 +224,10 @@ class World:
         return Hours(self.open_window, None, "" if self.open_window else "outside its maintenance windows")
 
     def process(self, skew: timedelta = timedelta()) -> Ports:
+        from tests.actor import Process
+
         p = Process(self, skew)
         return Ports(p, Signers(p, self.proof_age, self.now), p, p, p, p, p, p)
-
-
-@dataclass(eq=False)
-class Process:
-    """One process's view of the world: every port, with its own place in the lease."""
-
-    w: World
-    skew: timedelta = timedelta()
-    taken: int = 0
-    patience: timedelta = timedelta(seconds=10)
-
-    def effect(self, do: Callable[[], None]) -> None:
-        self.w.point()
-        do()
-        if not self.leads():
-            self.w.late.append(do.__qualname__)
-        self.w.point()
-
-    def leads(self) -> bool:
-        return bool(self.w.leader and self.w.leader[0] is self and self.w.leader[1] > self.w.now)
-
-    # issuer
-    async def issue(self, key: Key, expires_at: datetime) -> IssuedToken:
-        if not self.w.azure:
-            raise Unavailable("azure")
-        out: list[str] = []
-        self.effect(lambda: out.append(self.w.mint(key, expires_at)))
-        return IssuedToken(out[0], key, out[0], self.w.expiry(out[0]))
-
-    async def regenerate(self, key: Key) -> None:
-        if not self.w.azure:
-            raise Unavailable("azure")
-        if not self.w.revocable:
-            raise Refused("not allowed", "Grant it.")
-        if pause := self.w.pauses.pop(0, None):
-            pause()
-        dying = [h for h in self.w.held() if h[1].startswith(f"{key}|{self.w.generation[key]}|")]
-        assert not dying, f"I1: {key} regenerated while in use: {dying}"
-        self.w.killed.add((key, self.w.generation[key]))
-        self.w.generation[key] += 1
-        self.w.point()
-
-    # fleet
-    async def observe(self) -> Observed:
-        w = self.w
-        up = {n: c for n, c in w.clusters.items() if c.reachable}
-        targets = tuple(self.see(n, c) for n, c in up.items())
-        away = tuple(Absent(n, "away", True) for n in sorted(set(w.clusters) - set(up)))
-        return Observed(
-            targets,
-            away,
-            repairs=w.repairs,
-            repaired_at=w.repaired_at,
-            lease=str(w.lease_version),
-            remembered=w.remembered,
-        )
-
-    async def secrets(self) -> Observed:
-        return await self.observe()
-
-    async def signers(self, doubts: Iterable[Doubt]) -> dict[str, Key | None]:
-        w = self.w
-        if not (w.azure and w.deterministic):
-            return {}
-        asked = [d.fingerprint for d in doubts]
-        w.asked += len(asked)
-        return {v: Key(v.split("|")[0]) if w.alive(v) else None for v in asked}
-
-    def see(self, name: str, c: Cluster) -> m.Target:
-        w = self.w
-        loads = tuple(
-            m.Workload(
-                n,
-                d.mark,
-                d.restarted_at,
-                False,
-                tuple(
-                    m.Pod(p.name, p.mark, p.started_at.replace(microsecond=0), p.works, p.name)
-                    for p in d.pods
-                ),
-                str(d.version),
-                ordered=d.ordered,
-                restarts=d.restarts,
-                counted_since=d.counted_since,
-            )
-            for n, d in c.workloads.items()
-        )
-        return m.Target(name, c.value, w.expiry(c.value), c.record, loads, c.request, str(c.version))
-
-    def cluster(self, target: m.Target) -> Cluster:
-        c = self.w.clusters[target.name]
-        if not c.reachable:
-            raise Unavailable(target.name)
-        if c.forbidden:
-            raise Refused(f"{target.name} may not be written", "Grant it.")
-        if str(c.version) != target.version:
-            raise Conflict(target.name)
-        c.version += 1
-        return c
-
-    async def write(self, target: m.Target, token: IssuedToken | None, record: Record) -> None:
-        def do() -> None:
-            c = self.cluster(target)
-            if token:
-                key, gen = token.value.split("|")[:2]
-                assert (key, int(gen)) not in self.w.killed, "I1: wrote a token that we revoked"
-                c.value = token.value
-            c.record = record
-            if record.decision.token.fingerprint not in self.w.issued and not record.decision.token.adopted:
-                self.w.issued.append(record.decision.token.fingerprint)
-
-        self.effect(do)
-
-    async def request(self, target: m.Target, request: Request) -> None:
-        def do() -> None:
-            self.cluster(target).request = request
-
-        self.effect(do)
-
-    async def restart(self, target: m.Target, workload: m.Workload, mark: str | None) -> None:
-        def do() -> None:
-            c = self.w.clusters[target.name]
-            if not c.reachable:
-                raise Unavailable(target.name)
-            d = c.workloads[workload.name]
-            if str(d.version) != workload.version:
-                raise Conflict(workload.name)
-            d.restarts, d.counted_since = count_restart(workload, self.now())
-            d.mark, d.restarted_at, d.version = mark, self.now(), d.version + 1
-            name = f"{target.name}/{workload.name}"
-            self.w.restarts[name] = self.w.restarts.get(name, 0) + 1
-
-        self.effect(do)
-
-    async def evict(self, target: m.Target, pod: m.Pod) -> None:
-        def do() -> None:
-            c = self.w.clusters[target.name]
-            for d in c.workloads.values():
-                blocked = d.ordered and pod.mark != d.mark
-                d.pods = [
-                    self.w.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
-                    for p in d.pods
-                ]
-
-        self.effect(do)
-
-    async def find(self, fingerprint: str) -> IssuedToken | None:
-        for c in self.w.clusters.values():
-            if c.reachable and c.value == fingerprint:
-                return IssuedToken(c.value, Key.PRIMARY, c.value, self.w.expiry(c.value))
-        return None
-
-    # lease
-    async def acquire(self, seen: Observed) -> bool:
-        if str(self.w.lease_version) != seen.lease:
-            raise Conflict("lease")
-        if self.w.leader and self.w.leader[1] > self.w.now:
-            return False
-        self.w.lease_version += 1
-        self.w.leader = (self, self.w.now + LEASE)
-        return True
-
-    async def assert_held(self, lasting: timedelta = timedelta()) -> None:
-        if not lasting:  # else right before regenerateKey, where nothing fences what strangers do meanwhile
-            self.w.point()
-        self.pause()
-        if not self.leads():
-            raise LeaseLost
-        self.w.leader = (self, self.w.now + LEASE)
-
-    def pause(self) -> None:
-        self.w.checks += 1
-        if pause := self.w.pauses.pop(self.w.checks, None):
-            pause()
-
-    async def condemn(self, keys: frozenset[Key]) -> None:
-        def do() -> None:
-            self.w.remembered = keys
-
-        if keys != self.w.remembered:
-            self.effect(do)
-
-    async def count_repair(self) -> None:
-        def do() -> None:
-            w = self.w
-            if w.repaired_at and w.now - w.repaired_at > timedelta(days=2):
-                w.repairs = 0
-            w.repairs, w.repaired_at = w.repairs + 1, self.now()
-
-        self.effect(do)
-
-    async def release(self) -> None:
-        if self.w.leader and self.w.leader[0] is self:
-            self.w.leader = None
-            self.w.lease_version += 1
-
-    # clock and reporter
-    def checkpoint(self) -> None:
-        pass
-
-    async def changed(self, seen: Observed, within: timedelta) -> None:
-        self.w.point()
-        self.w.pass_time(within)
-        if self.leads():  # renewed in the background
-            self.w.leader = (self, self.w.now + LEASE)
-
-    async def wait(self, change: Coroutine[Any, Any, None]) -> None:
-        await change
-
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
-        self.w.acts.append(step)
-        self.taken += 1
-        self.pause()
-        if self.taken > 400:
-            raise HotLoopError([type(a).__name__ for a in self.w.acts[-12:]])
-
-    def failed(self, step: Step, error: Exception) -> None:
-        pass
-
-    def done(self, step: Step, now: datetime) -> None:
-        pass
-
-    def now(self) -> datetime:
-        return self.w.now + self.skew
 
 
 def count(w: World, kind: type[Issue | RollBack]) -> int:

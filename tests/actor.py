@@ -1,0 +1,311 @@
+"""One process's view of the model: every port, with its own clock and its own place in the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from rotator.core import seen as m
+from rotator.core.evidence import Doubt
+from rotator.core.records import Record
+from rotator.core.restraint import count_restart
+from rotator.core.seen import Absent, Observed, Request
+from rotator.core.steps import Step
+from rotator.core.words import Key
+from rotator.errors import Conflict, LeaseLost, Refused, Unavailable
+from rotator.ports import IssuedToken
+from tests.world import LEASE, Cluster, Crash, HotLoopError, World
+
+T, P = TypeVar("T"), ParamSpec("P")
+
+
+def crossing(
+    call: Callable[Concatenate[Process, P], Awaitable[T]],
+) -> Callable[Concatenate[Process, P], Coroutine[Any, Any, T]]:
+    """Let the world interfere right before and right after the call, as it may at every await."""
+
+    @wraps(call)
+    async def crossed(self: Process, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.cross(call.__name__, after=False)
+        result = await call(self, *args, **kwargs)
+        self.cross(call.__name__, after=True)
+        return result
+
+    return crossed
+
+
+@dataclass(eq=False)
+class Process:
+    """One process's view of the world: every port, with its own place in the lease."""
+
+    w: World
+    skew: timedelta = timedelta()
+    taken: int = 0
+    patience: timedelta = timedelta(seconds=10)
+    dead: bool = False
+    paused: bool = False
+    """Time passed since it last asked for the lease: a version is all that fences its next write."""
+    committed: bool = False
+    """Between its last look and regenerateKey, which nothing fences."""
+    looked_at: int = 0
+
+    def effect(self, do: Callable[[], None]) -> None:
+        self.point()
+        do()
+        if not self.leads() and not self.paused:
+            self.w.late.append(do.__qualname__)
+        self.point()
+
+    def point(self) -> None:
+        with self.mortal():
+            self.w.point()
+
+    def cross(self, call: str, after: bool) -> None:
+        if self.w.watch:
+            with self.mortal():
+                self.w.watch(self, call, after)
+
+    @contextmanager
+    def mortal(self) -> Iterator[None]:
+        """Who was killed releases nothing."""
+        try:
+            yield
+        except Crash:
+            self.dead = True
+            raise
+
+    def leads(self) -> bool:
+        return bool(self.w.leader and self.w.leader[0] is self and self.w.leader[1] > self.w.now)
+
+    # issuer
+    @crossing
+    async def issue(self, key: Key, expires_at: datetime) -> IssuedToken:
+        if not self.w.azure:
+            raise Unavailable("azure")
+        out: list[str] = []
+        self.effect(lambda: out.append(self.w.mint(key, expires_at)))
+        return IssuedToken(out[0], key, out[0], self.w.expiry(out[0]))
+
+    @crossing
+    async def regenerate(self, key: Key) -> None:
+        if not self.w.azure:
+            raise Unavailable("azure")
+        if not self.w.revocable:
+            raise Refused("not allowed", "Grant it.")
+        if pause := self.w.pauses.pop(0, None):
+            pause()
+        dying = [h for h in self.w.held() if h[1].startswith(f"{key}|{self.w.generation[key]}|")]
+        if self.looked_at == self.w.strange:  # else a stranger acted since the last look
+            assert not dying, f"I1: {key} regenerated while in use: {dying}"
+        self.w.killed.add((key, self.w.generation[key]))
+        self.w.revoked.append(key)
+        self.w.generation[key] += 1
+        self.committed = False
+        self.point()
+
+    # fleet
+    @crossing
+    async def observe(self) -> Observed:
+        w = self.w
+        self.looked_at = w.strange
+        up = {n: c for n, c in w.clusters.items() if c.reachable}
+        targets = tuple(self.see(n, c) for n, c in up.items())
+        away = tuple(Absent(n, "away", True) for n in sorted(set(w.clusters) - set(up)))
+        return Observed(
+            targets,
+            away,
+            repairs=w.repairs,
+            repaired_at=w.repaired_at,
+            lease=str(w.lease_version),
+            remembered=w.remembered,
+        )
+
+    @crossing
+    async def secrets(self) -> Observed:
+        return await self.observe()
+
+    @crossing
+    async def signers(self, doubts: Iterable[Doubt]) -> dict[str, Key | None]:
+        w = self.w
+        if not (w.azure and w.deterministic):
+            return {}
+        asked = [d.fingerprint for d in doubts]
+        w.asked += len(asked)
+        return {v: Key(v.split("|")[0]) if w.alive(v) else None for v in asked}
+
+    def see(self, name: str, c: Cluster) -> m.Target:
+        w = self.w
+        loads = tuple(
+            m.Workload(
+                n,
+                d.mark,
+                d.restarted_at,
+                d.failed,
+                tuple(
+                    m.Pod(p.name, p.mark, p.started_at.replace(microsecond=0), p.works, p.name)
+                    for p in d.pods
+                ),
+                str(d.version),
+                ordered=d.ordered,
+                restarts=d.restarts,
+                counted_since=d.counted_since,
+            )
+            for n, d in c.workloads.items()
+        )
+        expires_at = w.expiry(c.value) if c.value else None
+        return m.Target(name, c.value or None, expires_at, c.record, loads, c.request, str(c.version))
+
+    def cluster(self, target: m.Target) -> Cluster:
+        c = self.w.clusters[target.name]
+        if not c.reachable:
+            raise Unavailable(target.name)
+        if c.forbidden:
+            raise Refused(f"{target.name} may not be written", "Grant it.")
+        if str(c.version) != target.version:
+            raise Conflict(target.name)
+        c.version += 1
+        return c
+
+    @crossing
+    async def write(self, target: m.Target, token: IssuedToken | None, record: Record) -> None:
+        def do() -> None:
+            c = self.cluster(target)
+            if token:
+                key, gen = token.value.split("|")[:2]
+                assert (key, int(gen)) not in self.w.killed, "I1: wrote a token that we revoked"
+                c.value = token.value
+            c.record = record
+            if record.decision.token.fingerprint not in self.w.issued and not record.decision.token.adopted:
+                self.w.issued.append(record.decision.token.fingerprint)
+
+        self.effect(do)
+
+    @crossing
+    async def request(self, target: m.Target, request: Request) -> None:
+        def do() -> None:
+            self.cluster(target).request = request
+
+        self.effect(do)
+
+    @crossing
+    async def restart(self, target: m.Target, workload: m.Workload, mark: str | None) -> None:
+        def do() -> None:
+            c = self.w.clusters[target.name]
+            if not c.reachable:
+                raise Unavailable(target.name)
+            d = c.workloads[workload.name]
+            if str(d.version) != workload.version:
+                raise Conflict(workload.name)
+            d.restarts, d.counted_since = count_restart(workload, self.now())
+            d.mark, d.restarted_at, d.version, d.failed = mark, self.now(), d.version + 1, False
+            name = f"{target.name}/{workload.name}"
+            self.w.restarted.append((name, self.w.now))
+            self.w.restarts[name] = self.w.restarts.get(name, 0) + 1
+
+        self.effect(do)
+
+    @crossing
+    async def evict(self, target: m.Target, pod: m.Pod) -> None:
+        def do() -> None:
+            c = self.w.clusters[target.name]
+            if not c.reachable:
+                raise Unavailable(target.name)
+            for d in c.workloads.values():
+                blocked = d.ordered and pod.mark != d.mark
+                d.pods = [
+                    self.w.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
+                    for p in d.pods
+                ]
+
+        self.effect(do)
+
+    @crossing
+    async def find(self, fingerprint: str) -> IssuedToken | None:
+        for c in self.w.clusters.values():
+            if c.reachable and c.value == fingerprint:
+                return IssuedToken(c.value, Key.PRIMARY, c.value, self.w.expiry(c.value))
+        return None
+
+    # lease
+    @crossing
+    async def acquire(self, seen: Observed) -> bool:
+        if str(self.w.lease_version) != seen.lease:
+            raise Conflict("lease")
+        if self.w.leader and self.w.leader[1] > self.w.now:
+            return False
+        self.w.lease_version += 1
+        self.w.leader = (self, self.w.now + LEASE)
+        return True
+
+    @crossing
+    async def assert_held(self, lasting: timedelta = timedelta()) -> None:
+        if not lasting:  # else right before regenerateKey, where nothing fences what strangers do meanwhile
+            self.point()
+        self.pause()
+        if not self.leads():
+            raise LeaseLost
+        self.paused, self.committed = False, bool(lasting)
+        self.w.leader = (self, self.w.now + LEASE)
+
+    def pause(self) -> None:
+        self.w.checks += 1
+        if pause := self.w.pauses.pop(self.w.checks, None):
+            pause()
+
+    @crossing
+    async def condemn(self, keys: frozenset[Key]) -> None:
+        def do() -> None:
+            self.w.remembered = keys
+
+        if keys != self.w.remembered:
+            self.effect(do)
+
+    @crossing
+    async def count_repair(self) -> None:
+        def do() -> None:
+            w = self.w
+            if w.repaired_at and w.now - w.repaired_at > timedelta(days=2):
+                w.repairs = 0
+            w.repairs, w.repaired_at = w.repairs + 1, self.now()
+            w.mended.append(w.now)
+
+        self.effect(do)
+
+    @crossing
+    async def release(self) -> None:
+        if not self.dead and self.w.leader and self.w.leader[0] is self:
+            self.w.leader = None
+            self.w.lease_version += 1
+
+    # clock and reporter
+    def checkpoint(self) -> None:
+        pass
+
+    async def changed(self, seen: Observed, within: timedelta) -> None:
+        self.point()
+        self.w.pass_time(within)
+        if self.leads():  # renewed in the background
+            self.w.leader = (self, self.w.now + LEASE)
+
+    async def wait(self, change: Coroutine[Any, Any, None]) -> None:
+        await change
+
+    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+        self.w.acts.append(step)
+        self.taken += 1
+        self.pause()
+        if self.taken > 600:
+            raise HotLoopError([type(a).__name__ for a in self.w.acts[-12:]])
+
+    def failed(self, step: Step, error: Exception) -> None:
+        pass
+
+    def done(self, step: Step, now: datetime) -> None:
+        pass
+
+    def now(self) -> datetime:
+        return self.w.now + self.skew

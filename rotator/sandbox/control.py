@@ -63,10 +63,10 @@ def control_api(sandbox: Sandbox) -> Starlette:
     """The routes:
 
     GET /state · GET /pods · GET /calls?server=&method=&path= · GET /traffic/{namespace}/{pod} ·
-    POST /faults · GET /faults/{id}?wait=SECONDS · DELETE /faults · POST /subscriptions {endpoint, schema,
-    headers?, audience?: of an Entra bearer token} ·
-    POST /routes {topic?, subscription?, lock_seconds?} · POST /sick {namespace, workload, behavior} ·
-    POST /events {gateway, kind, expires_at?, count?, schema?}.
+    POST /faults · GET /faults/{id}?wait=SECONDS · DELETE /faults ·
+    POST /subscriptions {endpoint, schema, headers?, audience?} · POST /routes {topic?, subscription?,
+    lock_seconds?} · POST /sick {namespace, workload, behavior} · POST /events {gateway, kind, expires_at?,
+    count?, schema?}. `audience`: deliver with a bearer token of Entra for it.
     Bad input is answered with 400 and a sentence.
     """
     api = _Control(sandbox)

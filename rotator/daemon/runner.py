@@ -67,6 +67,8 @@ class Runner:
             report.finish()
             self._said[name] = report.sentence
             self._rested(unit, outcome)
+        finally:
+            self._metrics.skew(unit.skew.offset)
 
     def _rested(self, unit: Unit, outcome: Outcome) -> None:
         name, until = unit.gateway.name, outcome.rest.until

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from rotator import __version__
-from rotator.azure import Arm, ArmIssuer, ArmRevoker
+from rotator.azure import Arm, ArmIssuer, ArmRevoker, Skew
 from rotator.config import GatewaySettings, Settings
 from rotator.errors import ConfigError, Refused
-from rotator.kube import Connection, EventSink, KubeFleet, KubeLease
+from rotator.kube import Clusters, Connection, EventSink, KubeEvictor, KubeFleet, KubeLease
 from rotator.ports import Clock, Reporter
 from rotator.rotation import Gateway, Ports, Signers
 
@@ -48,6 +48,8 @@ class Unit:
     fleet: KubeFleet
     lease: KubeLease
     revoker: ArmRevoker
+    evictor: KubeEvictor
+    skew: Skew
     bounds: Bounds
 
     def ports(self, clock: Clock, reporter: Reporter) -> Ports:
@@ -59,6 +61,7 @@ class Unit:
             clock,
             reporter,
             revoker=self.revoker,
+            evictor=self.evictor,
             turn=self.bounds.turn,
             rollouts=self.bounds.rollouts,
         )
@@ -67,10 +70,15 @@ class Unit:
 @dataclass(frozen=True, slots=True)
 class Site:
     settings: Settings
-    kube: Connection
+    clusters: Clusters
     arm: Arm
     events: EventSink
     units: Mapping[str, Unit]
+
+    @property
+    def kube(self) -> Connection:
+        """The home cluster."""
+        return self.clusters.home
 
 
 @asynccontextmanager
@@ -80,19 +88,22 @@ async def open_site(settings: Settings, environ: Mapping[str, str], identity: st
     Raises:
         ConfigError: a kubeconfig, a certificate or a credential is missing; says which.
     """
-    kube = await configured(Connection.connect(settings.kubernetes, f"{PRODUCT}/{__version__}"))
+    contexts = [t.context for g in settings.gateways for t in g.targets]
+    clusters = await configured(
+        Clusters.connect(settings.kubernetes, contexts, f"{PRODUCT}/{__version__}", environ=environ)
+    )
     try:
         arm = await configured(Arm.connect(settings.azure, environ))
         try:
-            events = EventSink(kube, PRODUCT, identity)
+            events = EventSink(clusters, PRODUCT, identity)
             try:
-                yield Site(settings, kube, arm, events, units(settings, kube, arm, events, identity))
+                yield Site(settings, clusters, arm, events, units(settings, clusters, arm, events, identity))
             finally:
                 await events.aclose()
         finally:
             await arm.close()
     finally:
-        await kube.close()
+        await clusters.close()
 
 
 async def configured(connecting: Awaitable[T]) -> T:
@@ -104,38 +115,40 @@ async def configured(connecting: Awaitable[T]) -> T:
 
 
 def units(
-    settings: Settings, kube: Connection, arm: Arm, events: EventSink, identity: str
+    settings: Settings, clusters: Clusters, arm: Arm, events: EventSink, identity: str
 ) -> dict[str, Unit]:
     at_once = settings.rotation
     bounds = Bounds(
         asyncio.Semaphore(at_once.max_concurrent_rotations),
         asyncio.Semaphore(at_once.max_concurrent_rollouts),
     )
-    return {g.name: unit(settings, g, kube, arm, events, identity, bounds) for g in settings.gateways}
+    return {g.name: unit(settings, g, clusters, arm, events, identity, bounds) for g in settings.gateways}
 
 
 def unit(
     settings: Settings,
     gateway: GatewaySettings,
-    kube: Connection,
+    clusters: Clusters,
     arm: Arm,
     events: EventSink,
     identity: str,
     bounds: Bounds,
 ) -> Unit:
     namespace = settings.kubernetes.lease_namespace or gateway.targets[0].namespace
-    lease = KubeLease(
-        kube, namespace, f"{PRODUCT}-{gateway.name}", identity, settings.kubernetes.lease_duration
-    )
+    lasts = settings.kubernetes.lease_duration
+    lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts)
     issuer = ArmIssuer(arm, gateway.resource_id, utc_now)
+    fleet = KubeFleet(clusters, gateway.resource_id.gateway, gateway.targets, lease, utc_now, events)
     return Unit(
         Gateway(gateway.name, gateway.policy, gateway.calendar.hours),
         gateway,
         issuer,
         Signers(issuer, PROOF_AGE, utc_now()),
-        KubeFleet(kube, gateway.resource_id.gateway, gateway.targets, lease, utc_now, events),
+        fleet,
         lease,
-        ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, settings.kubernetes.lease_duration / 2)),
+        ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, lasts / 2)),
+        KubeEvictor(fleet),
+        arm.skew,
         bounds,
     )
 

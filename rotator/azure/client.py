@@ -143,6 +143,16 @@ class Arm:
         )
         await self._ask(call, answer, min(within, self._within))
 
+    @property
+    def credentials(self) -> Callable[[], Credential]:
+        """Make the same identity anew, for other services of Azure; it sends over the same transport."""
+        return self._credentials
+
+    @property
+    def transport(self) -> AioHttpTransport:
+        """The pool of connections, for other services of Azure. Closed by close()."""
+        return self._transport
+
     async def close(self) -> None:
         """Close all connections. Calls under way fail."""
         await self._credential.close()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.errors import Stopping
+
+GRACE = timedelta(seconds=10)
+"""How long requests and the step under way may take once they shall end (Kubernetes grants 30 s)."""
 
 
 class SystemClock:

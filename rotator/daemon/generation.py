@@ -1,0 +1,133 @@
+"""All that works by one reading of the configuration. The next reading gets a generation of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from starlette.types import ASGIApp
+
+from rotator.daemon.board import Board
+from rotator.daemon.clock import GRACE, SystemClock
+from rotator.daemon.dispatch import Dispatcher
+from rotator.daemon.opening import Opening
+from rotator.daemon.readiness import Readiness
+from rotator.daemon.runner import Runner
+from rotator.daemon.switch import Switch
+from rotator.errors import Refused, Unavailable
+from rotator.kube import prove
+from rotator.telemetry.metrics import Metrics
+from rotator.triggers.pull import Puller
+from rotator.triggers.schedule import Schedule
+from rotator.triggers.wakeups import Wakeups
+from rotator.triggers.webhook import webhook_app
+from rotator.web.limits import BodyLimit
+
+log = logging.getLogger(__name__)
+PULL = "pull"
+
+
+class Generation:
+    """The rooms, wired: events and schedule wake, the runner works. Its tasks live in group."""
+
+    def __init__(
+        self, opening: Opening, metrics: Metrics, readiness: Readiness, group: asyncio.TaskGroup
+    ) -> None:
+        self.site = site = opening.site
+        self.settings = site.settings
+        self.admission = opening.admission
+        self.metrics = metrics
+        self.readiness = readiness
+        self.group = group
+        self.stop = asyncio.Event()
+        self.clock = SystemClock(self.stop)
+        self.schedule = Schedule(lambda name: self.wakeups.wake(name, "schedule"))
+        self.board = Board(site.units, self.schedule.due)
+        runner = Runner(
+            site.units,
+            self.clock,
+            metrics,
+            site.events,
+            self.board,
+            self.schedule.set,
+            self.settings.rotation.schedule_jitter,
+        )
+        self.wakeups = Wakeups(runner.work, group)
+        self.dispatcher = Dispatcher(site.units, self.clock, self.wakeups.wake)
+        self.helpers: list[asyncio.Task[None]] = []
+        """Tasks that are no runs: they are cancelled when the generation ends."""
+
+    def begin(self, cause: str) -> None:
+        """Wake every gateway; from now on events and the schedule do."""
+        work = [self.prove_kubernetes(), self.prove_azure()]
+        if self.settings.pull:
+            work.append(self.pull())
+        self.helpers = [self.group.create_task(w) for w in work]
+        self.schedule.start()
+        for name in self.site.units:
+            self.wakeups.wake(name, cause)
+
+    def webhook(self) -> ASGIApp:
+        """Return what answers at the public port: the door, the limits of bodies, the webhook."""
+        settings = self.settings.webhook
+        app: ASGIApp = webhook_app(settings, self.dispatcher.dispatch, self.metrics.event)
+        limited = BodyLimit(app, settings.max_body_bytes, settings.body_timeout.total_seconds())
+        return self.admission.guard(limited) if self.admission else limited
+
+    async def end(self, switch: Switch) -> None:
+        """Begin nothing more, and let requests and steps under way end: switch passes on none any more.
+
+        One that hangs is left, for its outcome can be looked up.
+        """
+        self.stop.set()
+        self.schedule.stop()
+        self.wakeups.close()
+        for task in self.helpers:
+            task.cancel()
+        try:
+            async with asyncio.timeout(GRACE.total_seconds()):
+                await asyncio.gather(self.wakeups.idle(), switch.quiet())
+        except TimeoutError:
+            log.warning("a step or a request hangs: going on without it")
+            self.wakeups.abandon()
+
+    async def pull(self) -> None:
+        arm, settings = self.site.arm, self.settings.pull
+        if settings:
+            await Puller(
+                settings,
+                arm.credentials,
+                self.dispatcher.dispatch,
+                self.metrics.event,
+                transport=arm.transport,
+                tell=self.pulled,
+            ).run()
+
+    def pulled(self, problem: str) -> None:
+        """Pulling has to work once; later the schedule makes up for it, and a warning is enough."""
+        if not problem:
+            self.readiness.fine(PULL)
+        elif self.readiness.health().checks[PULL]:
+            self.readiness.failed(PULL, problem)
+        self.readiness.warn(PULL, problem)
+
+    async def prove_kubernetes(self) -> None:
+        target = self.settings.gateways[0].targets[0]
+        await self.readiness.prove(
+            "kubernetes", lambda: prove(self.site.kube, target.namespace, target.secret), unproven
+        )
+
+    async def prove_azure(self) -> None:
+        first, *others = self.settings.gateways
+        await self.readiness.prove("azure", lambda: self.site.arm.prove(first.resource_id), unproven)
+        for gateway in others:  # a mistyped id shall be told now, not at its renewal
+            try:
+                await self.site.arm.prove(gateway.resource_id)
+            except Refused as error:
+                unproven(f"azure, gateway {gateway.name}", str(error))
+            except Unavailable as error:
+                log.debug("Azure could not be asked for gateway %s: %s", gateway.name, error)
+
+
+def unproven(check: str, sentence: str) -> None:
+    log.warning("not ready yet", extra={"check": check, "why": sentence})

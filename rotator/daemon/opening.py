@@ -1,0 +1,73 @@
+"""What a generation needs, open and unused: nothing was sent, and the one before still works."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rotator.config import Settings
+from rotator.daemon.doors import Doors, close
+from rotator.daemon.site import Site, open_site
+from rotator.errors import ConfigError
+from rotator.kube.files import read_once
+from rotator.triggers.admission import Admission, open_admission
+from rotator.triggers.webhook import Observe
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """admission: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when they
+    are served. Leave stack in the end: it closes the site and what is still bound.
+    """
+
+    site: Site
+    admission: Admission | None
+    bound: dict[str, socket.socket]
+    stack: AsyncExitStack
+
+    @property
+    def settings(self) -> Settings:
+        return self.site.settings
+
+
+async def prepare(
+    settings: Settings, environ: Mapping[str, str], identity: str, doors: Doors, observe: Observe
+) -> Opening:
+    """Open all that settings ask for.
+
+    Raises:
+        ConfigError: a kubeconfig, a context, a certificate or a credential is missing.
+        Refused: a port is taken.
+        Unavailable: a file that should be there is not (yet).
+    """
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(open_site(settings, environ, identity))
+        admission = await _admission(settings, observe, stack) if settings.webhook.enabled else None
+        bound = doors.bind(settings)
+        stack.callback(close, bound)
+        return Opening(site, admission, bound, stack.pop_all())
+
+
+async def _admission(settings: Settings, observe: Observe, stack: AsyncExitStack) -> Admission:
+    azure = settings.azure
+    door = open_admission(settings.webhook, observe, cloud=azure.cloud, ca_file=azure.ca_file)
+    try:
+        return await stack.enter_async_context(door)
+    except ValueError as mistake:
+        raise ConfigError((str(mistake),)) from mistake
+
+
+def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> frozenset[Path]:
+    """Return the files that are read once when a generation is opened. Others are read whenever they are
+    needed: tokens, the webhook's secrets.
+    """
+    found = {config, *read_once(settings.kubernetes, environ)}
+    if settings.azure.ca_file:
+        found.add(settings.azure.ca_file)
+    if certificate := environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
+        found.add(Path(os.path.expanduser(certificate)))  # noqa: PTH111 - as the SDK does it
+    return frozenset(found)

@@ -26,8 +26,8 @@ LEEWAY = 300.0
 """Seconds that clocks may differ, as Microsoft's own libraries allow."""
 LONGEST_TOKEN = 16_384
 _REQUIRED = ["exp", "nbf", "iss", "aud", "tid"]
-_MALFORMED = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-"""What PyJWT 2.15 was seen to raise for bytes that are no token: not only its own errors."""
+_MALFORMED = (jwt.PyJWTError, ValueError, RecursionError)
+"""PyJWT 2.15 makes an error of its own of whatever is wrong with a token; older ones may be installed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
 from rotator.core.due import pending
+from rotator.core.evidence import resting
 from rotator.core.explain import explain, span, stamp, told, why_rest
 from rotator.core.hours import ALWAYS
-from rotator.core.plan import next_step, resting
+from rotator.core.plan import next_step
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock

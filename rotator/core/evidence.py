@@ -80,6 +80,18 @@ def proven_by_pods(t: Target) -> bool:
     return everything_runs(t) and t.record is not None and not t.record.verified
 
 
+def resting(t: Target) -> bool:
+    """Whether nothing is left to prove: verified, or adopted and never touched. An adopted token that
+    was rolled back to is not proven by anything but pods that work.
+    """
+    r = t.record
+    if r is None or t.drifted or t.flaw:
+        return False
+    if r.decision.token.mark is None:
+        return not r.decision.rolled_back or all(w.healthy for w in t.workloads)
+    return r.verified
+
+
 def current_targets(seen: Observed) -> list[Target]:
     """Targets that hold what they should and whose pods remain to be proven."""
     return [

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from rotator.core.due import earliest, pending
-from rotator.core.evidence import current_targets, overdue
+from rotator.core.evidence import current_targets, overdue, resting
 from rotator.core.holding import held
 from rotator.core.policy import Policy
 from rotator.core.records import Token
@@ -132,7 +132,7 @@ def why_rest(seen: Observed, policy: Policy, now: datetime) -> str:
 
 def unproven(t: Target) -> str:
     """Return what keeps a target from being proven, in words; empty if nothing does."""
-    if not t.record or t.record.verified or t.record.decision.token.mark is None:
+    if not t.record or t.drifted or resting(t):
         return ""
     sick = [f"{w.name}: {w.note or 'not every pod works'}" for w in t.workloads if not w.healthy]
     return "; ".join(sick) or "not every pod is known to run the token in place"

@@ -20,6 +20,7 @@ from rotator.core.evidence import (
     overdue,
     overtime,
     proven_by_pods,
+    resting,
     rolling,
     settled,
     strangers_pods,
@@ -199,14 +200,6 @@ def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
         if closed and patient and all(w.healthy for t in restless for w in t.workloads)
         else Reason.UNSETTLED
     )
-
-
-def resting(t: Target) -> bool:
-    """Whether nothing is left to prove: verified, or adopted and never touched."""
-    r = t.record
-    if r is None or t.drifted or t.flaw:
-        return False
-    return r.verified or r.decision.token.mark is None
 
 
 CHECKS: tuple[Callable[[Observed, Policy, datetime], Step | None], ...] = (

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rotator.core.plan import resting
+from rotator.core.evidence import resting
 from rotator.core.seen import Observed
 from rotator.core.steps import Adopt, Rest, RollBack, Step
 

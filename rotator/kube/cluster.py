@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from rotator.errors import Refused, RotatorError, Unavailable
-from rotator.kube.answers import NotFound
 from rotator.kube.connection import Connection
 from rotator.kube.credentials import NoSuchContext
 
@@ -140,15 +139,26 @@ class Cluster:
         while True:
             await asyncio.sleep(pause)
             try:
-                connection = await self._open()
-                with suppress(NotFound):
-                    await connection.call("GET", "/version", what=self.name)
-            except (Refused, Unavailable) as problem:
-                if self._connection is None or isinstance(problem, Unavailable):
-                    self._trouble = problem
-                    pause = min(self._longest, 2 * pause)
-                    continue
-            self._trouble = None
-            self._back.set()
-            _log.warning("%s answers again", self.name)
-            return
+                if trouble := await self._still_away():
+                    self._trouble = trouble
+                else:
+                    break
+            except Exception:  # noqa: BLE001 - for ever away would be worse
+                _log.exception("%s could not be probed", self.name)
+            pause = min(self._longest, 2 * pause)
+        self._trouble = None
+        self._back.set()
+        _log.warning("%s answers again", self.name)
+
+    async def _still_away(self) -> Refused | Unavailable | None:
+        try:
+            connection = await self._open()
+        except (Refused, Unavailable) as problem:
+            return problem
+        try:
+            await connection.call("GET", "/version", what=self.name)
+        except Unavailable as problem:
+            return problem
+        except RotatorError:
+            pass  # forbidden is an answer, too
+        return None

@@ -183,7 +183,7 @@ async def _translated(what: str, patience: float) -> AsyncIterator[None]:
         async with asyncio.timeout(patience):
             yield
     except TimeoutError as problem:
-        raise Unavailable(f"{what}: the Kubernetes API did not answer within {patience:.3g} s") from problem
+        raise Unavailable(f"{what}: the Kubernetes API did not answer within {patience:.2g} s") from problem
     except aiohttp.ClientError as problem:
         kind = type(problem).__name__
         raise Unavailable(f"{what}: the Kubernetes API cannot be reached ({kind}: {problem})") from problem

@@ -63,6 +63,8 @@ class Access:
     def of(cls, method: str, path: str, *, watching: bool = False) -> Access:
         """Return the access that method on path needs."""
         parts = path.strip("/").split("/")
+        if parts[0] not in {"api", "apis"}:
+            return cls(method.lower(), "", path, "", "")  # no resource, such as /version
         group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
         namespace = rest[1] if rest[0] == "namespaces" and len(rest) > 2 else ""
         resource, *name = rest[2:] if namespace else rest

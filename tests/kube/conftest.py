@@ -17,6 +17,7 @@ from tests.kube.data import Json, encoded, token
 from tests.kube.fleets import Scene, deployment, fleet_of, in_days, issued, running, secret
 from tests.kube.leases import NAME as LEASE_NAME
 from tests.kube.leases import Time
+from tests.kube.two import Two, two_clusters
 
 Connect = Callable[..., Awaitable[Connection]]
 
@@ -64,6 +65,12 @@ async def scene(sandbox: Sandbox, connection: Connection) -> Scene:
     sandbox.cluster.apply(secret(f"GatewayKey {value}"))
     await running(sandbox, deployment())
     return Scene(sandbox, connection, fleet_of(connection), value, issued(fresh, in_days(29)))
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Two]:
+    async with two_clusters(tmp_path) as two:
+        yield two
 
 
 @pytest.fixture

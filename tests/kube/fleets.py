@@ -13,7 +13,7 @@ from rotator.core.records import Decision, Record, Token
 from rotator.core.seen import Absent, Observed, Target, Workload
 from rotator.core.token import fingerprint
 from rotator.core.words import Key
-from rotator.kube import Connection, EventSink, KubeFleet, KubeLease
+from rotator.kube import Clusters, Connection, EventSink, KubeFleet, KubeLease
 from rotator.ports import IssuedToken
 from rotator.sandbox.world import Sandbox
 from tests.kube.data import encoded
@@ -60,9 +60,12 @@ def target(name: str = "s", *workloads: str, key: str | None = None) -> TargetSe
     return TargetSettings(namespace="default", secret=name, key=key, workloads=refs)
 
 
-def fleet_of(connection: Connection, *targets: TargetSettings, events: EventSink | None = None) -> KubeFleet:
-    lease = KubeLease(connection, "default", LEASE, "tests", timedelta(seconds=30))
-    return KubeFleet(connection, "gw1", targets or [target("s", "deployment/gw")], lease, now, events)
+def fleet_of(
+    world: Connection | Clusters, *targets: TargetSettings, events: EventSink | None = None
+) -> KubeFleet:
+    clusters = Clusters.of(world)
+    lease = KubeLease(clusters.home, "default", LEASE, "tests", timedelta(seconds=30))
+    return KubeFleet(clusters, "gw1", targets or [target("s", "deployment/gw")], lease, now, events)
 
 
 def issued(value: str, expires_at: datetime) -> IssuedToken:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rotator.kube import EventSink, Reference
 from tests.kube.data import token
+from tests.kube.fleets import fleet_of
+from tests.kube.two import away, here
 
 SECRET = Reference("Secret", "v1", "default", "s", "uid-s")
 WORKLOAD = Reference("Deployment", "apps/v1", "default", "gw", "uid-gw")
@@ -15,7 +19,9 @@ def sink(connection):
 
 
 def events(sandbox):
-    return sandbox.cluster.list("Event", "default")
+    """Return ours: the sandbox's controllers send some, too."""
+    all_of_them = sandbox.cluster.list("Event", "default")
+    return [e for e in all_of_them if e["source"].get("component") == "apim-token-rotator"]
 
 
 async def test_an_event_points_at_its_object(sink, sandbox):
@@ -88,3 +94,29 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(connection, sandbox
 
 async def test_closing_a_sink_that_was_never_used_does_nothing(sink):
     await sink.aclose()
+
+
+async def test_an_event_goes_to_the_cluster_of_what_it_is_about(two):
+    sink = EventSink(await two.connect(), "apim-token-rotator", "pod-1")
+    fleet = fleet_of(two.clusters, here(), away())
+    await fleet.observe()
+    for name in ("default/s", "west:default/s"):
+        sink.emit(fleet.reference(name, "deployment/gw"), "Normal", "Restarted", name)
+    await sink.aclose()
+    assert [[e["message"] for e in events(s)] for s in (two.home, two.west)] == [
+        ["default/s"],
+        ["west:default/s"],
+    ]
+    (event,) = events(two.west)
+    uid = two.west.cluster.get("Deployment", "default", "gw")["metadata"]["uid"]
+    assert event["involvedObject"]["uid"] == uid
+
+
+async def test_a_cluster_that_hangs_does_not_hold_up_the_events_of_others(two):
+    sink = EventSink(await two.connect(), "apim-token-rotator", "pod-1", farewell=0.2)
+    fault = two.west.faults.add(server="kubernetes", action="hang", times=None)
+    sink.emit(replace(SECRET, context="west"), "Normal", "Adopted", "never sent")
+    await fault.hit()
+    sink.emit(SECRET, "Normal", "Adopted", "sent")
+    await sink.aclose()
+    assert [e["message"] for e in events(two.home)] == ["sent"]

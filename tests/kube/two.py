@@ -1,0 +1,115 @@
+"""Two clusters: home, and another one that the kubeconfig calls `west`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rotator.config import KubernetesSettings, TargetSettings
+from rotator.core.seen import Absent, Observed
+from rotator.kube import Clusters, KubeFleet
+from rotator.sandbox.world import Sandbox
+from tests.kube.fleets import deployment, fleet_of, in_days, issued, running, secret, target
+
+Json = dict[str, Any]
+WEST = "west"
+
+
+def kubeconfig(**contexts: Sandbox) -> Json:
+    """Return a kubeconfig of these sandboxes by context; the first is the current one."""
+    parts = {name: yaml.safe_load(sandbox.kubeconfig.read_text()) for name, sandbox in contexts.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": next(iter(contexts)),
+        "clusters": [{"name": n, "cluster": p["clusters"][0]["cluster"]} for n, p in parts.items()],
+        "users": [{"name": n, "user": p["users"][0]["user"]} for n, p in parts.items()],
+        "contexts": [{"name": n, "context": {"cluster": n, "user": n}} for n in parts],
+    }
+
+
+def away(name: str = "s", context: str = WEST) -> TargetSettings:
+    """A target in another cluster."""
+    return target(name, "deployment/gw").model_copy(update={"context": context})
+
+
+def here(name: str = "s") -> TargetSettings:
+    return target(name, "deployment/gw")
+
+
+@dataclass(slots=True)
+class Two:
+    """The same gateway in two clusters, with its token in Secret default/s of each."""
+
+    home: Sandbox
+    west: Sandbox
+    file: Path
+    value: str
+    closing: AsyncExitStack
+    config: Json = field(default_factory=dict)
+    clusters: Clusters | None = None
+
+    @property
+    def settings(self) -> KubernetesSettings:
+        return KubernetesSettings(kubeconfig=self.file)
+
+    def save(self, config: Json | None = None) -> None:
+        self.file.write_text(yaml.safe_dump(config or self.config))
+
+    async def connect(self, contexts: Iterable[str | None] = (None, WEST), **options: Any) -> Clusters:
+        more = {"environ": {}, "patience": 5.0, "rest": 0.05, "longest": 0.2} | options
+        settings = more.pop("settings", self.settings)
+        clusters = await Clusters.connect(settings, contexts, "apim-token-rotator/test", **more)
+        self.clusters = await self.closing.enter_async_context(clusters)
+        return clusters
+
+    async def fleet(self, *targets: TargetSettings, **options: Any) -> KubeFleet:
+        return fleet_of(await self.connect(**options), *(targets or (here(), away())))
+
+    def fresh(self) -> Any:
+        """A token on the standby key."""
+        return issued(self.home.azure.gateways[0].mint("secondary", in_days(29)), in_days(29))
+
+    def asked_west(self) -> list[str]:
+        return [f"{call.method} {call.path}" for call in self.west.journal.calls("kubernetes")]
+
+
+@asynccontextmanager
+async def two_clusters(directory: Path) -> AsyncIterator[Two]:
+    async with AsyncExitStack() as stack:
+        home, west = [
+            await stack.enter_async_context(Sandbox(directory / name, ready_delay=0.01, term_delay=0.01))
+            for name in ("home", WEST)
+        ]
+        value = home.azure.add_gateway("gw1").mint("primary", in_days(9))
+        for sandbox in (home, west):
+            sandbox.cluster.apply(secret(f"GatewayKey {value}"))
+            sandbox.gateway_pods.endpoint = home.configuration_url
+            await running(sandbox, deployment())
+        config = kubeconfig(home=home, west=west)
+        two = Two(home, west, directory / "kubeconfig", value, stack, config)
+        two.save()
+        yield two
+
+
+def names(seen: Observed) -> list[str]:
+    return [t.name for t in seen.targets]
+
+
+def only_absent(seen: Observed) -> Absent:
+    (found,) = seen.unreachable
+    return found
+
+
+async def until_seen(fleet: KubeFleet, wanted: Callable[[Observed], bool]) -> Observed:
+    """Look again and again, as a rotation does."""
+    from datetime import timedelta
+
+    while not wanted(seen := await fleet.observe()):
+        await fleet.changed(seen, timedelta(seconds=5))
+    return seen

@@ -25,6 +25,8 @@ SELDOM = {
     *((f"{kind}s", verb) for kind in ("statefulset", "daemonset") for verb in ("watch", "patch")),
 }
 """What bergen had no occasion for: it did not hang, and has a Deployment only."""
+EVICTION = {("pods/eviction", "create"), ("pods", "delete")}
+"""What a rotation that nobody disturbs has no occasion for: see the test of eviction."""
 WORDS = ("namespace", "group", "resource", "verb", "name")
 
 
@@ -104,7 +106,7 @@ async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
     helm: Helm, town: Town, least: dict[str, Any], named: bool
 ) -> None:
     """Two gateways rotate; one of them hangs for a while, so that an Event is counted up."""
-    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"'
+    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nroll_back = false'
     oslo, bergen = await town.settle("oslo", days=3), await town.settle("bergen", "portal", days=3)
     places = {oslo: siblings(town, oslo), bergen: [bergen.workload]}
     if named:
@@ -121,8 +123,9 @@ async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
     needs = {need(call) for call in town.sandbox.journal.calls("kubernetes")}
     assert {n for n in needs if not any(right.covers(n) for right in granted)} == set()
     unused = {right for right in granted if not any(right.covers(n) for n in needs)}
-    assert {right for right in unused if right.namespace == oslo.namespace} == set()
-    assert {(right.resource, right.verb) for right in unused} <= SELDOM
+    at_oslo = {(right.resource, right.verb) for right in unused if right.namespace == oslo.namespace}
+    assert at_oslo <= EVICTION
+    assert {(right.resource, right.verb) for right in unused} <= SELDOM | EVICTION
 
 
 def counted_up(town: Town, deployed: Deployed) -> bool:
@@ -133,8 +136,12 @@ def test_what_is_promised_not_to_be_asked_for_is_not_asked_for(helm: Helm, two: 
     granted = rights(helm.render(two))
     assert {r.verb for r in granted if r.resource == "secrets"} == {"get", "patch"}
     assert all(r.name for r in granted if r.resource == "secrets")
-    assert {r.resource for r in granted if r.verb == "create"} == {"leases", "events"}
-    assert {r.verb for r in granted} == {"get", "list", "watch", "patch", "create"}
+    assert {r.resource for r in granted if r.verb == "create"} == {"leases", "events", "pods/eviction"}
+    assert {(r.namespace, r.resource) for r in granted if r.verb == "delete"} == {
+        ("apim-oslo", "pods"),
+        ("apim-oslo-edge", "pods"),
+    }, "bergen says replace_pods: false"
+    assert {r.verb for r in granted} == {"get", "list", "watch", "patch", "create", "delete"}
     assert {r.namespace for r in granted} == {"apim-oslo", "apim-oslo-edge", "apim-bergen"}
 
 
@@ -147,6 +154,48 @@ def test_a_lease_namespace_gets_rights_on_leases_only(helm: Helm, two: dict[str,
         "apim-token-rotator-oslo",
         "apim-token-rotator-bergen",
     }
+
+
+def test_evictions_are_granted_only_where_pods_may_be_replaced(helm: Helm, two: dict[str, Any]) -> None:
+    def namespaces() -> set[str]:
+        return {r.namespace for r in rights(helm.render(two)) if (r.resource, r.verb) in EVICTION}
+
+    _, bergen = two["config"]["gateways"]
+    assert namespaces() == {"apim-oslo", "apim-oslo-edge"}
+    two["config"]["defaults"]["replace_pods"] = False
+    assert namespaces() == set()
+    bergen["replace_pods"] = True
+    assert namespaces() == {"apim-bergen"}
+
+
+def test_nothing_is_granted_here_for_targets_in_other_clusters(helm: Helm, two: dict[str, Any]) -> None:
+    """What is needed there is what the same gateways would need here, but for the Leases."""
+    here = [r for r in rights(helm.render(two)) if r.namespace == "apim-oslo-edge"]
+    oslo, _ = two["config"]["gateways"]
+    oslo["targets"][1]["context"] = "cluster-west"
+    two["kubeconfig"] = {"existingSecret": "others"}
+    account = {"kind": "User", "name": "token-rotator", "apiGroup": "rbac.authorization.k8s.io"}
+    assert "apim-oslo-edge" not in {r.namespace for r in rights(helm.render(two))}
+
+    two["rbac"] = {"elsewhere": {"context": "cluster-west", "subjects": [account]}}
+    path = helm.directory / "elsewhere.yaml"
+    path.write_text(yaml.safe_dump(two))
+    shown = helm.run("template", "tokens", "--show-only", "templates/elsewhere.yaml", values=path)
+    there = list(yaml.safe_load_all(shown))
+    assert [m["kind"] for m in there] == ["Role", "RoleBinding"]
+    assert rights(there) == here
+    assert there[1]["subjects"] == [account]
+
+
+def test_a_home_cluster_elsewhere_takes_the_leases_along(helm: Helm, two: dict[str, Any]) -> None:
+    two["config"]["kubernetes"] = {"context": "cluster-west"}
+    two["kubeconfig"] = {"existingSecret": "others"}
+    assert rights(helm.render(two)) == []
+    two["config"]["gateways"][0]["targets"][0]["context"] = "in-cluster"
+    two["config"]["kubernetes"]["lease_namespace"] = "rotator"
+    granted = rights(helm.render(two))
+    assert {r.namespace for r in granted} == {"apim-oslo"}
+    assert "leases" not in {r.resource for r in granted}
 
 
 def test_the_documented_rules_are_the_rendered_ones(helm: Helm, two: dict[str, Any]) -> None:

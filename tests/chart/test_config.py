@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import tomllib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rotator.config import load
+from rotator.config import PullSettings, WindowTable, load
+from rotator.config.entra import EntraSettings
 from rotator.config.gateways import GatewayTable, PolicyTable, TargetSettings
 from rotator.config.model import Document, Settings
 from rotator.config.sections import InternalSettings
 from rotator.config.webhook import WebhookSettings
+from tests.chart.conftest import values
 from tests.chart.helm import CHART, ROOT, Helm, the
 
 pytestmark = pytest.mark.chart
 
 
-def settings(helm: Helm, values: dict[str, Any], directory: Path) -> Settings:
+def settings(helm: Helm, chosen: dict[str, Any], directory: Path) -> Settings:
     """Return what the rotator reads from the rendered ConfigMap."""
     path = directory / "config.toml"
-    path.write_text(the(helm.render(values), "ConfigMap")["data"]["config.toml"])
+    path.write_text(the(helm.render(chosen), "ConfigMap")["data"]["config.toml"])
     return load(path, {})
 
 
@@ -79,17 +81,21 @@ def test_the_schema_knows_exactly_the_keys_that_the_rotator_knows() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     gateway = schema["gateways"]["items"]["properties"]
     assert set(schema) == set(Document.model_fields)
-    for name, field in Document.model_fields.items():
-        if name not in {"gateways", "defaults"}:
-            assert set(schema[name]["properties"]) == set(type(field.default).model_fields), name
+    for name in set(Document.model_fields) - {"gateways", "defaults", "pull"}:
+        model = type(Document.model_fields[name].default)
+        assert set(schema[name]["properties"]) == set(model.model_fields), name
+    assert set(schema["pull"]["properties"]) == set(PullSettings.model_fields)
+    assert set(schema["webhook"]["properties"]["entra"]["properties"]) == set(EntraSettings.model_fields)
+    for policy in (schema["defaults"]["properties"], gateway):
+        assert set(policy["windows"]["items"]["properties"]) == set(WindowTable.model_fields)
     assert set(schema["defaults"]["properties"]) == set(PolicyTable.model_fields)
     assert set(gateway) == set(GatewayTable.model_fields)
     assert set(gateway["targets"]["items"]["properties"]) == set(TargetSettings.model_fields)
 
 
 def test_the_ports_of_a_pod_are_those_that_the_rotator_listens_on(helm: Helm, two: dict[str, Any]) -> None:
-    def ports(values: dict[str, Any]) -> dict[str, int]:
-        (container,) = the(helm.render(values), "Deployment")["spec"]["template"]["spec"]["containers"]
+    def ports(chosen: dict[str, Any]) -> dict[str, int]:
+        (container,) = the(helm.render(chosen), "Deployment")["spec"]["template"]["spec"]["containers"]
         return {p["name"]: p["containerPort"] for p in container["ports"]}
 
     built_in = {"webhook": WebhookSettings().listen.port, "internal": InternalSettings().listen.port}
@@ -110,14 +116,58 @@ def test_a_webhook_that_is_not_mentioned_is_what_the_rotator_takes_it_for(
     assert the(helm.render(two), "Service")["spec"]["ports"][0]["targetPort"] == "webhook"
 
 
-def test_a_changed_configuration_restarts_the_pods_and_nothing_else_does(
+def test_no_changed_configuration_restarts_the_pods_which_read_it_again(
     helm: Helm, least: dict[str, Any]
 ) -> None:
-    def template(release: str = "tokens") -> Any:
-        return the(helm.render(least, release), "Deployment")["spec"]["template"]
+    def rendered() -> tuple[Any, str]:
+        manifests = helm.render(least)
+        text = the(manifests, "ConfigMap")["data"]["config.toml"]
+        return the(manifests, "Deployment")["spec"]["template"], text
 
-    before = template()
-    least["service"] = {"annotations": {"a": "b"}}
-    assert template() == before
-    least["config"]["defaults"] = {"renew_before": "9d"}
-    assert template() != before
+    (before, old) = rendered()
+    least["config"]["defaults"] = {"renew_before": "9d", "freeze": True}
+    least["config"]["pull"] = {"endpoint": "https://x.example", "topic": "t", "subscription": "s"}
+    least["config"]["gateways"][0]["targets"][0]["secret"] = "another"
+    after, new = rendered()
+    assert old != new and after == before
+
+
+def test_mounted_secrets_are_where_the_configuration_looks_for_them(
+    helm: Helm, least: dict[str, Any], tmp_path: Path
+) -> None:
+    least["kubeconfig"] = {"existingSecret": "others"}
+    least["webhook"] = {"auth": {"existingSecret": "event-grid", "key": "shared"}}
+    least["config"]["webhook"] = {"enabled": True}
+    least["config"]["gateways"][0]["targets"].append(
+        {"context": "cluster-west", "namespace": "apim", "secret": "apim-access-token"}
+    )
+    read = settings(helm, least, tmp_path)
+    assert read.kubernetes.context == "in-cluster"
+    pod = the(helm.render(least), "Deployment")["spec"]["template"]["spec"]
+    mounts = {m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]}
+    assert all("subPath" not in m for m in pod["containers"][0]["volumeMounts"]), "those are never updated"
+    volumes = {v["name"]: v.get("secret", {}).get("secretName") for v in pod["volumes"]}
+    for path, secret, key in (
+        (read.kubernetes.kubeconfig, "others", "kubeconfig"),
+        (read.webhook.secret_file, "event-grid", "shared"),
+    ):
+        assert path and path.name == key and volumes[mounts[str(path.parent)]] == secret
+
+
+def test_what_the_configuration_says_itself_wins_over_what_the_chart_adds(
+    helm: Helm, least: dict[str, Any], tmp_path: Path
+) -> None:
+    least["kubeconfig"] = {"existingSecret": "others"}
+    least["config"]["kubernetes"] = {"context": "cluster-west", "kubeconfig": "/a/file"}
+    read = settings(helm, least, tmp_path).kubernetes
+    assert (read.context, read.kubeconfig) == ("cluster-west", Path("/a/file"))
+
+
+def test_tables_within_tables_arrive(helm: Helm, tmp_path: Path) -> None:
+    read = settings(helm, values("everything"), tmp_path)
+    assert read.webhook.entra and read.webhook.entra.audiences == ("api://apim-token-rotator",)
+    assert read.pull and read.pull.topic == "gateway-tokens"
+    (oslo,) = read.gateways
+    assert [str(w.zone) for w in oslo.calendar.windows] == ["Europe/Oslo", "UTC"]
+    assert oslo.calendar.freeze == datetime(2027, 1, 2, 7, tzinfo=UTC)
+    assert oslo.targets[-1].place == "cluster-west:apim-west/apim-access-token"

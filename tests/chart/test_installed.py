@@ -122,7 +122,9 @@ async def test_its_account_may_do_what_the_roles_say_and_nothing_else(cluster: C
             Right("apim-oslo", "", "secrets", "create", ""),
             Right("apim-oslo", "apps", "deployments", "patch", "another"),
             Right("apim-oslo", "apps", "deployments", "list", ""),
-            Right("apim-oslo", "", "pods", "delete", ""),
+            Right("apim-oslo", "", "pods", "create", ""),
+            Right("apim-bergen", "", "pods", "delete", ""),
+            Right("apim-bergen", "", "pods/eviction", "create", ""),
             Right("apim-oslo", "coordination.k8s.io", "leases", "patch", "another"),
             Right("apim-oslo-edge", "coordination.k8s.io", "leases", "create", ""),
             Right("apim", "", "secrets", "get", "apim-access-token"),
@@ -142,7 +144,7 @@ async def test_its_pods_are_admitted_where_only_restricted_pods_are(
     chosen |= {name: {"enabled": False} for name in NOWHERE if name in chosen}
     await cluster.upgrade(chosen)
     try:
-        replicas = chosen.get("replicas", 1)
+        replicas = chosen.get("replicas", 2)
         created = f"--for=jsonpath={{.status.unavailableReplicas}}={replicas}"
         await cluster.kubectl("-n", "rotator", "wait", created, f"deployment/{RELEASE}", "--timeout=60s")
         (test,) = [m for m in helm.render(chosen) if m["kind"] == "Pod"]

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from rotator.core.words import Reason
+from rotator.telemetry.metrics import RESULTS, Metrics
 from tests.chart.conftest import values
 from tests.chart.helm import CHART, CI, ROOT, Helm, the
 
@@ -68,7 +70,7 @@ def test_pods_keep_to_the_restricted_standard_and_write_nowhere(helm: Helm, exam
         assert ours
         for container in ours:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert {next(iter(set(v) - {"name"})) for v in spec["volumes"]} <= {"configMap"}
+        assert {next(iter(set(v) - {"name"})) for v in spec["volumes"]} <= {"configMap", "secret"}
 
 
 @every
@@ -134,11 +136,12 @@ def test_without_workload_identity_nothing_of_it_is_there(helm: Helm, least: Any
 
 
 def test_one_replica_has_no_budget_and_several_are_spread(helm: Helm, least: Any) -> None:
+    two = helm.render(least)
+    assert the_deployment(two)["spec"]["replicas"] == 2
+    least["replicas"] = 1
     one = helm.render(least)
     assert "PodDisruptionBudget" not in {m["kind"] for m in one}
     assert not {"affinity", "topologySpreadConstraints"} & set(pods(one)[0])
-    least["replicas"] = 2
-    two = helm.render(least)
     assert the(two, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     assert {"affinity", "topologySpreadConstraints"} <= set(pods(two)[0])
 
@@ -178,6 +181,24 @@ def test_the_alerts_are_those_of_the_documentation(helm: Helm) -> None:
     page = (ROOT / "docs/operations.md").read_text()
     documented = yaml.safe_load(re.search(r"```yaml\n(groups:.*?)```", page, re.DOTALL)[1])  # type: ignore[index]
     assert the(helm.render(values("everything")), "PrometheusRule")["spec"] == documented
+
+
+def test_every_metric_that_an_alert_asks_for_exists() -> None:
+    """With every label that it is asked for, and every word of a closed set."""
+    text = Metrics(["oslo"]).render()[0].decode()
+    known = set(re.findall(r"^# TYPE (rotator_\w+) ", text, re.MULTILINE))
+    alerts = (CHART / "files" / "alerts.yaml").read_text()
+    assert set(re.findall(r"\brotator_\w+", alerts)) <= known
+    assert set(re.findall(r'result="([\w-]+)"', alerts)) <= set(RESULTS)
+    assert set(re.findall(r'reason="(\w+)"', alerts)) <= {r.value for r in Reason}
+
+
+def test_what_waits_for_its_window_alarms_nobody(helm: Helm) -> None:
+    (group,) = the(helm.render(values("everything")), "PrometheusRule")["spec"]["groups"]
+    rules = {rule["alert"]: rule["expr"] for rule in group["rules"]}
+    for name in ("GatewayUnsettled", "GatewayNotProven"):
+        assert rules[name].endswith(" unless rotator_gateway_held == 1")
+    assert "held" not in rules["GatewayTokenRunsOut"], "nothing excuses an expiry"
 
 
 def test_monitors_ask_the_internal_port(helm: Helm) -> None:

@@ -1,18 +1,21 @@
 {{- /* What the rotator may do in a namespace: a list of rules as YAML, from the same gateways as its configuration.
-Takes (dict "root" $ "namespace" name). The calls behind each verb are in docs/install.md. */ -}}
+Takes (dict "root" $ "namespace" name "cluster" context); the cluster is "in-cluster" for the one that the chart is
+installed in. The calls behind each verb are in docs/install.md. */ -}}
 {{- define "rotator.rules" -}}
 {{- $namespace := .namespace -}}
 {{- $secrets := list -}}
 {{- $leases := list -}}
 {{- $found := false -}}
+{{- $evicts := false -}}
 {{- $named := dict "deployments" list "statefulsets" list "daemonsets" list -}}
 {{- range $gateway := $.root.Values.config.gateways -}}
-{{- if eq $namespace (include "rotator.leaseNamespace" (dict "root" $.root "gateway" $gateway)) -}}
+{{- if and (eq $.cluster (include "rotator.home" $.root)) (eq $namespace (include "rotator.leaseNamespace" (dict "root" $.root "gateway" $gateway))) -}}
 {{- $leases = append $leases (printf "apim-token-rotator-%s" $gateway.name) -}}
 {{- end -}}
 {{- range $target := $gateway.targets -}}
-{{- if eq $namespace $target.namespace -}}
+{{- if and (eq $namespace $target.namespace) (eq $.cluster ($target.context | default (include "rotator.home" $.root))) -}}
 {{- $secrets = append $secrets $target.secret -}}
+{{- if include "rotator.evicts" (dict "root" $.root "gateway" $gateway) -}}{{- $evicts = true -}}{{- end -}}
 {{- if not $target.workloads -}}{{- $found = true -}}{{- end -}}
 {{- range $workload := $target.workloads -}}
 {{- $resource := include "rotator.resource" $workload -}}
@@ -32,6 +35,14 @@ Takes (dict "root" $ "namespace" name). The calls behind each verb are in docs/i
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- end }}
+{{- if $evicts }}
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [delete]
 {{- end }}
 {{- if $found }}
 - apiGroups: [apps]
@@ -70,12 +81,65 @@ Takes (dict "root" $ "namespace" name). The calls behind each verb are in docs/i
 {{- $.root.Values.config.kubernetes.lease_namespace | default $first.namespace -}}
 {{- end -}}
 
-{{- /* The namespaces of targets and Leases, as a JSON object with a list. */ -}}
+{{- /* The home cluster: a context, "in-cluster" for the one that the chart is installed in, or "?" for whatever context
+a kubeconfig has as its current one. */ -}}
+{{- define "rotator.home" -}}
+{{- $said := .Values.config.kubernetes -}}
+{{- $said.context | default (ternary "?" "in-cluster" (and (not .Values.kubeconfig.existingSecret) (not (empty $said.kubeconfig)))) -}}
+{{- end -}}
+
+{{- /* Whether a gateway's pods may be evicted: its own word, that of the defaults, the built-in one. */ -}}
+{{- define "rotator.evicts" -}}
+{{- $own := get .gateway "replace_pods" | toString -}}
+{{- $common := get (.root.Values.config.defaults | default dict) "replace_pods" | toString -}}
+{{- if ne "false" (has $own (list "true" "false") | ternary $own $common) -}}true{{- end -}}
+{{- end -}}
+
+{{- /* The namespaces of targets and Leases in a cluster, as a JSON object with a list. Takes (dict "root" $ "cluster"
+context). */ -}}
 {{- define "rotator.namespaces" -}}
 {{- $names := list -}}
-{{- range $gateway := .Values.config.gateways -}}
-{{- $names = append $names (include "rotator.leaseNamespace" (dict "root" $ "gateway" $gateway)) -}}
-{{- range $gateway.targets -}}{{- $names = append $names .namespace -}}{{- end -}}
+{{- $home := include "rotator.home" .root -}}
+{{- range $gateway := .root.Values.config.gateways -}}
+{{- if eq $.cluster $home -}}{{- $names = append $names (include "rotator.leaseNamespace" (dict "root" $.root "gateway" $gateway)) -}}{{- end -}}
+{{- range $target := $gateway.targets -}}
+{{- if eq $.cluster ($target.context | default $home) -}}{{- $names = append $names $target.namespace -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- dict "names" ($names | uniq | sortAlpha) | toJson -}}
+{{- end -}}
+
+{{- /* The other clusters that targets or Leases are in, as a JSON object with a list of contexts. */ -}}
+{{- define "rotator.elsewhere" -}}
+{{- $home := include "rotator.home" . -}}
+{{- $names := list $home -}}
+{{- range .Values.config.gateways -}}{{- range .targets -}}{{- $names = append $names (.context | default $home) -}}{{- end -}}{{- end -}}
+{{- dict "names" (without ($names | uniq | sortAlpha) "in-cluster") | toJson -}}
+{{- end -}}
+
+{{- /* Role and RoleBinding in one namespace. Takes (dict "root" $ "namespace" name "cluster" context "subjects" list). */ -}}
+{{- define "rotator.role" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ include "rotator.fullname" .root }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "rotator.labels" .root | nindent 4 }}
+rules:
+  {{- include "rotator.rules" . | trim | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ include "rotator.fullname" .root }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "rotator.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ include "rotator.fullname" .root }}
+subjects:
+  {{- toYaml .subjects | nindent 2 }}
 {{- end -}}

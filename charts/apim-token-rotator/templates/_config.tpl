@@ -21,6 +21,13 @@
 {{- $items := list -}}
 {{- range . -}}{{- $items = append $items (include "rotator.tomlValue" .) -}}{{- end -}}
 [{{ join ", " $items }}]
+{{- else if kindIs "map" . -}}
+{{- $items := list -}}
+{{- range $key := keys . | sortAlpha -}}
+{{- $value := get $ $key -}}
+{{- if not (kindIs "invalid" $value) -}}{{- $items = append $items (printf "%s = %s" $key (include "rotator.tomlValue" $value)) -}}{{- end -}}
+{{- end -}}
+{ {{- join ", " $items -}} }
 {{- else -}}
 {{- int64 . -}}
 {{- end -}}
@@ -31,17 +38,32 @@
 {{- range $key := keys . | sortAlpha }}
 {{- $value := get $ $key }}
 {{- if not (or (kindIs "invalid" $value) (eq $key "targets")) }}
-{{ $key }} = {{ include "rotator.tomlValue" $value }}
+{{ $key }} = {{ if and (eq $key "freeze") (kindIs "string" $value) }}{{ $value }}{{ else }}{{ include "rotator.tomlValue" $value }}{{ end }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
+{{- /* What the mounted Secrets add to a table, unless it says so itself. */ -}}
+{{- define "rotator.mounted" -}}
+{{- $lines := dict -}}
+{{- if and (eq .table "kubernetes") .root.Values.kubeconfig.existingSecret -}}
+{{- $lines = dict "kubeconfig" (printf "/etc/rotator-kubeconfig/%s" .root.Values.kubeconfig.key) "context" "in-cluster" -}}
+{{- else if and (eq .table "webhook") .root.Values.webhook.auth.existingSecret -}}
+{{- $lines = dict "secret_file" (printf "/etc/rotator-webhook/%s" .root.Values.webhook.auth.key) -}}
+{{- end -}}
+{{- toJson $lines -}}
+{{- end -}}
+
 {{- define "rotator.toml" -}}
-{{- range $table := list "azure" "kubernetes" "webhook" "internal" "log" "rotation" "defaults" -}}
+{{- range $table := list "azure" "kubernetes" "webhook" "pull" "internal" "log" "rotation" "defaults" -}}
+{{- $said := get $.Values.config $table | default dict -}}
+{{- $lines := merge (dict) $said (include "rotator.mounted" (dict "root" $ "table" $table) | fromJson) -}}
+{{- if or $lines (ne $table "pull") -}}
 [{{ $table }}]
-{{- include "rotator.tomlLines" (get $.Values.config $table | default dict) }}
+{{- include "rotator.tomlLines" $lines }}
 
 {{ end -}}
+{{- end -}}
 {{- range $gateway := .Values.config.gateways -}}
 [[gateways]]
 {{- include "rotator.tomlLines" $gateway }}

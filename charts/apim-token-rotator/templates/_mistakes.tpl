@@ -15,9 +15,7 @@ image.digest: is no digest. Write "sha256:" and 64 hex digits
 workloadIdentity.clientId: is empty. Write the client id of the managed identity, or workloadIdentity.enabled: false if the rotator signs in otherwise
 {{- end }}
 {{- end }}
-{{- if and (include "rotator.webhook" .) (not .Values.config.webhook.allow_unauthenticated) }}
-config.webhook.allow_unauthenticated: deliveries are not authenticated in this version. Write true if something in front of the port authenticates them, or config.webhook.enabled: false to rely on the schedule alone
-{{- end }}
+{{- include "rotator.mistakesOfAccess" . -}}
 {{- range $route := list "ingress" "httpRoute" }}
 {{- if and (get $.Values $route).enabled (not (include "rotator.webhook" $)) }}
 {{ $route }}.enabled: there is nothing to route to while the webhook is off. Write config.webhook.enabled: true, or {{ $route }}.enabled: false
@@ -34,6 +32,42 @@ podDisruptionBudget.maxUnavailable: 0 lets no node be drained. Write 1 or more
 {{- end }}
 {{- end -}}
 
+{{- define "rotator.mistakesOfAccess" -}}
+{{- $webhook := .Values.config.webhook -}}
+{{- $ways := list -}}
+{{- if or .Values.webhook.auth.existingSecret $webhook.secret_file -}}{{- $ways = append $ways "a shared secret" -}}{{- end -}}
+{{- if $webhook.entra -}}{{- $ways = append $ways "config.webhook.entra" -}}{{- end -}}
+{{- if include "rotator.webhook" . }}
+{{- if not (or $ways $webhook.allow_unauthenticated) }}
+config.webhook.enabled: nothing says who may deliver, and anybody could. Write webhook.auth.existingSecret or config.webhook.entra, or config.webhook.enabled: false to rely on the schedule alone
+{{- end }}
+{{- if and $ways $webhook.allow_unauthenticated }}
+config.webhook.allow_unauthenticated: would let everybody in although {{ join " and " $ways }} says who may deliver. Take it out
+{{- end }}
+{{- end }}
+{{- with .Values.config.pull }}
+{{- range $key := list "endpoint" "topic" "subscription" }}
+{{- if not (get $.Values.config.pull $key) }}
+config.pull.{{ $key }}: is missing. Without endpoint, topic and subscription nothing can be fetched
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $home := include "rotator.home" . -}}
+{{- range $n, $gateway := .Values.config.gateways -}}
+{{- range $m, $target := $gateway.targets -}}
+{{- if and $target.context (ne $target.context "in-cluster") (not $.Values.kubeconfig.existingSecret) (not $.Values.config.kubernetes.kubeconfig) (not $.Values.extraEnv) (not $.Values.extraEnvFrom) }}
+config.gateways[{{ $n }}].targets[{{ $m }}].context: there is no kubeconfig that could have it. Write kubeconfig.existingSecret
+{{- end }}
+{{- end -}}
+{{- if and (ne $home ((first $gateway.targets).context | default $home)) (not $.Values.config.kubernetes.lease_namespace) }}
+config.kubernetes.lease_namespace: is needed, for the first target of config.gateways[{{ $n }}] is in another cluster than the Leases. Write a namespace of the home cluster, such as this release's
+{{- end }}
+{{- end -}}
+{{- if and .Values.rbac.elsewhere.context (not .Values.rbac.elsewhere.subjects) }}
+rbac.elsewhere.subjects: is empty. Write whom the kubeconfig signs in as, as in a RoleBinding
+{{- end }}
+{{- end -}}
+
 {{- define "rotator.mistakesOfGateways" -}}
 {{- $label := "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" -}}
 {{- $subdomain := "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$" -}}
@@ -45,6 +79,7 @@ config.gateways: is empty. Write an entry for each self-hosted gateway: name, re
 config.kubernetes.lease_namespace: is no name of a namespace. Write lower-case letters, digits and '-', at most 63
 {{- end }}{{ end }}
 {{- $once := dict -}}
+{{- $home := include "rotator.home" . -}}
 {{- range $n, $gateway := .Values.config.gateways -}}
 {{- $at := printf "config.gateways[%d]" $n -}}
 {{- if not (and (regexMatch $label .name) (le (len .name) 40)) }}
@@ -75,7 +110,7 @@ config.kubernetes.lease_namespace: is no name of a namespace. Write lower-case l
 {{ $here }}.workloads[{{ $i }}]: is no workload. Write "deployment/<name>", "statefulset/<name>" or "daemonset/<name>"
 {{- end }}
 {{- end -}}
-{{- $place := printf "place %s/%s" .namespace .secret -}}
+{{- $place := printf "place %s:%s/%s" (.context | default $home) .namespace .secret -}}
 {{- with get $once $place }}
 {{ $here }}.secret: is {{ . }} already. Write each Secret once
 {{- end }}{{ $_ := set $once $place (printf "%s.secret" $here) -}}
@@ -102,8 +137,8 @@ config.internal.listen: is the webhook's port. Probes and metrics are not for th
 {{- end -}}
 
 {{- define "rotator.mistakesOfDurations" -}}
-{{- $policy := list "token_lifetime" "renew_before" "panic_before" "rollout_timeout" "recheck" "look_every" -}}
-{{- $tables := dict "config.kubernetes" (pick .Values.config.kubernetes "lease_duration") "config.webhook" (pick .Values.config.webhook "body_timeout") "config.rotation" (pick .Values.config.rotation "schedule_jitter") "config.defaults" .Values.config.defaults -}}
+{{- $policy := list "token_lifetime" "renew_before" "panic_before" "rollout_timeout" "recheck" "look_every" "revoke_after" "max_wait" -}}
+{{- $tables := dict "config.kubernetes" (pick .Values.config.kubernetes "lease_duration") "config.webhook" (pick .Values.config.webhook "body_timeout") "config.pull" .Values.config.pull "config.rotation" (pick .Values.config.rotation "schedule_jitter") "config.defaults" .Values.config.defaults -}}
 {{- range $n, $gateway := .Values.config.gateways -}}{{- $_ := set $tables (printf "config.gateways[%d]" $n) $gateway -}}{{- end -}}
 {{- range $path, $table := $tables -}}
 {{- range $key, $said := $table -}}
@@ -111,6 +146,21 @@ config.internal.listen: is the webhook's port. Probes and metrics are not for th
 {{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$" $said) }}
 {{ $path }}.{{ $key }}: is no length of time. Write a number and a unit, such as "30s", "15m", "1h30m" or "29d"
 {{- end }}
+{{- end -}}
+{{- if and (eq $key "freeze") (kindIs "string" $said) -}}
+{{- if not (regexMatch "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$" $said) }}
+{{ $path }}.freeze: is no time with a zone. Write true, or a time such as "2027-01-02T08:00:00+01:00"
+{{- end }}
+{{- end -}}
+{{- if eq $key "windows" -}}
+{{- range $i, $window := $said -}}
+{{- if ne (len (regexFindAll "[^ ]+" $window.cron -1)) 5 }}
+{{ $path }}.windows[{{ $i }}].cron: is no cron expression. Write five fields, such as "0 22 * * 1-5"
+{{- end }}
+{{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$" $window.duration) }}
+{{ $path }}.windows[{{ $i }}].duration: is no length of time. Write a number and a unit, such as "4h"
+{{- end }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

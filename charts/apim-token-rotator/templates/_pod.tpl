@@ -9,6 +9,14 @@ azure.workload.identity/use: "true"
 {{- end }}
 {{- end -}}
 
+{{- /* The Secrets that are mounted: volume and name, as a JSON object. */ -}}
+{{- define "rotator.secrets" -}}
+{{- $secrets := dict -}}
+{{- with .Values.kubeconfig.existingSecret -}}{{- $_ := set $secrets "kubeconfig" . -}}{{- end -}}
+{{- with .Values.webhook.auth.existingSecret -}}{{- $_ := set $secrets "webhook" . -}}{{- end -}}
+{{- toJson $secrets -}}
+{{- end -}}
+
 {{- define "rotator.podBasics" -}}
 serviceAccountName: {{ include "rotator.serviceAccount" . }}
 automountServiceAccountToken: true
@@ -42,6 +50,12 @@ volumes:
   - name: config
     configMap:
       name: {{ include "rotator.fullname" . }}
+  {{- range $name, $secret := include "rotator.secrets" . | fromJson }}
+  - name: {{ $name }}
+    secret:
+      secretName: {{ $secret }}
+      defaultMode: 0440
+  {{- end }}
   {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -72,6 +86,11 @@ volumeMounts:
   - name: config
     mountPath: /etc/rotator
     readOnly: true
+  {{- range $name, $_ := include "rotator.secrets" . | fromJson }}
+  - name: {{ $name }}
+    mountPath: /etc/rotator-{{ $name }}  # a folder, not a subPath: those are never updated
+    readOnly: true
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -89,28 +89,36 @@ class Namespace:
 
 
 @asynccontextmanager
+async def transport(sandbox: Sandbox, *, trust: bool = True) -> AsyncIterator[AioHttpTransport]:
+    context = ssl.create_default_context(cafile=sandbox.ca_file if trust else None)
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+        yield AioHttpTransport(session=session, session_owner=False)
+
+
+def asked(sandbox: Sandbox, **settings: Any) -> PullSettings:
+    where = {"endpoint": sandbox.namespace_url, "topic": TOPIC, "subscription": SUBSCRIPTION}
+    return PullSettings(**(where | settings))
+
+
+@asynccontextmanager
 async def pulling(
     namespace: Namespace, desk: Any, pace: Pace = QUICK, *, trust: bool = True, **settings: Any
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a puller; it is cancelled in the end, and has to end then."""
     sandbox = namespace.sandbox
-    context = ssl.create_default_context(cafile=sandbox.ca_file if trust else None)
-    connector = aiohttp.TCPConnector(ssl=context)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
-        transport = AioHttpTransport(session=session, session_owner=False)
+    async with transport(sandbox, trust=trust) as way:
 
         def credentials() -> Credential:
             desk.signed_in += 1
-            return build(IDENTITY, sandbox.identity_env, transport)
+            return build(IDENTITY, sandbox.identity_env, way)
 
-        where = {"endpoint": sandbox.namespace_url, "topic": TOPIC, "subscription": SUBSCRIPTION}
-        asked = PullSettings(**(where | settings))
         puller = Puller(
-            asked,
+            asked(sandbox, **settings),
             credentials,
             desk.dispatch,
             desk.observe,
-            transport=transport,
+            transport=way,
             tell=desk.told.append,
             pace=pace,
         )

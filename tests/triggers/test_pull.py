@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import Refused, Stopping, Unavailable
+from rotator.errors import Refused, RotatorError, Stopping, Unavailable
 from rotator.sandbox.azure.events import near_expiry
 from rotator.sandbox.azure.pull_queue import REJECTED
 from rotator.triggers import TokenEvent
@@ -142,6 +142,7 @@ async def test_an_event_that_could_not_be_made_durable_is_given_back_and_comes_a
     assert desk.counted == {("NearExpiry", "postponed"): 1, ("NearExpiry", "accepted"): 1}
     assert namespace.calls("release")[0].query.endswith("releaseDelayInSeconds=10")
     assert "GatewayKey" not in caplog.text
+    assert not isinstance(error, RotatorError) or f"put off: {error}" in caplog.text
 
 
 async def test_a_gateway_whose_cluster_is_away_holds_nobody_up(namespace: Namespace) -> None:

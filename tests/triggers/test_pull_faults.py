@@ -3,13 +3,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import traceback
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from rotator.azure.credential import build
+from rotator.errors import RotatorError
+from rotator.triggers.broker import Broker
 from tests.triggers.builders import cloud, data
-from tests.triggers.pulls import QUICK, Desk, Namespace, pulling
+from tests.triggers.pulls import IDENTITY, QUICK, Desk, Namespace, asked, pulling, transport
 
 WRONG = [
     ({"action": "status", "status": 400}, "delivery mode is Queue"),
@@ -167,3 +171,20 @@ async def test_nothing_of_an_event_or_an_answer_is_logged(
     ours = [r for r in caplog.records if r.name.startswith(("rotator.triggers", "azure"))]
     assert ours
     assert not [r for r in ours if "mark" in logging.Formatter().format(r) or "mark" in str(r.__dict__)]
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 503])
+async def test_an_error_holds_and_chains_nothing_of_an_answers_body(
+    namespace: Namespace, status: int
+) -> None:
+    sandbox, mark = namespace.sandbox, "GatewayKey mark"
+    namespace.fault("receive", action="status", status=status, body=f'{{"value": "{mark}"')
+
+    async with transport(sandbox) as way:
+        broker = Broker(asked(sandbox), lambda: build(IDENTITY, sandbox.identity_env, way), way)
+        with pytest.raises(RotatorError) as raised:
+            await broker.receive(1, timedelta(seconds=10))
+
+    assert "mark" not in "".join(traceback.format_exception(raised.value))
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +150,12 @@ def test_a_secret_pasted_into_the_wrong_line_is_not_quoted(mistakes: Mistakes) -
     secret = "an-invented-secret-1"
     (found,) = mistakes(f'[webhook]\nsecret_file = "s"\nsecret_header = "{secret} x"\n{gateway()}')
     assert secret not in found
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_the_manual_shows_can_be_read(settings: Write, number: int) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text()
+    text = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[number]
+    for placeholder in ("<tenant>", "<app>"):
+        text = text.replace(placeholder, TENANT)
+    assert read(settings, text).webhook.authenticated

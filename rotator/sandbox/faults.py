@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -71,7 +72,9 @@ class Rule:
 class Faults:
     """The rules in force, in the order of their making: the first that matches a request takes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clusters: Iterable[str] = ()) -> None:
+        """`clusters` are the servers of further clusters."""
+        self._servers = (*SERVERS, *clusters)
         self._rules: list[Rule] = []
         self._ids = itertools.count(1)
 
@@ -97,8 +100,8 @@ class Faults:
         later, "status" answers `status`, "reset" cuts the connection, "hang" holds it until the client leaves
         or `clear()`. Raises FaultError.
         """
-        if server not in SERVERS:
-            raise FaultError(f"no server is called {server!r}; there are {', '.join(SERVERS)}")
+        if server not in self._servers:
+            raise FaultError(f"no server is called {server!r}; there are {', '.join(self._servers)}")
         if action not in get_args(Action) or when not in get_args(When):
             raise FaultError(f"action is one of {get_args(Action)}, when one of {get_args(When)}")
         try:
@@ -228,7 +231,7 @@ class _Caught:
 
 def _default_body(rule: Rule) -> str:
     message = "A fault of the sandbox."
-    if rule.server == "kubernetes":
+    if rule.server.startswith("kubernetes"):
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
         return json.dumps(status | {"message": message, "reason": "SandboxFault", "code": rule.status})
     return json.dumps({"error": {"code": "SandboxFault", "message": message}})

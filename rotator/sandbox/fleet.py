@@ -12,6 +12,7 @@ from typing import Any, Literal
 from rotator.sandbox.azure.keys import Gateway, fingerprint
 from rotator.sandbox.cluster import Cluster
 from rotator.sandbox.cluster.manifests import parse
+from rotator.sandbox.names import HOME
 from rotator.sandbox.world import Sandbox
 
 Json = dict[str, Any]
@@ -30,6 +31,7 @@ class Deployed:
     key: str
     workload: str
     token_fingerprint: str
+    cluster: str = HOME
 
 
 async def deploy(
@@ -41,29 +43,60 @@ async def deploy(
     expires_at: datetime,
     replicas: int = 1,
     key: str = "primary",
+    cluster: str = HOME,
 ) -> Deployed:
     """Run a gateway with a new token and wait until its pods are Ready.
 
     `expires_at` may lie in the past; seconds are dropped. The gateway is created in Azure unless there is one
-    of this name. `key` signs the token. The Secret holds it as the portal shows it, "GatewayKey {token}".
+    of this name. `key` signs the token: for the same expiry it is the same token. `cluster` is the name of
+    one of the sandbox's. The Secret holds it as the portal shows it, "GatewayKey {token}".
     Raises TimeoutError if the pods do not become Ready.
     """
+    home = sandbox.sites[cluster].cluster
     owner = next(iter(sandbox.azure.named(gateway)), None) or sandbox.azure.add_gateway(gateway)
     token = owner.mint(key, expires_at)
     documents = _documents(layout, owner, namespace, f"GatewayKey {token}")
     workload = next(document for document in documents if document["kind"] in WORKLOADS)
     workload["spec"]["replicas"] = replicas
     for document in documents:
-        sandbox.cluster.apply(document)
+        home.apply(document, manager="helm" if layout == "helm" else "kubectl")
     kind, name = workload["kind"], workload["metadata"]["name"]
 
     def ready(cluster: Cluster) -> bool:
         status = (cluster.get(kind, namespace, name) or {}).get("status", {})
         return int(status.get("readyReplicas", 0)) == replicas
 
-    await sandbox.cluster.wait_for(ready)
+    await home.wait_for(ready)
     secret, secret_key = _holder(documents, token)
-    return Deployed(owner, namespace, secret, secret_key, f"{kind.lower()}/{name}", fingerprint(token))
+    place = (namespace, secret, secret_key, f"{kind.lower()}/{name}")
+    return Deployed(owner, *place, fingerprint(token), cluster)
+
+
+async def spread(
+    sandbox: Sandbox,
+    layout: Layout,
+    gateway: str,
+    clusters: Iterable[str],
+    *,
+    namespace: str,
+    expires_at: datetime,
+    replicas: int = 1,
+    key: str = "primary",
+) -> list[Deployed]:
+    """Run one gateway in several clusters, with the same token everywhere; see `deploy`."""
+    return [
+        await deploy(
+            sandbox,
+            layout,
+            gateway,
+            namespace=namespace,
+            expires_at=expires_at,
+            replicas=replicas,
+            key=key,
+            cluster=cluster,
+        )
+        for cluster in clusters
+    ]
 
 
 def _documents(layout: Layout, gateway: Gateway, namespace: str, token: str) -> list[Json]:

@@ -1,36 +1,41 @@
-"""The whole sandbox: Azure, a Kubernetes cluster and gateway pods, served on loopback while it is entered."""
+"""The whole sandbox: Azure, Kubernetes clusters and gateway pods, served on loopback while it is entered."""
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import yaml
 from starlette.types import ASGIApp
 
-from rotator.sandbox import serve, tls
+from rotator.sandbox import tls
 from rotator.sandbox.azure import identity
 from rotator.sandbox.azure.account import Azure
 from rotator.sandbox.azure.arm import Arm
 from rotator.sandbox.azure.configuration import Configuration
+from rotator.sandbox.azure.dated import dated
 from rotator.sandbox.azure.eventgrid import PATH, EventGrid
-from rotator.sandbox.azure.gateway_pod import GatewayPods, PodAuth
+from rotator.sandbox.azure.gateway_pod import GatewayPods, PodAuth, PodsOf
 from rotator.sandbox.azure.namespace import Namespace
 from rotator.sandbox.azure.pull_queue import PullQueue
 from rotator.sandbox.cluster import Cluster
 from rotator.sandbox.control import control_api
 from rotator.sandbox.faults import Faults
 from rotator.sandbox.journal import Journal
+from rotator.sandbox.names import HOME, server_of
+from rotator.sandbox.serve import Servers
+from rotator.sandbox.sites import Site, new_token, write_kubeconfig
+from rotator.sandbox.strangers import Strangers
 
 
 class Sandbox:
     """A world to run in, an async context manager: its URLs answer inside, nothing is left after.
 
     Certificates and a kubeconfig are written to `directory`. Delays are in seconds; `retry_scale` shortens
-    Event Grid's retries.
+    Event Grid's retries. `clusters` names further clusters, whose gateway pods ask the same Azure; `cluster`
+    is the first, `sites` has all of them by name.
     """
 
     arm_url: str
@@ -52,30 +57,38 @@ class Sandbox:
         term_delay: float = 0.1,
         retry_scale: float = 0.001,
         kubernetes_token: str | None = None,
+        clusters: Sequence[str] = (),
     ) -> None:
         self._directory = directory
-        self._kubernetes_token = kubernetes_token or secrets.token_urlsafe(32)
         self._stack = AsyncExitStack()
         self.azure = Azure()
-        self.faults = Faults()
+        self.faults = Faults(server_of(name) for name in clusters)
         self.journal = Journal()
         self.eventgrid = EventGrid(retry_scale)
         self.namespace = Namespace(self.azure.identity)
         self.gateway_pods = GatewayPods(self.azure)
-        self.cluster = Cluster(
-            self.gateway_pods, token=self._kubernetes_token, ready_delay=ready_delay, term_delay=term_delay
-        )
+        self.sites: dict[str, Site] = {}
+        for name in (HOME, *clusters):
+            token = (kubernetes_token if name == HOME else None) or new_token()
+            program = PodsOf(self.gateway_pods, name)
+            cluster = Cluster(program, token=token, ready_delay=ready_delay, term_delay=term_delay)
+            self.sites[name] = Site(name, cluster, token)
+        self.cluster = self.sites[HOME].cluster
+        self.strangers = Strangers(self.sites)
 
     async def __aenter__(self) -> Self:
         files = tls.create(self._directory)
         async with AsyncExitStack() as stack:
-            secure = dict.fromkeys(("arm", "entra", "kubernetes", "namespace"), files)
-            urls = await stack.enter_async_context(serve.serving(self._apps(), secure))
+            clusters = [site.server for site in self.sites.values()]
+            secure = dict.fromkeys(("arm", "entra", "namespace", *clusters), files)
+            servers = await stack.enter_async_context(Servers(self._apps(), secure, undated={"arm"}))
             stack.callback(self.faults.clear)  # before the servers stop: no request may hang then
-            self._learn(urls, files.ca)
+            self._learn(servers, files.ca)
             await stack.enter_async_context(self.gateway_pods)
             await stack.enter_async_context(self.eventgrid)
-            await stack.enter_async_context(self.cluster)
+            for site in self.sites.values():
+                await stack.enter_async_context(site.cluster)
+            await stack.enter_async_context(self.strangers)
             self._stack = stack.pop_all()
         return self
 
@@ -105,13 +118,12 @@ class Sandbox:
         return queue
 
     def environment(self) -> dict[str, str]:
-        """What a daemon in another process needs to find the managed identity and the cluster."""
+        """What a daemon in another process needs to find the managed identity and the clusters."""
         return self.identity_env | {"KUBECONFIG": str(self.kubeconfig)}
 
     def _apps(self) -> dict[str, ASGIApp]:
         apps: dict[str, ASGIApp] = {
             "arm": Arm(self.azure),
-            "kubernetes": self.cluster.app,
             "identity": self.azure.identity,
             "configuration": Configuration(self.azure),
             "entra": self.azure.entra,
@@ -119,12 +131,18 @@ class Sandbox:
             "namespace": self.namespace,
             "inlet": self.namespace.inlet,
         }
+        apps.update((site.server, site.app) for site in self.sites.values())
         guarded = {
             name: self.journal.around(name, self.faults.around(name, app)) for name, app in apps.items()
         }
+        # faults stand between: a refusal of theirs is as wrong about the time as Azure is
+        guarded["arm"] = dated(guarded["arm"], self.azure.time)
         return guarded | {"control": control_api(self)}
 
-    def _learn(self, urls: dict[str, str], ca: Path) -> None:
+    def _learn(self, servers: Servers, ca: Path) -> None:
+        urls = servers.urls
+        for site in self.sites.values():
+            site.url, site.servers = urls[site.server], servers
         self.arm_url, self.kubernetes_url = urls["arm"], urls["kubernetes"]
         self.configuration_url, self.control_url = urls["configuration"], urls["control"]
         self.entra_url = self.azure.entra.url = urls["entra"]
@@ -137,17 +155,4 @@ class Sandbox:
             "IDENTITY_HEADER": self.azure.identity.header,
         }
         self.kubeconfig = self._directory / "kubeconfig"
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
-
-    def _kubeconfig(self) -> dict[str, object]:
-        name = "sandbox"
-        cluster = {"server": self.kubernetes_url, "certificate-authority": str(self.ca_file.resolve())}
-        return {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": name,
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": name, "user": {"token": self._kubernetes_token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
-        }
+        write_kubeconfig(self.kubeconfig, ca, self.sites.values())

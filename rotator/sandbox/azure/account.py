@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.sandbox.azure.entra import Entra
 from rotator.sandbox.azure.identity import Identity
 from rotator.sandbox.azure.keys import Gateway, utc_now
 from rotator.sandbox.azure.throttle import TokenBucket
+from rotator.sandbox.names import HOME
 
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 REMEMBERED = 50_000
@@ -26,6 +27,7 @@ class Authentication:
     fingerprint: str
     ok: bool
     at: datetime
+    cluster: str = HOME
 
 
 class Azure:
@@ -58,13 +60,18 @@ class Azure:
         subscription: str = SUBSCRIPTION,
     ) -> Gateway:
         """Create a gateway with two new keys. Raises ValueError if it exists already."""
-        made = Gateway(gateway, service, group, subscription, now=self._time)
+        made = Gateway(gateway, service, group, subscription, now=self.time)
         if self.find(made.resource_id):
             raise ValueError(f"the gateway {made.resource_id} exists already")
         self._gateways[made.resource_id.lower()] = made
         return made
 
-    def _time(self) -> datetime:
+    def shift(self, offset: timedelta) -> None:
+        """Set Azure's clock so much ahead of this machine's: expiries and ARM's `Date` go by it."""
+        self.now = lambda: utc_now() + offset
+
+    def time(self) -> datetime:
+        """Azure's clock, whoever replaces `now`."""
         return self.now()
 
     def find(self, resource_id: str) -> Gateway | None:

@@ -10,8 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from rotator.sandbox.azure.account import Authentication, Azure
 from rotator.sandbox.azure.keys import fingerprint
+from rotator.sandbox.names import HOME
 
-NAMESPACE, POD = "X-Pod-Namespace", "X-Pod-Name"
+CLUSTER, NAMESPACE, POD = "X-Pod-Cluster", "X-Pod-Namespace", "X-Pod-Name"
 _PATH = re.compile(r"/gateways/(?P<gateway>[^/]+)/configuration")
 
 
@@ -43,6 +44,7 @@ class Configuration:
                 fingerprint=fingerprint(token) if token else "",
                 ok=ok,
                 at=self._azure.now(),
+                cluster=headers.get(CLUSTER, HOME),
             )
         )
         return (

@@ -12,9 +12,10 @@ from typing import Any, Self
 import aiohttp
 
 from rotator.sandbox.azure.account import Azure
-from rotator.sandbox.azure.configuration import NAMESPACE, POD
+from rotator.sandbox.azure.configuration import CLUSTER, NAMESPACE, POD
 from rotator.sandbox.azure.keys import fingerprint, read
 from rotator.sandbox.cluster import Verdict
+from rotator.sandbox.names import HOME
 
 Json = dict[str, Any]
 
@@ -36,6 +37,7 @@ class PodAuth:
     expires_at: datetime | None
     ok: bool
     last_at: datetime
+    cluster: str = HOME
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +47,7 @@ class _Pod:
     gateway: str
     endpoint: str
     authorization: str = field(repr=False)
+    cluster: str = HOME
     configured: bool = False
     latest: PodAuth | None = None
 
@@ -76,9 +79,9 @@ class GatewayPods:
         if self._session:
             await self._session.close()
 
-    async def start(self, pod: Json, env: Mapping[str, str]) -> Verdict:
+    async def start(self, pod: Json, env: Mapping[str, str], cluster: str = HOME) -> Verdict:
         """Start a container with this environment; it keeps it until it ends."""
-        made = self._configure(pod, env)
+        made = self._configure(pod, env, cluster)
         if made is None:
             return Verdict.READY
         self._pods[pod["metadata"]["uid"]] = made
@@ -93,22 +96,22 @@ class GatewayPods:
 
     async def authenticate_all(self) -> list[PodAuth]:
         """Ask each running gateway pod to authenticate again, with the token it started with."""
-        auths = await asyncio.gather(*(self._authenticate(pod) for pod in list(self._pods.values())))
-        return sorted(auths, key=lambda auth: (auth.namespace, auth.name))
+        return sorted(
+            await asyncio.gather(*(self._authenticate(pod) for pod in list(self._pods.values()))), key=_place
+        )
 
     def latest(self) -> list[PodAuth]:
         """How each running gateway pod fared last time, without asking again."""
-        auths = [pod.latest for pod in self._pods.values() if pod.latest]
-        return sorted(auths, key=lambda auth: (auth.namespace, auth.name))
+        return sorted((pod.latest for pod in self._pods.values() if pod.latest), key=_place)
 
-    def answer(self, namespace: str, name: str) -> tuple[int, bytes] | None:
+    def answer(self, namespace: str, name: str, cluster: str = HOME) -> tuple[int, bytes] | None:
         """What a pod says to a caller of its API: status and body; None if no such gateway pod runs."""
         for pod in self._pods.values():
-            if (pod.namespace, pod.name) == (namespace, name):
+            if (pod.cluster, pod.namespace, pod.name) == (cluster, namespace, name):
                 return 200, CONFIGURATION if pod.configured else b""
         return None
 
-    def _configure(self, pod: Json, env: Mapping[str, str]) -> _Pod | None:
+    def _configure(self, pod: Json, env: Mapping[str, str], cluster: str) -> _Pod | None:
         authorization = env.get("config.service.auth", "")
         if authorization == "key":
             key = env.get("config.service.auth.key", "")
@@ -126,10 +129,12 @@ class GatewayPods:
             gateway=env.get("gateway.name") or (claims.gateway if claims else "unknown"),
             endpoint=endpoint if endpoint.startswith("http://127.0.0.1:") else self.endpoint,
             authorization=authorization,
+            cluster=cluster,
         )
 
     async def _authenticate(self, pod: _Pod) -> PodAuth:
-        headers = {"Authorization": pod.authorization, NAMESPACE: pod.namespace, POD: pod.name}
+        place = {CLUSTER: pod.cluster, NAMESPACE: pod.namespace, POD: pod.name}
+        headers = {"Authorization": pod.authorization} | place
         url = f"{pod.endpoint.rstrip('/')}/gateways/{pod.gateway}/configuration"
         if self._session is None:
             raise RuntimeError("the gateway pods of the sandbox are not running")
@@ -149,5 +154,24 @@ class GatewayPods:
             expires_at=claims.expires_at if claims else None,
             ok=ok,
             last_at=self._azure.now(),
+            cluster=pod.cluster,
         )
         return pod.latest
+
+
+@dataclass(frozen=True, slots=True)
+class PodsOf:
+    """The gateway pods of one cluster, as that cluster's program."""
+
+    pods: GatewayPods
+    cluster: str
+
+    async def start(self, pod: Json, env: Mapping[str, str]) -> Verdict:
+        return await self.pods.start(pod, env, self.cluster)
+
+    async def stop(self, pod: Json) -> None:
+        await self.pods.stop(pod)
+
+
+def _place(auth: PodAuth) -> tuple[str, str, str]:
+    return (auth.cluster, auth.namespace, auth.name)

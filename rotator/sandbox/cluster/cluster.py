@@ -176,7 +176,7 @@ class Cluster:
     async def wait_for(
         self,
         predicate: Callable[[Cluster], bool],
-        timeout: float = 20,  # noqa: ASYNC109 - a limit for this wait
+        timeout: float | None = 20,  # noqa: ASYNC109 - a limit for this wait
     ) -> None:
         """Until `predicate` holds, looked at again after every change; TimeoutError after `timeout` s."""
         changed = asyncio.Event()

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rotator.sandbox import views
-from rotator.sandbox.azure.delivery import HandshakeError
+from rotator.sandbox.answers import BadInputError, guard, named_gateway, named_site, read_object
 from rotator.sandbox.azure.events import EXPIRED, NEAR_EXPIRY, Schema, token_event
 from rotator.sandbox.azure.keys import Gateway
-from rotator.sandbox.faults import Action, FaultError, When
+from rotator.sandbox.faults import Action, When
+from rotator.sandbox.levers import lever_routes
+from rotator.sandbox.names import HOME
 
 if TYPE_CHECKING:
     from rotator.sandbox.world import Sandbox
@@ -55,49 +56,33 @@ class _Route(BaseModel, extra="forbid"):
     lock_seconds: float = Field(60.0, gt=0)
 
 
-class _BadInputError(Exception):
-    """Answered with 400 and this sentence."""
-
-
 def control_api(sandbox: Sandbox) -> Starlette:
     """The routes:
 
-    GET /state · GET /pods · GET /calls?server=&method=&path= · GET /traffic/{namespace}/{pod} ·
+    GET /state · GET /pods · GET /calls?server=&method=&path= · GET /traffic/{namespace}/{pod}?cluster= ·
     POST /faults · GET /faults/{id}?wait=SECONDS · DELETE /faults ·
     POST /subscriptions {endpoint, schema, headers?, audience?} · POST /routes {topic?, subscription?,
-    lock_seconds?} · POST /sick {namespace, workload, behavior} · POST /events {gateway, kind, expires_at?,
-    count?, schema?}. `audience`: deliver with a bearer token of Entra for it.
-    Bad input is answered with 400 and a sentence.
+    lock_seconds?} · POST /sick {namespace, workload, behavior, cluster?} ·
+    POST /events {gateway, kind, expires_at?, count?, schema?}; and those of `levers`.
+    `audience`: deliver with a bearer token of Entra for it. Bad input is answered with 400 and a sentence.
     """
     api = _Control(sandbox)
     return Starlette(
         routes=[
-            Route("/state", _guard(api.state)),
-            Route("/pods", _guard(api.pods)),
-            Route("/calls", _guard(api.calls)),
-            Route("/traffic/{namespace}/{pod}", _guard(api.traffic)),
-            Route("/faults", _guard(api.add_fault), methods=["POST"]),
-            Route("/faults", _guard(api.clear_faults), methods=["DELETE"]),
-            Route("/faults/{id:int}", _guard(api.fault)),
-            Route("/subscriptions", _guard(api.subscribe), methods=["POST"]),
-            Route("/routes", _guard(api.route), methods=["POST"]),
-            Route("/events", _guard(api.publish), methods=["POST"]),
-            Route("/sick", _guard(api.sick), methods=["POST"]),
+            Route("/state", guard(api.state)),
+            Route("/pods", guard(api.pods)),
+            Route("/calls", guard(api.calls)),
+            Route("/traffic/{namespace}/{pod}", guard(api.traffic)),
+            Route("/faults", guard(api.add_fault), methods=["POST"]),
+            Route("/faults", guard(api.clear_faults), methods=["DELETE"]),
+            Route("/faults/{id:int}", guard(api.fault)),
+            Route("/subscriptions", guard(api.subscribe), methods=["POST"]),
+            Route("/routes", guard(api.route), methods=["POST"]),
+            Route("/events", guard(api.publish), methods=["POST"]),
+            Route("/sick", guard(api.sick), methods=["POST"]),
+            *lever_routes(sandbox),
         ]
     )
-
-
-def _guard(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    async def guarded(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except ValidationError as problem:
-            found = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in problem.errors())
-            return JSONResponse({"error": found}, 400)
-        except (_BadInputError, FaultError, HandshakeError) as problem:
-            return JSONResponse({"error": str(problem)}, 400)
-
-    return guarded
 
 
 class _Control:
@@ -123,20 +108,22 @@ class _Control:
         try:
             found = self._sandbox.journal.calls(asked.get("server"), asked.get("method"), asked.get("path"))
         except re.error as problem:
-            raise _BadInputError(f"path is no regular expression: {problem}") from problem
+            raise BadInputError(f"path is no regular expression: {problem}") from problem
         return JSONResponse([views.with_time(call) for call in found])
 
     async def traffic(self, request: Request) -> Response:
         """What a caller of the gateway gets from this pod."""
         answer = self._sandbox.gateway_pods.answer(
-            request.path_params["namespace"], request.path_params["pod"]
+            request.path_params["namespace"],
+            request.path_params["pod"],
+            request.query_params.get("cluster", HOME),
         )
         if answer is None:
             return JSONResponse({"error": "no such gateway pod runs"}, 404)
         return Response(answer[1], answer[0], media_type="application/json")
 
     async def add_fault(self, request: Request) -> Response:
-        asked = _Fault.model_validate(await _object(request))
+        asked = _Fault.model_validate(await read_object(request))
         return JSONResponse(views.rule(self._sandbox.faults.add(**asked.model_dump())), 201)
 
     async def fault(self, request: Request) -> Response:
@@ -146,7 +133,7 @@ class _Control:
         try:
             wait = min(float(request.query_params.get("wait", 0)), LONGEST_WAIT)
         except ValueError:
-            raise _BadInputError("wait is a number of seconds") from None
+            raise BadInputError("wait is a number of seconds") from None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await rule.hit()
@@ -157,13 +144,13 @@ class _Control:
         return Response(status_code=204)
 
     async def subscribe(self, request: Request) -> Response:
-        body = await _object(request)
+        body = await read_object(request)
         schema, endpoint = _schema(body), body.get("endpoint")
         if not isinstance(endpoint, str) or not endpoint.startswith(LOOPBACK):
-            raise _BadInputError("endpoint is an http URL on this machine: http://127.0.0.1:PORT/...")
+            raise BadInputError("endpoint is an http URL on this machine: http://127.0.0.1:PORT/...")
         headers, audience = body.get("headers", {}), body.get("audience")
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-            raise _BadInputError("headers are delivery properties: names and texts")
+            raise BadInputError("headers are delivery properties: names and texts")
         entra = self._sandbox.azure.entra
         await self._sandbox.eventgrid.subscribe(
             endpoint,
@@ -176,18 +163,22 @@ class _Control:
 
     async def route(self, request: Request) -> Response:
         """Let the system topic's events be pulled from a namespace topic; answers where."""
-        asked = _Route.model_validate(await _object(request))
+        asked = _Route.model_validate(await read_object(request))
         await self._sandbox.route(asked.topic, asked.subscription, lock_seconds=asked.lock_seconds)
         return JSONResponse({"endpoint": self._sandbox.namespace_url}, 201)
 
     async def publish(self, request: Request) -> Response:
-        body = await _object(request)
-        gateway, schema, kind = self._gateway(body), _schema(body), body.get("kind")
+        body = await read_object(request)
+        gateway, schema, kind = (
+            named_gateway(self._sandbox, str(body.get("gateway", ""))),
+            _schema(body),
+            body.get("kind"),
+        )
         if kind not in KINDS:
-            raise _BadInputError(f"kind is one of {', '.join(KINDS)}")
+            raise BadInputError(f"kind is one of {', '.join(KINDS)}")
         count = body.get("count", 1)
         if not isinstance(count, int) or not 1 <= count <= 10_000:
-            raise _BadInputError("count is a number from 1 to 10000")
+            raise BadInputError("count is a number from 1 to 10000")
         expires_at = self._expiry(body, gateway)
         events = [
             token_event(gateway, KINDS[kind], expires_at, f"{gateway.name}-{n}", schema=schema)
@@ -197,50 +188,33 @@ class _Control:
         return JSONResponse({"ids": ids, "expires_at": expires_at.isoformat()}, 202)
 
     async def sick(self, request: Request) -> Response:
-        body = await _object(request)
+        body = await read_object(request)
         namespace, workload, behavior = body.get("namespace"), body.get("workload"), body.get("behavior")
         if not isinstance(namespace, str) or not isinstance(workload, str):
-            raise _BadInputError("namespace and workload are names")
+            raise BadInputError("namespace and workload are names")
         if behavior is not None and not isinstance(behavior, str):
-            raise _BadInputError("behavior is a word, or null for healthy")
-        if not any(self._sandbox.cluster.get(kind, namespace, workload) for kind in WORKLOADS):
-            raise _BadInputError(f"there is no workload {workload} in namespace {namespace}")
+            raise BadInputError("behavior is a word, or null for healthy")
+        cluster = named_site(self._sandbox, str(body.get("cluster", HOME))).cluster
+        if not any(cluster.get(kind, namespace, workload) for kind in WORKLOADS):
+            raise BadInputError(f"there is no workload {workload} in namespace {namespace}")
         try:
-            self._sandbox.cluster.sick(namespace, workload, behavior)
+            cluster.sick(namespace, workload, behavior)
         except (ValueError, LookupError) as problem:
-            raise _BadInputError(str(problem)) from problem
+            raise BadInputError(str(problem)) from problem
         return Response(status_code=204)
-
-    def _gateway(self, body: Json) -> Gateway:
-        asked = str(body.get("gateway", ""))
-        by_id = self._sandbox.azure.find(asked)
-        found = [by_id] if by_id else self._sandbox.azure.named(asked)
-        if len(found) != 1:
-            raise _BadInputError(f"gateway is the name or ARM id of one; {len(found)} match {asked!r}")
-        return found[0]
 
     def _expiry(self, body: Json, gateway: Gateway) -> datetime:
         if "expires_at" not in body:
             pods = [pod for pod in self._sandbox.gateway_pods.latest() if pod.gateway == gateway.name]
             expiries = [pod.expires_at for pod in pods if pod.expires_at]
             if not expiries:
-                raise _BadInputError("no pod of this gateway runs a token: say which expires_at you mean")
+                raise BadInputError("no pod of this gateway runs a token: say which expires_at you mean")
             return min(expiries)
         try:
             at = datetime.fromisoformat(str(body["expires_at"]))
         except ValueError:
-            raise _BadInputError("expires_at is a time such as 2030-01-02T03:04:00Z") from None
+            raise BadInputError("expires_at is a time such as 2030-01-02T03:04:00Z") from None
         return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-async def _object(request: Request) -> Json:
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise _BadInputError("the body is a JSON object")
-    return body
 
 
 def _schema(body: Json) -> Schema:
@@ -248,4 +222,4 @@ def _schema(body: Json) -> Schema:
     for known in get_args(Schema):
         if schema == known:
             return schema  # type: ignore[no-any-return]  # it equals one of the literals
-    raise _BadInputError(f"schema is one of {', '.join(get_args(Schema))}")
+    raise BadInputError(f"schema is one of {', '.join(get_args(Schema))}")

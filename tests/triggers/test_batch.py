@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rotator.errors import Refused, Unavailable
 from rotator.triggers.batch import Fetched, delay, read_batch
-from tests.triggers.builders import cloud
+from tests.triggers.builders import cloud, data
 
 ON_THE_WIRE = {0, 10, 60, 600, 3600}
 
@@ -35,6 +35,15 @@ def test_a_delay_is_no_shorter_than_what_was_asked_for(asked: float, given: floa
 
 def test_a_refusal_comes_again_as_well() -> None:
     assert delay(1, Refused("may not", "Grant it")).total_seconds() == 10
+
+
+def test_pods_with_one_token_are_one_complaint_and_tokens_without_expiry_are_told_apart_by_time() -> None:
+    mute = {"data": data(more="nothing")}
+    events = [cloud(), cloud(id="2"), cloud(**mute), cloud(**mute, time="2021-07-03T00:47:47Z")]
+
+    batch = read_batch([Fetched(str(n), 1, event) for n, event in enumerate(events)])
+
+    assert [c.locks for c in batch.complaints] == [["0", "1"], ["2"], ["3"]]
 
 
 JSON = st.recursive(

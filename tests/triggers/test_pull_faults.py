@@ -10,10 +10,15 @@ from datetime import timedelta
 import pytest
 
 from rotator.azure.credential import build
-from rotator.errors import RotatorError
+from rotator.errors import RotatorError, Unavailable
 from rotator.triggers.broker import Broker
 from tests.triggers.builders import cloud, data
 from tests.triggers.pulls import IDENTITY, QUICK, Desk, Namespace, asked, pulling, transport
+
+
+def other(gateway: str):
+    return cloud(subject=f"/gateways/{gateway}/pod-1", data=data(gateway))
+
 
 WRONG = [
     ({"action": "status", "status": 400}, "delivery mode is Queue"),
@@ -106,6 +111,19 @@ async def test_what_answers_at_once_with_nothing_is_not_asked_in_a_tight_loop(na
         await rule.hit(4)
 
     assert asyncio.get_running_loop().time() - begun >= 0.3
+
+
+async def test_while_nothing_can_be_made_durable_less_is_fetched(namespace: Namespace) -> None:
+    """Each time that an event is fetched uses one of its deliveries up."""
+    names = [f"gw-{n}" for n in range(4)]
+    desk = Desk(errors={name: [Unavailable("away")] * 50 for name in names})
+    namespace.put(*(other(name) for name in names))
+
+    async with pulling(namespace, desk, replace(QUICK, first=timedelta(seconds=0.05)), max_events=1):
+        await namespace.until(lambda: len(namespace.calls("receive")) > 3)
+
+    first, _, _, fourth, *_ = namespace.calls("receive")
+    assert fourth.at - first.at >= timedelta(seconds=0.05 + 0.1 + 0.1)
 
 
 async def test_the_first_poll_is_short_so_that_readiness_is_known_soon(namespace: Namespace) -> None:

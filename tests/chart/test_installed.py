@@ -130,6 +130,8 @@ async def test_its_account_may_do_what_the_roles_say_and_nothing_else(cluster: C
             Right("apim", "", "secrets", "get", "apim-access-token"),
             Right("rotator", "", "configmaps", "get", ""),
             Right("rotator", "", "secrets", "get", ""),
+            Right("rotator", "", "pods", "list", ""),
+            Right("rotator", "", "pods", "delete", ""),
         ]
         assert [right for right in beyond if await cluster.may(right)] == []
     finally:

@@ -109,8 +109,9 @@ def test_probes_are_on_the_internal_port_and_the_pod_knows_its_name(helm: Helm, 
         ("/healthz", "internal"),
         ("/readyz", "internal"),
     ]
-    name = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    assert name in container["env"]
+    for variable, path in (("POD_NAME", "name"), ("POD_NAMESPACE", "namespace"), ("POD_UID", "uid")):
+        field = {"fieldRef": {"fieldPath": f"metadata.{path}"}}
+        assert {"name": variable, "valueFrom": field} in container["env"]
     assert pods(helm.render(least))[0]["terminationGracePeriodSeconds"] == 30
 
 

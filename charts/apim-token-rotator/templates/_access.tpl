@@ -32,6 +32,8 @@ installed in. The calls behind each verb are in docs/install.md. */ -}}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+{{- end }}
+{{- if or $secrets (include "rotator.own" .) }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
@@ -68,6 +70,12 @@ installed in. The calls behind each verb are in docs/install.md. */ -}}
 {{- end }}
 {{- end -}}
 
+{{- /* Whether a namespace is where the rotator's own pods are, to which it writes an Event when a configuration cannot be
+used. Takes (dict "root" $ "namespace" name "cluster" context). */ -}}
+{{- define "rotator.own" -}}
+{{- if and (eq .cluster "in-cluster") (eq .namespace .root.Release.Namespace) -}}true{{- end -}}
+{{- end -}}
+
 {{- /* The resource of a workload such as sts/x; kinds have kubectl's short forms, as in the configuration. */ -}}
 {{- define "rotator.resource" -}}
 {{- $kind := splitList "/" . | first | trim | lower -}}
@@ -95,10 +103,11 @@ a kubeconfig has as its current one. */ -}}
 {{- if ne "false" (has $own (list "true" "false") | ternary $own $common) -}}true{{- end -}}
 {{- end -}}
 
-{{- /* The namespaces of targets and Leases in a cluster, as a JSON object with a list. Takes (dict "root" $ "cluster"
+{{- /* The namespaces of targets, of Leases and of the rotator's own pods in a cluster, as a JSON object with a list. Takes (dict "root" $ "cluster"
 context). */ -}}
 {{- define "rotator.namespaces" -}}
 {{- $names := list -}}
+{{- if eq .cluster "in-cluster" -}}{{- $names = append $names .root.Release.Namespace -}}{{- end -}}
 {{- $home := include "rotator.home" .root -}}
 {{- range $gateway := .root.Values.config.gateways -}}
 {{- if eq $.cluster $home -}}{{- $names = append $names (include "rotator.leaseNamespace" (dict "root" $.root "gateway" $gateway)) -}}{{- end -}}

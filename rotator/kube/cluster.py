@@ -110,17 +110,28 @@ class Cluster:
         return f"the cluster of context {self.context}" if self.context else "the home cluster"
 
     async def _open(self) -> Connection:
-        if self._connection is None and self._connect:
-            try:
-                async with asyncio.timeout(_OPENING if self.context else None):
-                    self._connection = await self._connect()
-            except TimeoutError as problem:
-                raise Unavailable(
-                    f"{self.name}: its credentials could not be had within {_OPENING:g} s"
-                ) from problem
         if self._connection is None:
-            raise Unavailable(f"{self.name} is not open")
+            self._connection = await self._connected()
         return self._connection
+
+    async def _connected(self) -> Connection:
+        """Connect; away from home in bounded time, and saying which cluster it is if that fails."""
+        if self._connect is None:
+            raise Unavailable(f"{self.name} is not open")
+        if self.context is None:
+            return await self._connect()
+        try:
+            async with asyncio.timeout(_OPENING):
+                return await self._connect()
+        except NoSuchContext:
+            raise
+        except Refused as problem:
+            said = str(problem).removesuffix(f". {problem.remedy}")
+            raise Refused(f"{self.name}: {said}", problem.remedy) from problem
+        except Unavailable as problem:
+            raise Unavailable(f"{self.name}: {problem}") from problem
+        except TimeoutError as problem:
+            raise Unavailable(f"{self.name}: no credentials within {_OPENING:g} s") from problem
 
     def _leave_alone(self, problem: Refused | Unavailable, waited: float) -> None:
         if self._trouble:

@@ -181,7 +181,8 @@ class KubeFleet(Fleet):
             if (known := self._looks.get(t.name)) and (connection := self.cluster(t.name).connection)
             for sight in known.sights
         ]
-        away = {self.cluster(a.name) for a in seen.unreachable if a.away}
+        absent = [(self.cluster(a.name), a.away) for a in seen.unreachable]
+        away = {cluster for cluster, away in absent if away or cluster.connection is None}
         await until_changed(wanted, within.total_seconds(), [cluster.back() for cluster in away])
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(_SETTLE, self._breathed + _BREATH - loop.time()))
@@ -234,7 +235,7 @@ class KubeFleet(Fleet):
 
 def _seen(name: str, found: Look | Absent | Unavailable) -> Target | Absent:
     if isinstance(found, Unavailable):
-        return Absent(name, f"Secret {name} cannot be looked at. {found}", away=True)
+        return Absent(name, str(found), away=True)
     return found.target if isinstance(found, Look) else found
 
 

@@ -120,7 +120,6 @@ async def test_known_keys_stay_in_use_while_entra_is_away(azure: Login, webhook:
         '{"keys": [{"kty": "RSA", "use": "enc", "kid": "a", "n": "AQAB", "e": "AQAB"}]}',
         '{"keys": [{"kty": "RSA", "kid": "a", "n": "!", "e": 1}]}',
         "[" * 50_000,
-        " " * 1_100_000,
     ],
 )
 async def test_a_set_without_a_usable_key_replaces_nothing(
@@ -130,6 +129,16 @@ async def test_a_set_without_a_usable_key_replaces_nothing(
     clock.seconds += 61
     stranger = azure.entra.token(azure.entra.claims(AUDIENCE), new_key())
     assert [await webhook.bearer(stranger), await webhook.bearer(token(azure))] == [503, 200]
+
+
+async def test_a_set_beyond_a_mebibyte_is_not_read(azure: Login, webhook: Door, clock: Clock) -> None:
+    azure.entra.rotate()
+    whole = json.dumps({"keys": [key.public for key in azure.entra.published]})
+    for padding, status in ((1_100_000, 503), (0, 200)):
+        azure.faults.clear()
+        azure.faults.add(server="entra", action="status", status=200, body=whole + " " * padding, times=None)
+        clock.seconds += 61
+        assert await webhook.bearer(token(azure)) == status
 
 
 async def test_what_else_a_set_holds_is_passed_over(azure: Login) -> None:

@@ -111,6 +111,8 @@ async def test_either_way_suffices_where_both_are_configured(
             assert await webhook.status(token | {HEADER: NEW}) == 200
             assert await webhook.status({"Authorization": "Bearer x", HEADER: OLD}) == 200
             assert await webhook.status({"Authorization": "Bearer x", HEADER: NEW}) == 401
+            with pytest.raises(HandshakeError, match="401"):  # a real Event Grid brings its token
+                await grid.subscribe(url, name="c")
 
 
 async def test_no_event_is_lost_while_entra_is_away(grid: EventGrid, tmp_path: Path) -> None:

@@ -152,6 +152,11 @@ class Puller:
                 (outcome,) = await self._dispatch([event])
         except TimeoutError:
             return Unavailable("an event could not be made durable in time")
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            # Whoever dispatches was stopped, not we: that must not end the puller without a word.
+            return Unavailable("an event could not be made durable: that was interrupted")
         except RotatorError as e:
             return e
         except Exception as e:  # noqa: BLE001 - the event comes again; nothing may be lost with it

@@ -36,7 +36,7 @@ class Desk:
     """
 
     outcomes: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, list[Exception]] = field(default_factory=dict)
+    errors: dict[str, list[BaseException]] = field(default_factory=dict)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     got: list[TokenEvent] = field(default_factory=list)

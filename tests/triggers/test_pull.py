@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -127,10 +128,11 @@ async def test_3000_pods_with_one_complaint_are_looked_at_once_a_batch(namespace
         Stopping("leaving"),
         ValueError("GatewayKey of somebody"),
         TimeoutError(),
+        asyncio.CancelledError(),
     ],
 )
 async def test_an_event_that_could_not_be_made_durable_is_given_back_and_comes_again(
-    namespace: Namespace, error: Exception, caplog: pytest.LogCaptureFixture
+    namespace: Namespace, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk = Desk(errors={"oslo": [error]})
     namespace.put()

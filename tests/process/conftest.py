@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.sandbox import Sandbox
+from tests.process.county import County
 from tests.process.town import Town
 
 
@@ -13,3 +14,11 @@ from tests.process.town import Town
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
         yield Town(sandbox, tmp_path)
+
+
+@pytest.fixture
+async def county(tmp_path: Path) -> AsyncIterator[County]:
+    """Three clusters: the home one, harbour and hill."""
+    clusters = ("harbour", "hill")
+    async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05, clusters=clusters) as sandbox:
+        yield County(sandbox, tmp_path)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 Json = dict[str, Any]
@@ -18,21 +18,29 @@ class DaemonError(Exception):
 
 
 class Daemon:
-    """`rotator run` in a process of its own, an async context manager. Its lines are kept and awaited."""
+    """`rotator run` in a process of its own, an async context manager. Its lines are kept and awaited.
+
+    program: what Python runs as rotator.
+    """
 
     def __init__(
-        self, config: str, env: Mapping[str, str], tell: Callable[[Json], None] = lambda _: None
+        self,
+        config: str,
+        env: Mapping[str, str],
+        tell: Callable[[Json], None] = lambda _: None,
+        program: Sequence[str] = ("-m", "rotator"),
     ) -> None:
         self._config = config
         self._env = env
         self._tell = tell
+        self._program = program
         self._news = asyncio.Condition()
         self.lines: deque[Json] = deque(maxlen=10_000)
         self.process: asyncio.subprocess.Process
         self._reader: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        command = (sys.executable, "-m", "rotator", "run", "--config", self._config)
+        command = (sys.executable, *self._program, "run", "--config", self._config)
         self.process = await asyncio.create_subprocess_exec(
             *command, env=dict(self._env), stderr=asyncio.subprocess.PIPE, limit=2**20
         )

@@ -115,6 +115,23 @@ async def test_either_way_suffices_where_both_are_configured(
                 await grid.subscribe(url, name="c")
 
 
+async def test_what_one_way_cannot_decide_the_other_does_not_refuse(file: Path, tmp_path: Path) -> None:
+    """A refusal is for good: it takes all ways to say no."""
+    async with login(tmp_path / "login") as azure:
+        settings = {"entra": azure.table(), "secret_file": file}
+        file.unlink()
+        async with door(settings, ca_file=azure.ca) as webhook:
+            assert await webhook.status({HEADER: OLD}) == 503
+            assert await webhook.status({"Authorization": "Bearer x", HEADER: OLD}) == 503
+            assert await webhook.bearer(azure.entra.event_grid_token(AUDIENCE)) == 200
+        file.write_text(OLD)
+        azure.faults.add(server="entra", action="status", times=None)
+        async with door(settings, ca_file=azure.ca) as webhook:
+            token = {"Authorization": f"Bearer {azure.entra.event_grid_token(AUDIENCE)}"}
+            assert await webhook.status(token | {HEADER: NEW}) == 503
+            assert await webhook.status(token | {HEADER: OLD}) == 200
+
+
 async def test_no_event_is_lost_while_entra_is_away(grid: EventGrid, tmp_path: Path) -> None:
     clock = Clock()
     async with (

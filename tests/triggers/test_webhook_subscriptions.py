@@ -124,6 +124,8 @@ async def test_what_one_way_cannot_decide_the_other_does_not_refuse(file: Path, 
             assert await webhook.status({HEADER: OLD}) == 503
             assert await webhook.status({"Authorization": "Bearer x", HEADER: OLD}) == 503
             assert await webhook.bearer(azure.entra.event_grid_token(AUDIENCE)) == 200
+            other = azure.entra.token(azure.entra.claims(AUDIENCE, roles=None))
+            assert await webhook.status({"Authorization": f"Bearer {other}", HEADER: OLD}) == 503
         file.write_text(OLD)
         azure.faults.add(server="entra", action="status", times=None)
         async with door(settings, ca_file=azure.ca) as webhook:

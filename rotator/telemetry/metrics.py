@@ -27,6 +27,9 @@ from rotator.core.words import Reason
 RESULTS = ("rotated", "adopted", "rolled-back", "held", "unsettled", "failed", "interrupted")
 EVENT_TYPES = ("NearExpiry", "Expired", "Other")
 EVENT_OUTCOMES = ("accepted", "duplicate", "stale", "foreign", "ignored", "invalid", "postponed")
+DELIVERY_OUTCOMES = ("unauthenticated", "forbidden", "undecided", "throttled", "foreign-subscription")
+"""Of whole deliveries, which are not opened: they count as one event of type Other."""
+OUTCOMES = frozenset({*EVENT_OUTCOMES, *DELIVERY_OUTCOMES})
 DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
 
 
@@ -145,6 +148,8 @@ class Metrics:
             self._duration.labels(result)
         for kind, outcome in product(EVENT_TYPES, EVENT_OUTCOMES):
             self._events.labels(kind, outcome)
+        for outcome in DELIVERY_OUTCOMES:
+            self._events.labels("Other", outcome)
 
     def follow(self, gateways: Iterable[str]) -> None:
         """Have the series of exactly these gateways: those of new ones begin, those of others end."""
@@ -227,7 +232,7 @@ class Metrics:
     def event(self, kind: str, outcome: str) -> None:
         """Count an event; a word that is not foreseen counts as Other, so that no sender makes series."""
         self._events.labels(
-            kind if kind in EVENT_TYPES else "Other", outcome if outcome in EVENT_OUTCOMES else "ignored"
+            kind if kind in EVENT_TYPES else "Other", outcome if outcome in OUTCOMES else "ignored"
         ).inc()
 
     def render(self) -> tuple[bytes, str]:

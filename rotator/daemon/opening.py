@@ -61,6 +61,13 @@ async def _admission(settings: Settings, observe: Observe, stack: AsyncExitStack
         raise ConfigError((str(mistake),)) from mistake
 
 
+def shut(admission: Admission | None) -> str:
+    """Return why nobody with a secret could come in, as a sentence; empty if that is not so."""
+    if admission is None or admission.ways.secret is None or admission.ways.secret.file.loaded:
+        return ""
+    return admission.ways.secret.file.trouble
+
+
 def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> frozenset[Path]:
     """Return the files that are read once when a generation is opened. Others are read whenever they are
     needed: tokens, the webhook's secrets.

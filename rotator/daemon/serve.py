@@ -13,16 +13,17 @@ from rotator.config import Settings
 from rotator.daemon.clock import GRACE
 from rotator.daemon.doors import INTERNAL, WEBHOOK, Doors
 from rotator.daemon.generation import PULL, Generation
-from rotator.daemon.opening import Opening, prepare
+from rotator.daemon.opening import Opening, prepare, shut
 from rotator.daemon.readiness import Readiness
 from rotator.daemon.refusal import CONFIG, Verdict
 from rotator.daemon.reload import Asked, Reload
 from rotator.daemon.site import daemon_identity
 from rotator.daemon.status import Json
 from rotator.daemon.switch import Switch
+from rotator.errors import ConfigError
 from rotator.telemetry.logs import configure
 from rotator.telemetry.metrics import Metrics
-from rotator.web.internal import internal_app
+from rotator.web.internal import Health, internal_app
 from rotator.web.limits import BodyLimit
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Daemon:
         self.readiness = Readiness(CONFIG, "kubernetes", "azure", WEBHOOK)
         self.verdict = Verdict(self.metrics, self.readiness, environ)
         self.switch = Switch()
-        internal = internal_app(self.readiness.health, self.metrics.render, self.status)
+        internal = internal_app(self.health, self.metrics.render, self.status)
         small = BodyLimit(internal, SMALL_BODY, GRACE.total_seconds())
         self.doors = Doors({INTERNAL: small, WEBHOOK: self.switch})
         self.reload = Reload(
@@ -112,7 +113,11 @@ class Daemon:
     async def prepare(self, settings: Settings) -> Opening:
         if self.present is None:
             configure(settings.log.level, settings.log.format)
-        return await prepare(settings, self.environ, self.identity, self.doors, self.metrics.event)
+        opening = await prepare(settings, self.environ, self.identity, self.doors, self.metrics.event)
+        if self.present and (why := shut(opening.admission)):
+            await opening.stack.aclose()  # the generation at work has secrets that still let people in
+            raise ConfigError((f"webhook.secret_file: {why}",))
+        return opening
 
     def configure(self, settings: Settings) -> None:
         configure(settings.log.level, settings.log.format)
@@ -121,6 +126,12 @@ class Daemon:
         self.readiness.expect(*checks, *([PULL] if settings.pull else []))
         if not settings.pull:
             self.readiness.warn(PULL, "")
+
+    def health(self) -> Health:
+        if self.present:
+            admission = self.present.admission
+            self.readiness.warn(WEBHOOK, admission.trouble() if admission else "")
+        return self.readiness.health()
 
     def status(self) -> Json:
         return self.present.board.show() if self.present else {"gateways": []}

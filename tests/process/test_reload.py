@@ -4,65 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rotator.cli.demo.process import Daemon
 from rotator.sandbox import Sandbox, tls
 from rotator.sandbox.azure.events import near_expiry
+from tests.process.news import (
+    closed,
+    count,
+    fetch_at,
+    hup,
+    looked_at,
+    metric,
+    readyz,
+    refused,
+    reloaded,
+    started,
+    times,
+)
 from tests.process.town import LAYOUTS, PATIENCE, Town, ended, fetch, port, post
 
 pytestmark = pytest.mark.process
-
-Json = dict[str, Any]
-
-
-def hup(daemon: Daemon) -> None:
-    """Have the daemon look now, not within five seconds."""
-    daemon.process.send_signal(signal.SIGHUP)
-
-
-def count(daemon: Daemon, wanted: Callable[[Json], bool]) -> int:
-    return len([x for x in daemon.lines if wanted(x)])
-
-
-async def times(daemon: Daemon, number: int, wanted: Callable[[Json], bool]) -> None:
-    """Return when there have been so many lines that are wanted."""
-    await daemon.line(lambda _: count(daemon, wanted) >= number, PATIENCE)
-
-
-def reloaded(x: Json) -> bool:
-    return x["event"] == "reloaded"
-
-
-def refused(x: Json) -> bool:
-    return "cannot be used: the one before" in x["event"]
-
-
-def looked_at(gateway: str) -> Callable[[Json], bool]:
-    return lambda x: ended(gateway)(x) and "reload" in x["causes"]
-
-
-async def readyz(daemon: Daemon) -> Json:
-    found: Json = json.loads((await fetch(daemon, "/readyz"))[1])
-    return found
-
-
-async def metric(daemon: Daemon, name: str) -> float:
-    text = (await fetch(daemon, "/metrics"))[1]
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
-
-
-@asynccontextmanager
-async def started(town: Town, config: Path, **env: str) -> AsyncIterator[Daemon]:
-    async with Daemon(str(config), town.env() | env) as daemon:
-        await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
-        yield daemon
 
 
 async def test_a_gateway_that_is_written_into_the_file_is_adopted_and_one_that_is_taken_out_left_alone(
@@ -79,6 +43,7 @@ async def test_a_gateway_that_is_written_into_the_file_is_adopted_and_one_that_i
         town.config  # noqa: B018 - writes the file in place
         await daemon.line(reloaded, PATIENCE)
         await town.adopted("tromso")
+        await daemon.line(ended("tromso"), PATIENCE)
         assert [g["name"] for g in json.loads((await fetch(daemon, "/api/v1/gateways"))[1])["gateways"]] == [
             "tromso"
         ]
@@ -170,13 +135,12 @@ async def test_a_taken_port_is_a_mistake_and_another_port_is_moved_to(town: Town
         hup(daemon)
         line = await daemon.line(reloaded, PATIENCE)
         assert set(line["ports"]) == {"internal"}
-        with pytest.raises(OSError):
-            await asyncio.open_connection("127.0.0.1", port(daemon, "webhook"))
+        await closed(port(daemon, "webhook"))
         config.write_text(good)
         hup(daemon)
         await times(daemon, 2, reloaded)
         ports = [x for x in daemon.lines if reloaded(x)][-1]["ports"]
-        await asyncio.open_connection("127.0.0.1", ports["webhook"])
+        assert (await fetch_at(ports["webhook"], "/events")) == 405
         assert ports["internal"] == port(daemon, "internal")
 
 
@@ -187,7 +151,8 @@ async def test_sighup_without_a_change_changes_nothing(town: Town) -> None:
         looks = count(daemon, ended("oslo"))
         hup(daemon)
         await daemon.line(lambda x: "nothing has changed" in x["event"], PATIENCE)
-        town.config.write_text(town.config.read_text() + "# a remark\n")
+        config = town.directory / "config.toml"
+        config.write_text(config.read_text() + "# a remark\n")
         hup(daemon)
         await daemon.line(lambda x: "says the same" in x["event"], PATIENCE)
         assert count(daemon, ended("oslo")) == looks and count(daemon, reloaded) == 0

@@ -19,7 +19,7 @@ kubeconfig = "kube/config"
 enabled = false
 [[gateways]]
 name = "oslo"
-resource_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ApiManagement/service/x/gateways/oslo"
+resource_id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.ApiManagement/service/x/gateways/oslo"
 [[gateways.targets]]
 namespace = "apim"
 secret = "token"

@@ -86,31 +86,36 @@ def owned(resource: Resource, old: Json | None, new: Json, by: Writer, now: str)
     """`new` with the managedFields of `old` brought up to date; unchanged if its kind is not followed."""
     if resource.kind not in KINDS:
         return new
-    before, after = fields(old or {}), fields(new)
-    if old is None:
-        after = {path: value for path, value in after.items() if path[0] != "f:status"}
+    before, after = _changed(old or {}, new)
     touched = {p for p, value in after.items() if p not in before or before[p] != value}
-    kept = [
-        _Entry(entry.writer, left, entry.time)
-        for entry in _entries((old or {}).get("metadata", {}).get("managedFields") or [])
-        if (left := _left(entry, by, set(after), touched))
-    ]
-    mine = next((entry for entry in kept if _same(entry.writer, by)), None)
-    others = [entry for entry in kept if entry is not mine]
-    claimed = touched if by.applied is None else {p for p in fields(by.applied) if p in after}
-    if by.applied is None and mine:
-        claimed |= mine.fields
-    entries = [*others, _Entry(by, frozenset(claimed), now)] if claimed else others
-    written = sorted(
-        (_written(resource, entry) for entry in entries), key=lambda e: (e["time"], e["manager"])
-    )
+    gone = before.keys() - after.keys()
+    entries = _entries((old or {}).get("metadata", {}).get("managedFields") or [])
+    mine = next((entry for entry in entries if _same(entry.writer, by)), None)
+    kept = [_left(entry, gone | touched) for entry in entries if entry is not mine]
+    claimed = touched | (mine.fields - gone if mine else frozenset())
+    if by.applied is not None:
+        claimed = set(fields(by.applied))
+    if claimed:
+        kept.append(_Entry(by, frozenset(claimed), now))
+    kept.sort(key=lambda entry: (entry.time, entry.writer.manager))
+    written = [_written(resource, entry) for entry in kept if entry.fields]
     return new | {"metadata": new["metadata"] | {"managedFields": written}}
 
 
-def _left(entry: _Entry, by: Writer, present: set[Path], touched: set[Path]) -> frozenset[Path]:
-    """What an entry keeps: what is still there and, if it is another's, was not changed."""
-    lost = set() if _same(entry.writer, by) else touched
-    return frozenset(path for path in entry.fields if path in present and path not in lost)
+def _changed(old: Json, new: Json) -> tuple[Fields, Fields]:
+    """The fields of both in those parts in which they differ; a new object's status is its controller's."""
+    differ = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    if not old:
+        differ.discard("status")
+    return (
+        fields({key: old[key] for key in differ & old.keys()}),
+        fields({key: new[key] for key in differ & new.keys()}),
+    )
+
+
+def _left(entry: _Entry, lost: set[Path]) -> _Entry:
+    """What another's entry keeps: that which is still there and was not changed."""
+    return replace(entry, fields=entry.fields - lost) if entry.fields & lost else entry
 
 
 def _same(one: Writer, other: Writer) -> bool:
@@ -157,10 +162,10 @@ def _written(resource: Resource, entry: _Entry) -> Json:
         for part in path:
             node = node.setdefault(part, {})
     for path in entry.fields:
-        if any(len(other) > len(path) and other[: len(path)] == path for other in entry.fields):
-            node = tree
-            for part in path:
-                node = node[part]
+        node = tree
+        for part in path:
+            node = node[part]
+        if node:  # it holds others: its own presence needs a word
             node["."] = {}
     body: Json = {
         "manager": entry.writer.manager,

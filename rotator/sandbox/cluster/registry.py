@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import timedelta
 
 from rotator.sandbox.cluster import validation
 from rotator.sandbox.cluster.decoding import decoded, patched
@@ -194,7 +195,8 @@ class Registry:
             return old, True
         if is_terminating(old):
             return old, False
-        marks = {"deletionTimestamp": stamp(self.store.clock()), "deletionGracePeriodSeconds": grace}
+        end = self.store.clock() + timedelta(seconds=grace if resource.kind == "Pod" else 0)
+        marks = {"deletionTimestamp": stamp(end), "deletionGracePeriodSeconds": grace}
         new = old | {"metadata": old["metadata"] | marks}
         if resource.kind == "Namespace":
             new["status"] = {"phase": "Terminating"}

@@ -75,7 +75,6 @@ async def test_a_pod_without_a_budget_is_evicted_and_replaced(world: World):
 
 
 async def test_an_evicted_pod_is_marked_and_gets_its_grace(world: World):
-    """Grace is asked for: a pod that ends at once would be gone before anybody looked."""
     namespace, (pod, _) = await running(world)
     async with world.api.watch(path("Pod", namespace)) as watch:
         await evict(world, namespace, "w-0")
@@ -83,6 +82,7 @@ async def test_an_evicted_pod_is_marked_and_gets_its_grace(world: World):
     (mark,) = [c for c in conditions(ending["object"]) if c["type"] == "DisruptionTarget"]
     assert (mark["status"], mark["reason"]) == ("True", "EvictionByEvictionAPI")
     assert ending["object"]["metadata"]["deletionGracePeriodSeconds"] == 1
+    assert ending["object"]["metadata"]["deletionTimestamp"] > mark["lastTransitionTime"]
     await replaced(world, namespace, pod)
 
 

@@ -61,6 +61,14 @@ async def test_a_budget_forbids_it(cluster, api, db):
     assert "deletionTimestamp" not in cluster.get("Pod", "default", "db-0")["metadata"]
 
 
+async def test_a_budget_for_other_pods_forbids_nothing(cluster, api, db):
+    meta, selector = {"name": "guard"}, {"matchLabels": {"app": "other"}}
+    spec = {"selector": selector, "minAvailable": 2}
+    cluster.apply({"kind": "PodDisruptionBudget", "metadata": meta, "spec": spec})
+    await cluster.wait_for(lambda c: "observedGeneration" in budget(c).get("status", {}))
+    assert (await api("POST", f"{POD}/eviction", evicting())).status == 201
+
+
 async def test_a_budget_that_was_just_made_asks_to_come_again(cluster, db):
     """Nothing happens between these lines: its controller has not looked yet."""
     spec = {"selector": {"matchLabels": {"app": "db"}}, "maxUnavailable": 1}
@@ -70,10 +78,11 @@ async def test_a_budget_that_was_just_made_asks_to_come_again(cluster, db):
     assert (refused.value.code, refused.value.details["retryAfterSeconds"]) == (429, 10)
 
 
-async def test_another_pod_of_the_name_is_left_alone(cluster, api, db):
-    wrong = evicting(preconditions={"uid": "00000000-0000-0000-0000-000000000000"})
-    answer = await api("POST", f"{POD}/eviction", wrong)
+@pytest.mark.parametrize("wrong", [{"uid": "00000000-0000-0000-0000-000000000000"}, {"resourceVersion": "1"}])
+async def test_another_pod_of_the_name_is_left_alone(cluster, api, db, wrong):
+    answer = await api("POST", f"{POD}/eviction", evicting(preconditions=wrong))
     assert (answer.status, answer.body["reason"]) == (409, "Conflict")
+    assert cluster.get("Pod", "default", "db-0") == db
 
 
 async def test_an_eviction_can_be_denied(cluster, api, db):

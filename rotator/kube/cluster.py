@@ -51,6 +51,11 @@ class Cluster:
         self._back = asyncio.Event()
 
     @property
+    def at_home(self) -> bool:
+        """Whether it is the one that holds the Leases."""
+        return self.context is None
+
+    @property
     def connection(self) -> Connection | None:
         """The connection, unless it could not be opened yet or the cluster is left alone."""
         return None if self._trouble else self._connection
@@ -68,7 +73,7 @@ class Cluster:
         except NoSuchContext:
             raise
         except (Refused, Unavailable) as problem:
-            if self.context is None:
+            if self.at_home:
                 raise
             self._leave_alone(problem, asyncio.get_running_loop().time() - began)
 
@@ -92,7 +97,7 @@ class Cluster:
         try:
             yield connection
         except Unavailable as problem:
-            if self.context is not None:
+            if not self.at_home:
                 self._leave_alone(problem, asyncio.get_running_loop().time() - began)
             raise
         except RotatorError:
@@ -107,7 +112,7 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        return f"the cluster of context {self.context}" if self.context else "the home cluster"
+        return "the home cluster" if self.at_home else f"the cluster of context {self.context}"
 
     async def _open(self) -> Connection:
         if self._connection is None:
@@ -118,7 +123,7 @@ class Cluster:
         """Connect; away from home in bounded time, and saying which cluster it is if that fails."""
         if self._connect is None:
             raise Unavailable(f"{self.name} is not open")
-        if self.context is None:
+        if self.at_home:
             return await self._connect()
         try:
             async with asyncio.timeout(_OPENING):

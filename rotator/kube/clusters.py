@@ -71,9 +71,9 @@ class Clusters:
         return clusters
 
     @classmethod
-    def of(cls, world: Clusters | Connection) -> Clusters:
-        """Return world; a Connection is a world of one cluster."""
-        return world if isinstance(world, Clusters) else cls(Cluster(None, connection=world))
+    def of(cls, home: Connection) -> Clusters:
+        """Return a world of one cluster, which is connected already."""
+        return cls(Cluster(None, connection=home))
 
     @property
     def home(self) -> Connection:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 
 from rotator.kube.clusters import Clusters
-from rotator.kube.connection import Connection
 from rotator.kube.outbox import FAREWELL, Outbox, Reference, Severity
 
 
 class EventSink:
     """Sends each Event to the cluster of what it is about. A cluster that is away holds up no other."""
 
-    def __init__(
-        self, clusters: Clusters | Connection, component: str, instance: str, farewell: float = FAREWELL
-    ) -> None:
+    def __init__(self, clusters: Clusters, component: str, instance: str, farewell: float = FAREWELL) -> None:
         """component, instance: who reports. farewell: seconds for what still waits at the end."""
-        self._clusters = Clusters.of(clusters)
+        self._clusters = clusters
         self._component = component
         self._instance = instance
         self._farewell = farewell

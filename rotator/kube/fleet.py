@@ -16,7 +16,6 @@ from rotator.kube import paths, workloads
 from rotator.kube.answers import Json, NotFound
 from rotator.kube.cluster import Cluster
 from rotator.kube.clusters import Clusters
-from rotator.kube.connection import Connection
 from rotator.kube.contents import LAST_APPLIED, write_value
 from rotator.kube.events import EventSink
 from rotator.kube.holding import token_in
@@ -47,17 +46,15 @@ class KubeFleet(Fleet):
 
     def __init__(
         self,
-        clusters: Clusters | Connection,
+        clusters: Clusters,
         gateway: str,
         targets: Sequence[TargetSettings],
         lease: KubeLease,
         clock: Callable[[], datetime],
         events: EventSink | None = None,
     ) -> None:
-        """clusters: a Connection stands for a world of one. gateway: the last segment of its ARM id,
-        which tokens must carry. clock: time, UTC.
-        """
-        self._clusters = Clusters.of(clusters)
+        """gateway: the last segment of its ARM id, which tokens must carry. clock: time, UTC."""
+        self._clusters = clusters
         self._gateway = gateway
         self._targets = {t.place: t for t in targets}
         self._lease = lease
@@ -103,16 +100,16 @@ class KubeFleet(Fleet):
         self, name: str, group: asyncio.TaskGroup, rounds: dict[str | None, Reads], closely: bool
     ) -> Look | Absent | Unavailable:
         """Look at a target. Away from home all reads together have as long as one call has."""
-        settings = self._targets[name]
+        settings, cluster = self._targets[name], self.cluster(name)
         try:
-            async with self._clusters.at(settings.context).use() as connection:
-                patience = connection.patience if settings.context else None
+            async with cluster.use() as connection:
+                patience = None if cluster.at_home else connection.patience
                 reads = rounds.setdefault(settings.context, Reads(connection, group, patience))
                 return await look(reads, settings, self._gateway, self._looks.get(name), closely=closely)
         except Refused as problem:
             return Absent(name, str(problem))
         except Unavailable as problem:
-            if settings.context is None:
+            if cluster.at_home:
                 raise
             return problem
 
@@ -162,12 +159,12 @@ class KubeFleet(Fleet):
         """Return the token from any target that holds it; those that held it last are asked first."""
         last = {n: k.contents.fingerprint == fingerprint for n, k in self._looks.items()}
         for name in sorted(self._targets, key=lambda n: not last.get(n, False)):
-            settings = self._targets[name]
+            settings, cluster = self._targets[name], self.cluster(name)
             try:
-                if found := await token_in(self.cluster(name), settings, self._gateway, fingerprint):
+                if found := await token_in(cluster, settings, self._gateway, fingerprint):
                     return found
             except Unavailable:
-                if settings.context is None:
+                if cluster.at_home:
                     raise
         return None
 

@@ -83,4 +83,4 @@ class Access:
         named = f', resourceNames ["{self.name}"]' if lasting else ""
         rule = f'apiGroups ["{self.group}"], resources ["{self.resource}"]{named}, verbs ["{self.verb}"]'
         where = f"a Role in namespace {self.namespace}" if self.namespace else "a ClusterRole"
-        return f"Grant {rule} in {where} to the account that this process runs as."
+        return f"Grant {rule} in {where} to the account that this process uses there."

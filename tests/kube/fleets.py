@@ -63,7 +63,7 @@ def target(name: str = "s", *workloads: str, key: str | None = None) -> TargetSe
 def fleet_of(
     world: Connection | Clusters, *targets: TargetSettings, events: EventSink | None = None
 ) -> KubeFleet:
-    clusters = Clusters.of(world)
+    clusters = Clusters.of(world) if isinstance(world, Connection) else world
     lease = KubeLease(clusters.home, "default", LEASE, "tests", timedelta(seconds=30))
     return KubeFleet(clusters, "gw1", targets or [target("s", "deployment/gw")], lease, now, events)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.kube import EventSink, Reference
+from rotator.kube import Clusters, EventSink, Reference
 from tests.kube.data import token
 from tests.kube.fleets import fleet_of
 from tests.kube.two import away, here
@@ -15,7 +15,7 @@ WORKLOAD = Reference("Deployment", "apps/v1", "default", "gw", "uid-gw")
 
 @pytest.fixture
 def sink(connection):
-    return EventSink(connection, "apim-token-rotator", "pod-1")
+    return EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1")
 
 
 def events(sandbox):
@@ -84,7 +84,7 @@ async def test_more_events_than_can_wait_are_dropped_without_an_error(sink, sand
 
 
 async def test_closing_does_not_wait_for_a_server_that_hangs(connection, sandbox):
-    sink = EventSink(connection, "apim-token-rotator", "pod-1", farewell=0.05)
+    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1", farewell=0.05)
     fault = sandbox.faults.add(server="kubernetes", action="hang", times=None)
     sink.emit(SECRET, "Normal", "Adopted", "never sent")
     await fault.hit()

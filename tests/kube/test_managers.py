@@ -34,8 +34,8 @@ def meta(*entries) -> dict:
 
 def test_the_newest_stranger_that_owns_the_field_is_named():
     of = meta(
-        entry("helm", *DATA, seconds=9),
         entry("argocd-controller", *DATA, seconds=10, operation="Apply"),
+        entry("helm", *DATA, seconds=9),
         entry("kubectl-edit", "data", "other", seconds=11),
         entry("apim-token-rotator", "metadata", "annotations", seconds=12),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from rotator.core.seen import Request
 from rotator.errors import RotatorError
-from rotator.kube import EventSink
+from rotator.kube import Clusters, EventSink
 from rotator.kube.contents import LAST_APPLIED
 from tests.kube.data import encoded
 from tests.kube.fleets import fleet_of, now, only, record_of, secret, workload
@@ -52,7 +52,7 @@ async def test_a_server_that_quotes_the_body_does_not_make_it_into_an_error(scen
 
 @pytest.fixture
 async def sink(connection):
-    sink = EventSink(connection, "apim-token-rotator", "tests")
+    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "tests")
     yield sink
     await sink.aclose()
 

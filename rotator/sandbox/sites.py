@@ -13,7 +13,7 @@ import yaml
 from starlette.types import Receive, Scope, Send
 
 from rotator.sandbox.cluster import Cluster
-from rotator.sandbox.names import HOME, server_of
+from rotator.sandbox.names import server_of
 from rotator.sandbox.serve import Servers
 
 Json = dict[str, Any]
@@ -63,6 +63,11 @@ class Site:
         """Let the API answer again, at the same address."""
         await self._servers().up(self.server)
 
+    def renew_token(self) -> None:
+        """From now on the API takes another bearer token, `token`, and no longer the one before."""
+        self.token = new_token()
+        self.cluster.expect(self.token)
+
     def _servers(self) -> Servers:
         if self.servers is None:
             raise RuntimeError("the sandbox is not entered")
@@ -70,13 +75,13 @@ class Site:
 
 
 def write_kubeconfig(path: Path, ca: Path, sites: Iterable[Site]) -> None:
-    """Write a kubeconfig, for its owner's eyes, with a context for each cluster; home is the current one."""
+    """Write a kubeconfig, for its owner's eyes, with a context for each cluster; the first is the current."""
     sites = list(sites)
     trust = {"certificate-authority": str(ca.resolve())}
     body: Json = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": HOME,
+        "current-context": sites[0].name,
         "clusters": [{"name": site.name, "cluster": {"server": site.url} | trust} for site in sites],
         "users": [{"name": site.name, "user": {"token": site.token}} for site in sites],
         "contexts": [

@@ -121,6 +121,11 @@ class Sandbox:
         """What a daemon in another process needs to find the managed identity and the clusters."""
         return self.identity_env | {"KUBECONFIG": str(self.kubeconfig)}
 
+    def write_kubeconfig(self, path: Path, *clusters: str) -> Path:
+        """Write a kubeconfig with the contexts of these clusters and their tokens of now; returns its path."""
+        write_kubeconfig(path, self.ca_file, [self.sites[name] for name in clusters])
+        return path
+
     def _apps(self) -> dict[str, ASGIApp]:
         apps: dict[str, ASGIApp] = {
             "arm": Arm(self.azure),

@@ -43,6 +43,20 @@ async def test_one_kubeconfig_has_a_context_for_each(sandbox):
     assert len({user["user"]["token"] for user in config["users"]}) == 3
 
 
+async def test_a_kubeconfig_of_some_clusters_has_only_those(sandbox, tmp_path):
+    path = sandbox.write_kubeconfig(tmp_path / "some", "hill", "harbour")
+    config = yaml.safe_load(path.read_text())
+    assert [context["name"] for context in config["contexts"]] == ["hill", "harbour"]
+    assert config["current-context"] == "hill"
+
+
+async def test_a_renewed_token_ends_the_one_before(sandbox, ask):
+    before = sandbox.sites["hill"].token
+    sandbox.sites["hill"].renew_token()
+    assert (await ask("hill", token=before))[0] == 401
+    assert (await ask("hill"))[0] == 200
+
+
 async def test_what_is_in_one_cluster_is_in_no_other(sandbox, ask, in_29_days):
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days, cluster="harbour")
     assert await ask("harbour") == (200, ["apim-access-token"])

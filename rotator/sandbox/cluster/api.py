@@ -44,8 +44,12 @@ class Api:
 
     def __init__(self, registry: Registry, access: Access, token: str | None) -> None:
         self._registry, self._store, self._access = registry, registry.store, access
-        self._authorization = f"Bearer {token}" if token is not None else None
+        self.expect(token)
         self.app = Starlette(routes=[Route("/{path:path}", self._entrance, methods=METHODS)])
+
+    def expect(self, token: str | None) -> None:
+        """Take this bearer token from now on, and no other."""
+        self._authorization = f"Bearer {token}" if token is not None else None
 
     async def _entrance(self, request: Request) -> Response | ASGIApp:
         try:

@@ -66,7 +66,8 @@ class Cluster:
         self._task: asyncio.Task[None] | None = None
         self._failures: list[BaseException] = []
         self._waiting: set[asyncio.Event] = set()
-        self.app: Starlette = Api(self._registry, self._access, token).app
+        self._api = Api(self._registry, self._access, token)
+        self.app: Starlette = self._api.app
 
     async def __aenter__(self) -> Self:
         for listener in (self._controllers.notice, self._kubelet.notice, self._wake):
@@ -159,6 +160,10 @@ class Cluster:
     def allow(self, verb: str, resource: str, namespace: str | None = None) -> None:
         """Take a `deny` back."""
         self._access.allow(Rule(verb, resource, namespace))
+
+    def expect(self, token: str) -> None:
+        """From now on requests have to carry this bearer token; open watches stay open."""
+        self._api.expect(token)
 
     def compact(self) -> None:
         """From now on every version handed out so far is too old to watch from (410), as after a restart."""

@@ -147,8 +147,10 @@ def _walk(value: Any, name: str, at: Path) -> Iterator[tuple[Path, object]]:
     elif isinstance(value, list) and name == "finalizers":
         yield at, None
         yield from (((*at, f"v:{_compact(item)}"), True) for item in value)
-    else:
+    elif isinstance(value, dict | list):
         yield at, _compact(value)
+    else:
+        yield at, (type(value), value)  # 1 and true are two values
 
 
 def _compact(value: object) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
-from rotator.core.steps import Issue, Rest, Revoke, RollBack, Write
+from rotator.core.steps import Issue, Replace, Rest, Revoke, RollBack, Write
 from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Busy, LeaseLost, RotatorError, Unavailable
 from rotator.rotation import Gateway, Noted, Ports, look, request, rotate
@@ -231,6 +231,17 @@ def test_a_pod_that_started_in_the_second_of_the_repair_is_not_trusted() -> None
     c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
     w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
     run(w, gw)
+    at_rest(w, gw)
+
+
+def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
+    """What comes in its place must be trusted, or it would be evicted again and again."""
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    drive(rotate(gw, w.process(timedelta(seconds=30))))
+    assert sum(isinstance(s, Replace) for s in w.acts) <= 1
     at_rest(w, gw)
 
 

@@ -14,7 +14,7 @@ from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
 from rotator.kube.cluster import LONGEST, REST, Cluster
 from rotator.kube.connection import PATIENCE, Connection
-from rotator.kube.credentials import SERVICE_ACCOUNT, NoSuchContext
+from rotator.kube.credentials import SERVICE_ACCOUNT, NoSuchContext, context_of
 
 
 class Clusters:
@@ -58,11 +58,10 @@ class Clusters:
             )
             return Cluster(context, connect, rest=rest, longest=longest)
 
-        # a target may name the home cluster's context: that is no other cluster
-        named = dict.fromkeys(c for c in contexts if c is not None and c != settings.context)
-        clusters = cls(cluster(None), map(cluster, named))
-        if settings.context is not None:
-            clusters._others[settings.context] = clusters._home
+        own = context_of(settings, environ)  # a target may name it: that is no other cluster
+        clusters = cls(cluster(None), (cluster(c) for c in dict.fromkeys(contexts) if c not in {None, own}))
+        if own is not None:
+            clusters._others[own] = clusters._home
         try:
             await clusters._open()
         except BaseException:

@@ -42,7 +42,7 @@ async def configuration(
         Refused: there is no usable kubeconfig, or its plugin gave nothing.
         Unavailable: a file that should be there is not (yet).
     """
-    in_pod = bool(environ.get("KUBERNETES_SERVICE_HOST"))
+    in_pod = _in_pod(environ)
     if settings.context == IN_CLUSTER and not in_pod:
         raise NoSuchContext(
             f'context "{IN_CLUSTER}" is the cluster that this process runs in, and this is no pod',
@@ -53,6 +53,24 @@ async def configuration(
     ):
         return _in_cluster(environ, service_account)
     return await _from_kubeconfig(_kubeconfig(settings, environ), settings.context)
+
+
+def context_of(settings: KubernetesSettings, environ: Mapping[str, str]) -> str | None:
+    """Return the name of the context that `configuration` uses; None if it has none that is known."""
+    if settings.context is not None:
+        return settings.context
+    if settings.kubeconfig is None and _in_pod(environ):
+        return IN_CLUSTER
+    try:
+        files = _files(_kubeconfig(settings, environ))
+        named = [yaml.safe_load(file.read_text()).get("current-context") for file in files]
+    except (Refused, OSError, yaml.YAMLError, ValueError, AttributeError):
+        return None
+    return next((str(name) for name in reversed(named) if name), None)
+
+
+def _in_pod(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("KUBERNETES_SERVICE_HOST"))
 
 
 def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Configuration:
@@ -103,10 +121,15 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     return cfg
 
 
+def _files(path: str) -> list[Path]:
+    """Return the files of a path with ':' that exist."""
+    files = [Path(part).expanduser() for part in path.split(os.pathsep) if part]
+    return [file for file in files if file.exists()]
+
+
 def _contexts(path: str) -> list[str]:
     """Return the names of all contexts in kubeconfigs that the library could read."""
-    files = [Path(part).expanduser() for part in path.split(os.pathsep) if part]
-    found = [yaml.safe_load(file.read_text()) for file in files if file.exists()]
+    found = [yaml.safe_load(file.read_text()) for file in _files(path)]
     return sorted({str(context["name"]) for config in found for context in config.get("contexts") or []})
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rotator.config import KubernetesSettings
-from rotator.errors import Refused
+from rotator.errors import Refused, Unavailable
 from tests.kube.two import away, here, kubeconfig, names, only_absent
 
 PROMPT = 10.0
@@ -127,11 +127,26 @@ async def test_a_kubeconfig_that_comes_later_is_used_then(two):
     await comes(fleet, "default/s", "west:default/s")
 
 
-async def test_homes_context_may_be_a_targets_too(two):
-    settings = KubernetesSettings(kubeconfig=two.file, context="west")
-    clusters = await two.connect(["west", "home"], settings=settings)
-    assert clusters.at("west") is clusters.at(None)
-    assert clusters.at("home") is not clusters.at(None)
+@pytest.mark.parametrize(("context", "own", "other"), [("west", "west", "home"), (None, "home", "west")])
+async def test_the_context_of_the_home_cluster_may_be_a_targets_too(two, context, own, other):
+    settings = KubernetesSettings(kubeconfig=two.file, context=context)
+    clusters = await two.connect([None, "west", "home"], settings=settings)
+    assert clusters.at(own) is clusters.at(None)
+    assert clusters.at(other) is not clusters.at(None)
+
+
+async def test_in_a_pod_in_cluster_is_home(two):
+    clusters = await two.connect(["in-cluster"], settings=KubernetesSettings(), **pod(two))
+    assert clusters.at("in-cluster") is clusters.at(None)
+
+
+async def test_a_target_by_the_home_clusters_context_is_at_home(two):
+    """If it does not answer, nothing goes on."""
+    fleet = await two.fleet(away(context="home"), away(), contexts=["home", "west"])
+    assert names(await fleet.observe()) == ["home:default/s", "west:default/s"]
+    two.home.faults.add(server="kubernetes", path="/secrets/", action="status", status=500)
+    with pytest.raises(Unavailable):
+        await fleet.secrets()
 
 
 async def test_homes_context_that_does_not_exist_is_refused_with_those_that_do(two):

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-chart test-image test-cluster test-mutations lint format docs lock clean help
+.PHONY: demo test test-chart test-image test-cluster test-faults test-mutations lint format docs lock clean help
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +20,7 @@ demo: $(STAMP)  ## rotate three gateways in a sandbox: no cloud, no cluster
 	$(BIN)/rotator demo
 
 test: $(STAMP)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation and not chart and not image and not cluster"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation and not chart and not image and not cluster and not faults"
 
 test-chart: $(STAMP)  ## render the Helm chart with the real engine (builds helm with Go, once)
 	$(BIN)/python -m tests.chart.helm
@@ -32,6 +32,9 @@ test-image: $(STAMP)  ## the image's install steps, in a folder of their own
 test-cluster: $(STAMP)  ## against a real Kubernetes control plane (builds one with Go, once)
 	$(BIN)/python -m tests.chart.helm
 	$(BIN)/python -m pytest -m cluster
+
+test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next one's calls (some minutes)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m faults
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m mutation -p no:cacheprovider

@@ -68,9 +68,11 @@ class Cluster:
         await self.run(self._helm, "uninstall", "tokens", "-n", "rotator", "--wait")
 
     async def may(self, right: Right) -> bool:
-        kind = f"{right.resource}.{right.group}".rstrip(".")
+        resource, _, part = right.resource.partition("/")
+        kind = f"{resource}.{right.group}".rstrip(".")
         named = f"{kind}/{right.name}" if right.name else kind
-        words = ("auth", "can-i", right.verb, named, "-n", right.namespace, "--as", ACCOUNT)
+        words = ["auth", "can-i", right.verb, named, "-n", right.namespace, "--as", ACCOUNT]
+        words += ["--subresource", part] if part else []
         return (await self.kubectl(*words, check=False)).endswith("yes")
 
 

@@ -190,6 +190,14 @@ def test_nothing_is_granted_here_for_targets_in_other_clusters(helm: Helm, two: 
     assert there[1]["subjects"] == [account]
 
 
+def test_namespaces_of_one_name_in_two_clusters_are_two(helm: Helm, two: dict[str, Any]) -> None:
+    two["config"]["gateways"][0]["targets"][1] |= {"context": "cluster-west", "namespace": "apim-oslo"}
+    two["kubeconfig"] = {"existingSecret": "others"}
+    here = [r for r in rights(helm.render(two)) if r.namespace == "apim-oslo"]
+    assert {r.name for r in here if r.resource == "secrets"} == {"apim-access-token"}
+    assert {r.name for r in here if r.group == "apps"} == {"apim-gateway"}, "those over there are to be found"
+
+
 def test_a_home_cluster_elsewhere_takes_the_leases_along(helm: Helm, two: dict[str, Any]) -> None:
     two["config"]["kubernetes"] = {"context": "cluster-west"}
     two["kubeconfig"] = {"existingSecret": "others"}

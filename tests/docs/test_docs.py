@@ -152,3 +152,13 @@ def test_every_runbook_that_is_linked_to_is_there() -> None:
     for other in PAGES:
         for anchor in re.findall(r"operations\.md#([a-z0-9-]+)", other.read_text()):
             assert anchor in headings, f"{other.name}: {anchor}"
+
+
+def test_every_file_that_the_architecture_names_is_in_its_room() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| `(\w+)/` \|(.*)$", page, re.MULTILINE)
+    assert {room for room, _ in rows} >= {"core", "rotation", "kube", "triggers", "daemon"}
+    named = [f"rotator/{room}/{file}" for room, row in rows for file in re.findall(r"`(\w+\.py)`", row)]
+    named += [f"rotator/{path}" for path in re.findall(r"`(\w+/\w+\.py)`", page)]
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []

@@ -14,9 +14,9 @@ from rotator.core.evidence import Doubt
 from rotator.core.records import Record
 from rotator.core.restraint import count_restart
 from rotator.core.seen import Absent, Observed, Request
-from rotator.core.steps import Step
-from rotator.core.words import Key
-from rotator.errors import Conflict, LeaseLost, Refused, Unavailable
+from rotator.core.steps import Issue, Step
+from rotator.core.words import Key, Reason
+from rotator.errors import Conflict, LeaseLost, Refused, Stopping, Unavailable
 from rotator.ports import IssuedToken
 from tests.world import LEASE, Cluster, Crash, HotLoopError, World
 
@@ -52,11 +52,14 @@ class Process:
     committed: bool = False
     """Between its last look and regenerateKey, which nothing fences."""
     looked_at: int = 0
+    stopping: bool = False
+    step: Step | None = None
 
-    def effect(self, do: Callable[[], None]) -> None:
+    def effect(self, do: Callable[[], None], *, alone: bool = True) -> None:
+        """alone: only who holds the lease may do this."""
         self.point()
         do()
-        if not self.leads() and not self.paused:
+        if alone and not self.leads() and not self.paused:
             self.w.late.append(do.__qualname__)
         self.point()
 
@@ -178,7 +181,11 @@ class Process:
                 key, gen = token.value.split("|")[:2]
                 assert (key, int(gen)) not in self.w.killed, "I1: wrote a token that we revoked"
                 c.value = token.value
+                self.w.history.append(token.value)
             c.record = record
+            if isinstance(self.step, Issue) and self.step.reason is Reason.REQUESTED and self.step.basis:
+                basis = self.step.basis
+                self.w.requested.append((basis.revision, basis.token.fingerprint, record.decision))
             if record.decision.token.fingerprint not in self.w.issued and not record.decision.token.adopted:
                 self.w.issued.append(record.decision.token.fingerprint)
 
@@ -189,7 +196,7 @@ class Process:
         def do() -> None:
             self.cluster(target).request = request
 
-        self.effect(do)
+        self.effect(do, alone=False)
 
     @crossing
     async def restart(self, target: m.Target, workload: m.Workload, mark: str | None) -> None:
@@ -283,7 +290,8 @@ class Process:
 
     # clock and reporter
     def checkpoint(self) -> None:
-        pass
+        if self.stopping:
+            raise Stopping
 
     async def changed(self, seen: Observed, within: timedelta) -> None:
         self.point()
@@ -295,6 +303,7 @@ class Process:
         await change
 
     def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+        self.step = step
         self.w.acts.append(step)
         self.taken += 1
         self.pause()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rotator.core.hours import Hours
 from rotator.core.policy import Policy
-from rotator.core.records import Record
+from rotator.core.records import Decision, Record
 from rotator.core.seen import Request
 from rotator.core.steps import Issue, RollBack, Step
 from rotator.core.words import Key
@@ -41,6 +42,12 @@ class HotLoopError(AssertionError):
     """A run that takes steps for ever."""
 
 
+@cache
+def ends_at(value: str) -> datetime:
+    """Return when a token of this model expires."""
+    return datetime.strptime(value.split("|")[2], "%Y%m%d%H%M").replace(tzinfo=UTC) if value else START
+
+
 @dataclass
 class Pod:
     name: str
@@ -63,6 +70,9 @@ class Workload:
     version: int = 0
     owned: tuple[str | None] | None = None
     """The mark to which a GitOps tool sets the template back whenever it differs."""
+
+    def quiet(self, replicas: int) -> bool:
+        return len(self.pods) == replicas and all(p.works and p.mark == self.mark for p in self.pods)
 
 
 @dataclass
@@ -117,6 +127,10 @@ class World:
     restarts: dict[str, int] = field(default_factory=dict)
     watch: Callable[[Process, str, bool], None] | None = None
     strange: int = 0
+    robbed: bool = False
+    """Whether a stranger ever took our annotations off a Secret."""
+    history: list[str] = field(default_factory=list)
+    requested: list[tuple[int, str, Decision]] = field(default_factory=list)
     revoked: list[Key] = field(default_factory=list)
     restarted: list[tuple[str, datetime]] = field(default_factory=list)
     mended: list[datetime] = field(default_factory=list)
@@ -139,9 +153,7 @@ class World:
         return f"{key}|{self.generation[key]}|{expires:%Y%m%d%H%M}{nonce}"
 
     def expiry(self, value: str) -> datetime:
-        if not value:
-            return START
-        return datetime.strptime(value.split("|")[2], "%Y%m%d%H%M").replace(tzinfo=UTC)
+        return ends_at(value)
 
     def alive(self, value: str) -> bool:
         if not value:
@@ -163,6 +175,7 @@ class World:
     # what happens by itself
     def boot(self, name: str, value: str, workloads: int = 1) -> None:
         c = Cluster(value, {})
+        self.history.append(value)
         self.clusters[name] = c
         for i in range(workloads):
             c.workloads[f"w{i}"] = w = Workload(None, [])
@@ -192,7 +205,7 @@ class World:
                 if w.owned and w.mark != w.owned[0]:
                     w.mark, w.version, w.failed = w.owned[0], w.version + 1, False
                     self.strange += 1
-                for _ in range(ticks):
+                for _ in range(0 if w.quiet(self.replicas) else ticks):
                     self.tick(c, w)
 
     def tick(self, c: Cluster, w: Workload) -> None:

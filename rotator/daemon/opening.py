@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -75,6 +74,4 @@ def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> fr
     found = {config, *read_once(settings.kubernetes, environ)}
     if settings.azure.ca_file:
         found.add(settings.azure.ca_file)
-    if certificate := environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
-        found.add(Path(os.path.expanduser(certificate)))  # noqa: PTH111 - as the SDK does it
     return frozenset(found)

@@ -55,6 +55,6 @@ def test_a_kubeconfig_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
 
 def test_in_a_pod_the_clusters_ca_counts_and_several_kubeconfigs_do(tmp_path: Path) -> None:
     text = TEXT.replace('kubeconfig = "kube/config"', "").replace('ca_file = "ca.pem"', "")
-    environ = {"KUBERNETES_SERVICE_HOST": "x", "KUBECONFIG": "/a:/b", "AZURE_CLIENT_CERTIFICATE_PATH": "/c"}
-    wanted = {SERVICE_ACCOUNT / "ca.crt", Path("/a"), Path("/b"), Path("/c")}
+    environ = {"KUBERNETES_SERVICE_HOST": "x", "KUBECONFIG": "/a:/b"}
+    wanted = {SERVICE_ACCOUNT / "ca.crt", Path("/a"), Path("/b")}
     assert files(tmp_path, text, **environ) == wanted

@@ -1,0 +1,175 @@
+"""When the files are read again, what of it is told, and that nothing half-written is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rotator.config import Settings
+from rotator.daemon import reload as module
+from rotator.daemon.doors import Doors
+from rotator.daemon.opening import Opening, prepare
+from rotator.daemon.reload import Asked, Reload
+from rotator.errors import Refused
+from tests.daemon.test_reload_files import TEXT
+
+GOOD = TEXT.replace('ca_file = "ca.pem"', 'credential = "managed-identity"').replace(
+    "[webhook]", '[internal]\nlisten = "127.0.0.1:0"\n[webhook]'
+)
+OTHER = GOOD.replace('namespace = "apim"', 'namespace = "elsewhere"')
+KUBECONFIG = {
+    "current-context": "a",
+    "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "a", "user": {"token": "invented"}}],
+    "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+}
+
+
+@dataclass
+class World:
+    """A configuration on disk, and what became of its readings. Nothing is ever sent."""
+
+    folder: Path
+    asked: Asked = field(default_factory=Asked)
+    tried: list[Settings] = field(default_factory=list)
+    refused: list[tuple[str, ...]] = field(default_factory=list)
+    accepted: int = 0
+    trouble: str = ""
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def __post_init__(self) -> None:
+        (self.folder / "kube").mkdir()
+        (self.folder / "kube" / "config").write_text(yaml.safe_dump(KUBECONFIG))
+        self.config.write_text(GOOD)
+        self.reload = Reload(self.config, {}, self.asked, self.prepare, self.refused.append, self.accept)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    def accept(self) -> None:
+        self.accepted += 1
+
+    async def prepare(self, settings: Settings) -> Opening:
+        self.tried.append(settings)
+        if self.trouble:
+            raise Refused(self.trouble, "Mend it.")
+        opening = await prepare(settings, {}, "me", Doors({}), lambda _, __: None)
+        await self.stack.enter_async_context(opening.stack)
+        return opening
+
+    async def hup(self) -> None:
+        """Have it look, and return when it has looked."""
+        self.asked.to_reload()
+        while self.asked._news.is_set():
+            await asyncio.sleep(0)
+
+    async def until_tried(self, number: int) -> None:
+        while len(self.tried) < number:
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(module, "SETTLING", timedelta(seconds=0.02))
+    world = World(tmp_path)
+    await world.reload.first()
+    async with world.stack:
+        yield world
+
+
+async def test_what_is_half_written_is_not_read(world: World) -> None:
+    following = asyncio.create_task(world.reload.following())
+    for part in (OTHER[:50], OTHER[:200], OTHER):
+        world.config.write_text(part)
+        await world.hup()
+    opening = await asyncio.wait_for(following, 5)
+    assert opening and opening.settings.gateways[0].targets[0].namespace == "elsewhere"
+    assert world.refused == []
+
+
+async def test_a_mistake_is_told_once_and_another_one_again(world: World) -> None:
+    following = asyncio.create_task(world.reload.following())
+    world.trouble = "the port is taken"
+    world.config.write_text(OTHER)
+    await world.hup()
+    await world.until_tried(2)
+    for number in (3, 4):
+        await world.hup()
+        await world.until_tried(number)
+    assert world.refused == [("the port is taken. Mend it.",)]
+    world.trouble = "the port is taken by somebody else"
+    await world.hup()
+    await world.until_tried(5)
+    assert len(world.refused) == 2
+    world.trouble = ""
+    await world.hup()
+    assert await asyncio.wait_for(following, 5)
+
+
+async def test_what_is_in_nobodys_file_is_tried_again_by_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVERY", timedelta(seconds=0.01))
+    monkeypatch.setattr(module, "RETRY", timedelta(seconds=0.05))
+    world.trouble = "the port is taken"
+    following = asyncio.create_task(world.reload.following())
+    world.config.write_text(OTHER)
+    await world.hup()
+    await world.until_tried(3)
+    world.trouble = ""
+    assert await asyncio.wait_for(following, 5)
+    assert len(world.refused) == 1
+
+
+async def test_a_mistake_that_is_taken_back_needs_no_new_generation(world: World) -> None:
+    following = asyncio.create_task(world.reload.following())
+    world.config.write_text("nonsense")
+    await world.hup()
+    while not world.refused:
+        await asyncio.sleep(0.001)
+    world.config.write_text(GOOD)
+    await world.hup()
+    while not world.accepted:
+        await asyncio.sleep(0.001)
+    assert not following.done() and len(world.tried) == 1
+    world.asked.to_leave()
+    assert await asyncio.wait_for(following, 5) is None
+
+
+async def test_a_defect_while_reading_leaves_the_generation_before_in_force(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Settings:
+        raise ZeroDivisionError("GatewayKey oslo&202911150000&invented")
+
+    monkeypatch.setattr(module, "load", broken)
+    following = asyncio.create_task(world.reload.following())
+    world.config.write_text(OTHER)
+    await world.hup()
+    while not world.refused:
+        await asyncio.sleep(0.001)
+    assert world.refused == [("a defect of the rotator (ZeroDivisionError)",)] and not following.done()
+    world.asked.to_leave()
+    assert await asyncio.wait_for(following, 5) is None
+
+
+async def test_a_kubeconfig_that_changes_is_read_with_the_same_configuration(world: World) -> None:
+    following = asyncio.create_task(world.reload.following())
+    changed = yaml.safe_dump(KUBECONFIG).replace("invented", "another")
+    (world.folder / "kube" / "config").write_text(changed)
+    await world.hup()
+    opening = await asyncio.wait_for(following, 5)
+    assert opening and opening.settings == world.tried[0]
+
+
+async def test_who_is_asked_to_leave_leaves_at_once(world: World) -> None:
+    world.asked.to_leave()
+    assert await asyncio.wait_for(world.reload.following(), 1) is None

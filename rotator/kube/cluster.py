@@ -78,6 +78,8 @@ class Cluster:
             self._leave_alone(problem, asyncio.get_running_loop().time() - began)
 
     async def close(self) -> None:
+        """Close the connection, for good."""
+        self._connect = None
         if self._probing:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)

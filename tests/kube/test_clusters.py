@@ -187,6 +187,14 @@ async def test_closing_ends_the_probes(two):
     assert [p.cancelled() for p in probes] == [True]
 
 
+async def test_what_was_closed_is_not_opened_again(two):
+    fleet = await two.fleet()
+    await two.clusters.close()
+    with pytest.raises(Unavailable, match="is not open"):
+        await fleet.secrets()
+    assert "is not open" in (await unproven(two.clusters, [away()]))["west"]
+
+
 async def test_what_keeps_other_contexts_from_being_proven_is_told(two):
     clusters = await two.connect()
     assert await unproven(clusters, [here(), away(), away("other")]) == {}

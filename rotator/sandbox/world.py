@@ -122,7 +122,7 @@ class Sandbox:
         return self.identity_env | {"KUBECONFIG": str(self.kubeconfig)}
 
     def write_kubeconfig(self, path: Path, *clusters: str) -> Path:
-        """Write a kubeconfig with the contexts of these clusters and their tokens of now; returns its path."""
+        """Write a kubeconfig with the contexts of these clusters and their tokens of now; returns it."""
         write_kubeconfig(path, self.ca_file, [self.sites[name] for name in clusters])
         return path
 

@@ -52,6 +52,10 @@ class County(Town):
     def cluster(self, name: str = HOME) -> Cluster:
         return self.sandbox.sites[name].cluster
 
+    def head(self) -> str:
+        """The Leases are at home, where not every gateway has a namespace."""
+        return super().head().replace("lease_duration =", 'lease_namespace = "default"\nlease_duration =')
+
     def table(self, deployed: Deployed) -> str:
         """Every target names its context, home too."""
         gateway = deployed.gateway

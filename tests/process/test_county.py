@@ -70,3 +70,27 @@ async def test_the_settings_are_read(county: County, lines: str) -> None:
     county.settings, county.policies["oslo"] = lines, 'token_lifetime = "28d"\n'
     (gateway,) = load(county.config, {}).gateways
     assert [target.context for target in gateway.targets] == ["hill"]
+
+
+async def test_an_outage_holds_up_its_own_cluster_only_and_ends(county: County) -> None:
+    county.settings = settings.HASTY
+    await county.settle_in("oslo", HOME, days=3)
+    await county.settle_in("bergen", "hill", days=3)
+    await county.sandbox.sites["hill"].outage()
+    async with county.replicas(0):
+        await county.rests_at("oslo", 1)
+        assert county.notes("bergen") == {}
+        await county.sandbox.sites["hill"].recover()
+        await county.rests_at("bergen", 1)
+
+
+async def test_a_tool_that_gives_up_is_outlasted(county: County) -> None:
+    """It puts the old token back once, in the middle of a rotation."""
+    county.settings = settings.HASTY
+    (place,) = await county.settle_in("oslo", HOME, days=3)
+    where = ("Secret", place.namespace, place.secret)
+    fight = county.sandbox.strangers.fight(*where, manager="helm", times=1)
+    async with county.replicas(0):
+        await county.cluster().wait_for(lambda _: fight.done == 1, PATIENCE)
+        await county.cluster().wait_for(lambda _: "disturbed-at" in county.notes("oslo"), PATIENCE)
+        assert county.secret(place)["data"] != fight.origin["data"]

@@ -183,7 +183,9 @@ class Process:
                 c.value = token.value
                 self.w.history.append(token.value)
             c.record = record
-            if isinstance(self.step, Issue) and self.step.reason is Reason.REQUESTED and self.step.basis:
+            complete = all(c.reachable for c in self.w.clusters.values())
+            asked_for = isinstance(self.step, Issue) and self.step.reason is Reason.REQUESTED
+            if complete and asked_for and self.step.basis:  # else the answer may be where nobody can look
                 basis = self.step.basis
                 self.w.requested.append((basis.revision, basis.token.fingerprint, record.decision))
             if record.decision.token.fingerprint not in self.w.issued and not record.decision.token.adopted:

@@ -10,6 +10,18 @@ WEBHOOK, WAKEUPS, DISPATCH = (
     "rotator/triggers/wakeups.py",
     "rotator/daemon/dispatch.py",
 )
+ADMISSION, BEARER, PULL = (
+    "rotator/triggers/admission.py",
+    "rotator/triggers/bearer.py",
+    "rotator/triggers/pull.py",
+)
+ARM = "rotator/azure/client.py"
+REVOKER = ("tests/azure/test_revoker.py",)
+DOOR = (
+    "tests/triggers/test_admission_entra.py",
+    "tests/triggers/test_admission_keys.py",
+    "tests/triggers/test_admission_secret.py",
+)
 EVENTS = ("tests/process/test_events.py",)
 WRITES = ("tests/kube/test_writes.py",)
 
@@ -52,7 +64,7 @@ ADAPTERS = [
     Mutation(
         "a lost lease is not noticed",
         LEASE,
-        "if self._good_until is None or self._monotonic() >= self._good_until - self._margin:",
+        "if self._good_until is None or self._monotonic() >= self._good_until - spare:",
         "if False:",
         ("tests/kube/test_lease_renewal.py",),
     ),
@@ -126,5 +138,79 @@ ADAPTERS = [
         '        await self._patch(target, {"metadata": {"annotations": dict(encode_request(request))}})',
         "        return",
         ("tests/process/test_crashes.py",),
+    ),
+    Mutation(
+        "the lease need not outlast a regenerate",
+        LEASE,
+        "spare = max(self._margin, lasting.total_seconds())",
+        "spare = self._margin",
+        ("tests/kube/test_lease.py", "tests/kube/test_lease_renewal.py", "tests/kube/test_lease_repairs.py"),
+    ),
+    Mutation("the SDK repeats a regenerate", ARM, "retry_total=0", "retry_total=3", REVOKER),
+    Mutation(
+        "a regenerate may take for ever", ARM, "min(within, self._within)", "self._within * 1000", REVOKER
+    ),
+    Mutation(
+        "401 while it cannot be judged",
+        ADMISSION,
+        "await refuse(503, scope, receive, send, retry_after=judgement.retry_after)",
+        "await refuse(401, scope, receive, send)",
+        DOOR,
+    ),
+    Mutation(
+        "a fault of the judge is a verdict",
+        ADMISSION,
+        'return Judgement(Verdict.UNDECIDED, "it could not be judged", 30)',
+        'return Judgement(Verdict.FORBIDDEN, "it could not be judged", 30)',
+        DOOR,
+    ),
+    Mutation(
+        "keys that cannot be fetched condemn a token",
+        BEARER,
+        "return Judgement(Verdict.UNDECIDED, str(error), wait)",
+        "return _wrong(str(error))",
+        DOOR,
+    ),
+    Mutation(
+        "a clock that is wrong loses events",
+        BEARER,
+        'return Judgement(Verdict.UNDECIDED, "a token of another time; is the clock of this node right?", 60)',
+        'return _wrong("a token of another time")',
+        DOOR,
+    ),
+    Mutation(
+        "any tenant's token will do",
+        BEARER,
+        "return _same_tenant(claims, self.expected) or _entitled",
+        "return _entitled",
+        DOOR,
+    ),
+    Mutation(
+        "the webhook takes what nobody let in",
+        WEBHOOK,
+        "if self.settings.authenticated and not request.scope.get(ADMITTED_MARK):",
+        "if False:",
+        ("tests/triggers",),
+    ),
+    Mutation(
+        "an event is acknowledged though it does not last",
+        PULL,
+        "                if isinstance(outcome, RotatorError):\n",
+        "                if False:\n",
+        ("tests/triggers/test_pull.py", "tests/triggers/test_pull_faults.py"),
+    ),
+    Mutation(
+        "locks of events are not renewed",
+        PULL,
+        'await self._settle("kept", locks, self._broker.renew(locks))',
+        "pass",
+        ("tests/triggers/test_pull_locks.py",),
+    ),
+    Mutation(
+        "poison comes for ever",
+        PULL,
+        'await self._settle("rejected", batch.poison, self._broker.reject(batch.poison))',
+        "pass",
+        ("tests/triggers/test_pull.py", "tests/triggers/test_pull_faults.py"),
     ),
 ]

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.mutations.adapters import ADAPTERS
+from tests.mutations.restraint import WORST_HOUR
 from tests.mutations.rules import RULES, Mutation
 
 ROOT = Path(__file__).parents[2]
-ALL = [*RULES, *ADAPTERS]
+ALL = [*RULES, *WORST_HOUR, *ADAPTERS]
 
 
 @pytest.mark.mutation

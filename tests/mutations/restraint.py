@@ -1,0 +1,201 @@
+"""Rules for the worst hour, broken once each: fights, storms, leaks, windows, what cannot be changed."""
+
+from __future__ import annotations
+
+from tests.mutations.rules import Mutation
+
+A, P, D, E = (
+    "rotator/rotation/act.py",
+    "rotator/core/plan.py",
+    "rotator/core/due.py",
+    "rotator/core/evidence.py",
+)
+T = "rotator/rotation/rotate.py"
+K, B, N = "rotator/core/restraint.py", "rotator/core/revocation.py", "rotator/core/seen.py"
+
+RESTRAINT = [
+    Mutation(
+        "fight breaker off", K, "if seen.repaired_at is None or seen.repairs < FREE_REPAIRS:", "if True:"
+    ),
+    Mutation("a fight never becomes a truce", K, "if seen.repairs >= MANY_REPAIRS:", "if False:"),
+    Mutation(
+        "a reverted template is no fight", P, "if not reverted(t, w) or may_repair(seen, now)", "if True"
+    ),
+    Mutation(
+        "a reverted template is not counted",
+        A,
+        "    if reverted(step.target, step.workload):\n        await ports.lease.count_repair()\n",
+        "",
+    ),
+    Mutation(
+        "an adoption over our mark is no fight", P, "(token.mark is None or may_repair(seen, now))", "True"
+    ),
+    Mutation(
+        "an adoption over our mark is not counted",
+        A,
+        "            if decision.token.mark:\n                await ports.lease.count_repair()\n",
+        "",
+    ),
+    Mutation(
+        "a token over a drifted one is not counted",
+        A,
+        "    if step.target.drifted:\n        await ports.lease.count_repair()\n",
+        "",
+    ),
+    Mutation(
+        "a fight is no reason not to issue",
+        P,
+        "or not may_repair(seen, now):\n        return None",
+        "or False:\n        return None",
+    ),
+    Mutation("no budget of restarts", P, "if may_restart(w, policy, now)", "if True"),
+    Mutation(
+        "restarts of this hour forgotten",
+        K,
+        "return w.restarts + 1, w.counted_since",
+        "return 1, w.counted_since",
+    ),
+    Mutation(
+        "a reverted template: since when not asked",
+        K,
+        "return w.restarted_at >= max(",
+        "return w.restarted_at <= max(",
+    ),
+]
+
+REVOCATION = [
+    Mutation("the Lease's condemned keys forgotten", N, "return self.remembered | (", "return ("),
+    Mutation("condemned keys not put on the Lease", A, "    await ports.lease.condemn(step.condemned)\n", ""),
+    Mutation(
+        "an ended key stays condemned", A, "    await ports.lease.condemn(seen.condemned - {key})\n", ""
+    ),
+    Mutation(
+        "an ended key stays condemned on the Secret",
+        A,
+        "            await ports.fleet.write(t, None, replace(t.record, decision=decision))\n",
+        "",
+    ),
+    Mutation("a leak condemns nothing", P, "({key} if key and leaked(seen) else set())", "set()"),
+    Mutation(
+        "a roll-back forgets the condemned key",
+        P,
+        "back,\n                    seen.condemned,",
+        "back,\n                    frozenset(),",
+    ),
+    Mutation(
+        "a key is tried again though it failed",
+        T,
+        "            self.policy = replace(self.policy, regenerate_keys=False)\n",
+        "",
+    ),
+    Mutation(
+        "a key that failed stops the run",
+        A,
+        "    except (Refused, Unavailable) as error:\n        raise KeyTrouble(key, error) from error",
+        "    except ZeroDivisionError as error:\n        raise KeyTrouble(key, error) from error",
+    ),
+    Mutation("old answers after a regenerate", A, "    ports.signers.forget()\n", ""),
+    Mutation(
+        "regenerate without time on the Lease",
+        A,
+        "    await ports.lease.assert_held(ports.revoker.patience)\n",
+        "",
+    ),
+    Mutation(
+        "a leaked key ends unsettled",
+        B,
+        "for k in sorted(seen.condemned) if settled(seen, k)",
+        "for k in sorted(seen.condemned)",
+    ),
+    Mutation(
+        "after-verify ends a key unsettled and unlooked",
+        B,
+        "if settled(seen, key) and stood(",
+        "if stood(",
+    ),
+    Mutation(
+        "before-reuse though unsettled",
+        P,
+        "is Revocation.BEFORE_REUSE and settled(seen, standby)",
+        "is Revocation.BEFORE_REUSE",
+    ),
+    Mutation(
+        "a key ends though it may not",
+        B,
+        "or not policy.regenerate_keys:\n        return None",
+        "or False:\n        return None",
+    ),
+    Mutation("revoked though never", B, "if policy.revoke is not Revocation.AFTER_VERIFY or", "if"),
+    Mutation(
+        "what is on record is proof enough", T, "if needs_proof(seen, gateway.policy, now):", "if False:"
+    ),
+    Mutation(
+        "revoke_after ignored", B, "at + policy.revoke_after <= now for at in since", "True for at in since"
+    ),
+    Mutation(
+        "dead previous regenerated again", B, "or not key or seen.dead(previous.token) or", "or not key or"
+    ),
+    Mutation(
+        "expired previous regenerated",
+        B,
+        "seen.dead(previous.token) or previous.token.expires_at <= now:",
+        "seen.dead(previous.token):",
+    ),
+]
+
+HOURS = [
+    Mutation("window not asked for restarts", E, "return sick or not seen.hours.open", "return sick"),
+    Mutation("sick not asked", E, "return sick or not seen.hours.open", "return not seen.hours.open"),
+    Mutation("window not asked for tokens", D, "return reason if seen.hours.open else None", "return reason"),
+    Mutation("urgent things wait for windows", D, "reason in URGENT or panics", "panics"),
+    Mutation(
+        "nobody looks when a window opens",
+        P,
+        "for t in (seen.hours.turns_at, truce(seen)) if",
+        "for t in (truce(seen),) if",
+    ),
+    Mutation(
+        "adopting restarts",
+        E,
+        "any(w.mark for w in t.workloads):\n        return True",
+        "any(w.mark for w in t.workloads):\n        return False",
+    ),
+    Mutation("an adopted token gets a mark", E, "marked = any(w.mark for w in t.workloads)", "marked = True"),
+]
+
+TROUBLE = [
+    Mutation(
+        "one target's trouble stops the rest",
+        T,
+        "        out = tuple(t.name for t in seen.targets if t.name in self.troubles)\n",
+        "        out = ()\n",
+    ),
+    Mutation(
+        "trouble is not told",
+        T,
+        "        if self.troubles:\n            raise together(self.troubles.values())\n",
+        "",
+    ),
+    Mutation(
+        "works on though another process took over",
+        A,
+        "    await ports.lease.assert_held()\n    await ports.lease.condemn",
+        "    await ports.lease.condemn",
+    ),
+    Mutation("a suspect's successor is evicted again", E, "disturbed_at + 2 * SLACK", "disturbed_at + SLACK"),
+    Mutation(
+        "every broken pod is deleted", E, "if w.ordered and w.mark == mark and", "if w.mark == mark and"
+    ),
+    Mutation(
+        "a blocking pod is waited for",
+        E,
+        "        if w.ordered and w.mark == mark and",
+        "        if False and w.mark == mark and",
+    ),
+    Mutation(
+        "a conflict stops the run", T, "        except Conflict:\n", "        except ZeroDivisionError:\n"
+    ),
+    Mutation("the lease is kept", T, "        await ports.lease.release()\n", "        pass\n"),
+]
+
+WORST_HOUR = [*RESTRAINT, *REVOCATION, *HOURS, *TROUBLE]

@@ -125,7 +125,7 @@ class Job:
         return Exit.UNSETTLED if missing else Exit.OK
 
     async def rotate(self) -> Exit:
-        noted = await request(self.unit.fleet, self.clock, leak=self.wish.leak, by=person())
+        noted = await request(self.unit.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
             seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
             self.progress.end(

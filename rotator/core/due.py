@@ -18,10 +18,23 @@ def due(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
     reason = cause(seen, policy, now)
     if reason is None or reason in URGENT or panics(seen, policy, now):
         return reason
-    current = seen.current
-    if current and current.retry_at and now < current.retry_at:
+    current, request = seen.current, pending(seen)
+    if current and current.retry_at and now < current.retry_at and not asked_again(seen):
         return None
-    return reason if seen.hours.open else None
+    return reason if seen.hours.open or (request and request.leak) else None
+
+
+def asked_again(seen: Observed) -> bool:
+    """Whether somebody asked for a token after the last one failed: they want it tried now."""
+    request = pending(seen)
+    return request is not None and request.at > last_change(seen)
+
+
+def last_change(seen: Observed) -> datetime:
+    """Return when a token was last put back anywhere, or the current one issued, whichever is later."""
+    issued = [seen.current.token.issued_at] if seen.current else []
+    put_back = [t.record.disturbed_at for t in seen.targets if t.record and t.record.disturbed_at]
+    return max(issued + put_back)
 
 
 def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:

@@ -148,7 +148,8 @@ def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
         return False
     stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
     sick = any(not w.healthy and not moving(w, policy, now) for w in stale)
-    return sick or not seen.hours.open
+    # A leaked token is nothing good to go on with: no window holds up the pods' leaving it.
+    return sick or not (seen.hours.open or seen.key(previous.token) in seen.condemned)
 
 
 @dataclass(frozen=True, slots=True)

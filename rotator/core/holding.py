@@ -7,8 +7,9 @@ from datetime import datetime
 from rotator.core.due import cause, due
 from rotator.core.evidence import moving, waits
 from rotator.core.policy import Policy
-from rotator.core.restraint import BUDGET_PERIOD, fought_over, may_restart, truce
+from rotator.core.restraint import BUDGET_PERIOD, fought_over, may_repair, may_restart, truce
 from rotator.core.seen import Observed, Target
+from rotator.core.words import Reason
 
 REMEDY = (
     "Tell the tool that owns it to leave it alone: secret.createSecret=false in the gateway's Helm chart, "
@@ -42,8 +43,10 @@ def what(t: Target) -> str:
 
 def renewals(seen: Observed, policy: Policy, now: datetime) -> list[str]:
     reason, current = cause(seen, policy, now), seen.current
-    if reason is None or current is None or due(seen, policy, now):
+    if reason is None or current is None:
         return []
+    if due(seen, policy, now):
+        return [f"a new token ({reason}) waits, too"] if fought_over(seen, now) else beaten(seen, reason, now)
     if current.retry_at and now < current.retry_at:
         times = "once" if current.failures == 1 else f"{current.failures} times"
         after = f"{current.retry_at:%Y-%m-%d %H:%M} UTC"
@@ -57,6 +60,14 @@ def revocations(seen: Observed) -> list[str]:
         "of the other one"
         for key in sorted(seen.condemned)
     ]
+
+
+def beaten(seen: Observed, reason: Reason, now: datetime) -> list[str]:
+    if may_repair(seen, now):
+        return []
+    until = f"{truce(seen):%Y-%m-%d %H:%M} UTC"
+    why = f"somebody kept changing back what was written, {seen.repairs} times so far"
+    return [f"a new token ({reason}) waits until {until}: {why}. {REMEDY}"]
 
 
 def restarts(seen: Observed, policy: Policy, now: datetime) -> list[str]:

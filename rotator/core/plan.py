@@ -186,7 +186,7 @@ def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
 
 
 def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
-    if fought_over(seen, now):
+    if fought_over(seen, now) or (due(seen, policy, now) and not may_repair(seen, now)):
         return Reason.FIGHTING
     restless = [t for t in seen.targets if not resting(t)]
     if not seen.unreachable and not restless:

@@ -43,6 +43,10 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
 
 
+PROVEN = frozenset({Reason.SETTLED, Reason.ROLLED_BACK})
+"""Reasons to rest with every pod known to run the token in place."""
+
+
 class Revocation(StrEnum):
     """When the key behind the previous token is regenerated."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.core.due import concerned
+from rotator.core.due import asked_again, concerned, last_change
 from rotator.core.seen import Observed, Request, Target
 from rotator.errors import Conflict, Unavailable
 from rotator.ports import Clock, Fleet
@@ -33,12 +33,14 @@ async def request(
     leak: bool = False,
     expires_at: datetime | None = None,
     seen_at: datetime | None = None,
+    anew: bool = False,
     by: str = "",
 ) -> Noted:
     """Ask for a rotation, on the Secret itself, so that it outlives this process.
 
     expires_at: the expiry (UTC) of the token that an event complains about; seen_at: when the
-    event happened, for events that name no expiry. A token that is gone is nobody's concern.
+    event happened, for events that name no expiry. A token that is gone is nobody's concern. anew: a
+    request that waits, because the last token failed, is made again, and then waits no longer.
 
     Raises:
         Unavailable: it could not be noted; ask again later.
@@ -49,12 +51,14 @@ async def request(
             return Noted.ABSENT
         if stale(seen, expires_at, seen_at):
             return Noted.STALE
-        wanted = [t for t in seen.targets if not asked(t, seen, leak=leak)]
+        again = anew and not asked_again(seen)
+        wanted = [t for t in seen.targets if again or not asked(t, seen, leak=leak)]
         if not wanted:
             return Noted.DUPLICATE
         try:
             for t in wanted:
-                await fleet.request(t, Request(stamp(seen, clock.now()), leak, by))
+                leaked = leak or bool(t.request and t.request.leak and asked(t, seen, leak=False))
+                await fleet.request(t, Request(stamp(seen, clock.now()), leaked, by))
         except Conflict:
             continue
         return Noted.ACCEPTED
@@ -75,5 +79,5 @@ def asked(t: Target, seen: Observed, *, leak: bool) -> bool:
 
 
 def stamp(seen: Observed, now: datetime) -> datetime:
-    """Later than the token that is to go, whatever the clocks say."""
-    return max(now, seen.current.token.issued_at + timedelta(seconds=1)) if seen.current else now
+    """Later than the token that is to go, and than its being put back, whatever the clocks say."""
+    return max(now, last_change(seen) + timedelta(seconds=1)) if seen.current else now

@@ -15,7 +15,7 @@ from rotator.core.seen import Observed
 from rotator.core.steps import Issue, Rest, Restart, Revoke, RollBack, Write
 from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Refused
-from rotator.rotation import Gateway, Result, look, rotate
+from rotator.rotation import Gateway, Noted, Result, look, rotate
 from tests.rotation.test_rotation import (
     DAY,
     GW,
@@ -322,3 +322,73 @@ def ask_anybody(w: World) -> None:
     w.clusters["t1"].forbidden, kept = False, w.clusters["t1"].forbidden
     ask(w)
     w.clusters["t1"].forbidden = kept
+
+
+def fails_once(w: World, gw: Gateway) -> None:
+    w.clusters["t0"].workloads["w0"].stuck = True
+    ask(w)
+    run(w, gw)
+    assert count(w, RollBack) == 1
+    w.pass_time(5 * MINUTE)
+
+
+def test_who_asks_again_after_a_roll_back_does_not_wait_for_the_back_off() -> None:
+    w, gw = rotated()
+    fails_once(w, gw)
+    w.clusters["t0"].workloads["w0"].stuck = False
+    run(w, gw)
+    assert count(w, Issue) == 1
+    ask(w, anew=True)
+    run(w, gw)
+    assert count(w, Issue) == 2
+    at_rest(w, gw)
+
+
+def test_asking_again_is_answered_once_however_often_it_fails() -> None:
+    w, gw = rotated()
+    fails_once(w, gw)
+    ask(w, anew=True)
+    for _ in range(5):
+        run(w, gw)
+        w.pass_time(MINUTE)
+    assert count(w, RollBack) == 2
+
+
+def test_a_repeated_event_does_not_shorten_the_back_off() -> None:
+    w, gw = rotated()
+    fails_once(w, gw)
+    for _ in range(5):
+        assert ask(w) is Noted.DUPLICATE
+        run(w, gw)
+    assert count(w, RollBack) == 1
+
+
+def test_a_leak_waits_for_no_window() -> None:
+    w, gw = rotated(targets=2)
+    leaked = w.clusters["t0"].value
+    w.open_window = False
+    ask(w, leak=True)
+    run(w, gw)
+    assert not w.alive(leaked)
+    at_rest(w, gw)
+
+
+def test_asking_again_forgets_no_leak() -> None:
+    w, gw = rotated()
+    leaked = w.clusters["t0"].value
+    w.clusters["t0"].workloads["w0"].stuck = True
+    ask(w, leak=True)
+    run(w, gw)
+    w.clusters["t0"].workloads["w0"].stuck = False
+    ask(w, anew=True)
+    run(w, gw)
+    assert not w.alive(leaked)
+
+
+def test_a_new_token_that_waits_for_the_end_of_a_fight_says_so() -> None:
+    w, gw = rotated()
+    w.repairs, w.repaired_at = 6, w.now
+    ask(w)
+    reason, text = said_at_rest(w, gw)
+    assert reason is Reason.FIGHTING
+    assert text.startswith("a new token (Requested) waits until 2026-01-02 ") and "6 times so far" in text

@@ -45,12 +45,12 @@ def run(w: World, gw: Gateway = GW) -> Rest | None:
     return None
 
 
-def ask(w: World, *, leak: bool = False, expires_at: datetime | None = None) -> Noted:
-    return note(w.process(), leak=leak, expires_at=expires_at)
+def ask(w: World, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False) -> Noted:
+    return note(w.process(), leak=leak, expires_at=expires_at, anew=anew)
 
 
-def note(p: Ports, *, leak: bool = False, expires_at: datetime | None = None) -> Noted:
-    return drive(request(p.fleet, p.clock, leak=leak, expires_at=expires_at))
+def note(p: Ports, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False) -> Noted:
+    return drive(request(p.fleet, p.clock, leak=leak, expires_at=expires_at, anew=anew))
 
 
 def kinds(w: World) -> list[str]:

@@ -10,7 +10,7 @@ from rotator.core.explain import Explanation
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed
 from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step
-from rotator.core.words import Reason
+from rotator.core.words import PROVEN, Reason
 from rotator.errors import Busy, LeaseLost, Stopping
 
 Fields = dict[str, object]
@@ -58,21 +58,16 @@ class Course:
             return "failed" if isinstance(error, Exception) else "interrupted"
         if RollBack.__name__ in self.steps:
             return "rolled-back"
-        if not self.proven:
-            return "held" if self.held else "unsettled"
+        if self.rest not in PROVEN:
+            return "held" if self.rest is Reason.HELD else "unsettled"
         if not self.steps:
             return "rested"
         return "adopted" if set(self.steps) == {Adopt.__name__} else "rotated"
 
     @property
-    def proven(self) -> bool:
-        """Whether the last decision was to rest, with everything proven."""
-        return isinstance(self.step, Rest) and self.step.reason in {Reason.SETTLED, Reason.ROLLED_BACK}
-
-    @property
-    def held(self) -> bool:
-        """Whether the last decision was to wait for a window or the end of a freeze, and for nothing else."""
-        return isinstance(self.step, Rest) and self.step.reason is Reason.HELD
+    def rest(self) -> Reason | None:
+        """Why the gateway rests, if the last decision was to rest."""
+        return self.step.reason if isinstance(self.step, Rest) else None
 
     def times(self, policy: Policy) -> tuple[datetime, datetime] | None:
         """Return when the first of the tokens in force expires, and when it is due."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import product
 from math import nan
 
 from prometheus_client import (
@@ -22,14 +21,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from rotator import __version__
 from rotator.core.steps import Rest
-from rotator.core.words import Reason
+from rotator.core.words import PROVEN, Reason
+from rotator.telemetry.events import EventMetrics
 
 RESULTS = ("rotated", "adopted", "rolled-back", "held", "unsettled", "failed", "interrupted")
-EVENT_TYPES = ("NearExpiry", "Expired", "Other")
-EVENT_OUTCOMES = ("accepted", "duplicate", "stale", "foreign", "ignored", "invalid", "postponed")
-DELIVERY_OUTCOMES = ("unauthenticated", "forbidden", "undecided", "throttled", "foreign-subscription")
-"""Of whole deliveries, which are not opened: they count as one event of type Other."""
-OUTCOMES = frozenset({*EVENT_OUTCOMES, *DELIVERY_OUTCOMES})
 DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
 
 
@@ -81,6 +76,13 @@ class Metrics:
             ["gateway"],
             registry=registry,
         )
+        self._fighting = Gauge(
+            "rotator_gateway_fighting",
+            "Whether a gateway is left as it is for a while because somebody else keeps changing it back.",
+            ["gateway"],
+            registry=registry,
+        )
+        self._events = EventMetrics(registry)
         self._count(registry)
         self._steps: dict[str, str] = {}
         self._loads(registry)
@@ -127,12 +129,6 @@ class Metrics:
             ["gateway", "step"],
             registry=registry,
         )
-        self._events = Counter(
-            "rotator_events",
-            "Events by type and what became of them.",
-            ["type", "outcome"],
-            registry=registry,
-        )
         self._skew = Gauge(
             "rotator_clock_skew_seconds",
             "Azure's clock minus this machine's, as of the last answer.",
@@ -146,10 +142,6 @@ class Metrics:
     def _begin(self) -> None:
         for result in RESULTS:
             self._duration.labels(result)
-        for kind, outcome in product(EVENT_TYPES, EVENT_OUTCOMES):
-            self._events.labels(kind, outcome)
-        for outcome in DELIVERY_OUTCOMES:
-            self._events.labels("Other", outcome)
 
     def follow(self, gateways: Iterable[str]) -> None:
         """Have the series of exactly these gateways: those of new ones begin, those of others end."""
@@ -163,6 +155,7 @@ class Metrics:
                 self._settled,
                 self._step,
                 self._held,
+                self._fighting,
                 self._rotations,
                 self._overrides,
                 self._failures,
@@ -205,10 +198,14 @@ class Metrics:
         self._steps[gateway] = step
         self._step.labels(gateway, step).set(1)
 
-    def settled(self, gateway: str, *, settled: bool, held: bool, at: datetime) -> None:
-        """Note what a look found; if everything was proven, this is the last success, too."""
+    def looked(self, gateway: str, rest: Reason | None, at: datetime) -> None:
+        """Note what a look found; rest: why the gateway rests, None if it does not. If everything was
+        proven, this is the last success, too.
+        """
+        settled = rest in PROVEN
         self._settled.labels(gateway).set(settled)
-        self._held.labels(gateway).set(held)
+        self._held.labels(gateway).set(rest is Reason.HELD)
+        self._fighting.labels(gateway).set(rest is Reason.FIGHTING)
         if settled:
             self._success.labels(gateway).set(at.timestamp())
 
@@ -230,10 +227,12 @@ class Metrics:
         self._failures.labels(gateway, step).inc()
 
     def event(self, kind: str, outcome: str) -> None:
-        """Count an event; a word that is not foreseen counts as Other, so that no sender makes series."""
-        self._events.labels(
-            kind if kind in EVENT_TYPES else "Other", outcome if outcome in OUTCOMES else "ignored"
-        ).inc()
+        """Count an event."""
+        self._events.event(kind, outcome)
+
+    def pulled(self, at: datetime) -> None:
+        """Note that Event Grid answered a request for events."""
+        self._events.pulled(at)
 
     def render(self) -> tuple[bytes, str]:
         """Return (body, content type) in Prometheus's text format."""

@@ -117,8 +117,7 @@ class RunReport(Reporter):
         self._metrics.at_step(self._gateway, _name(step))
         if times := self._course.times(self._policy):
             self._metrics.token(self._gateway, *times)
-        course = self._course
-        self._metrics.settled(self._gateway, settled=course.proven, held=course.held, at=now)
+        self._metrics.looked(self._gateway, self._course.rest, now)
 
     def _pass_on(self, step: Step, when: When) -> None:
         if self._listener is None or self._course.why is None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rotator.core.words import Reason
 from rotator.telemetry import Metrics
 
 AT = datetime(2030, 1, 2, tzinfo=UTC)
@@ -27,7 +28,7 @@ def test_names_follow_prometheus_conventions() -> None:
     """As `promtool check metrics` sees it: help, base units, _total on counters and on nothing else."""
     text = Metrics(["oslo"]).render()[0].decode()
     ours = [f for f in text_string_to_metric_families(text) if f.name.startswith("rotator_")]
-    assert len(ours) == 15
+    assert len(ours) == 17
     for family in ours:
         assert family.documentation.endswith(".") or family.name == "rotator_build_info"
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", family.name)
@@ -73,8 +74,8 @@ def test_a_gateway_has_one_step_series_however_many_steps_it_takes() -> None:
 def test_times_are_unix_seconds() -> None:
     metrics = Metrics(["oslo"])
     metrics.token("oslo", AT, AT - timedelta(days=10))
-    metrics.settled("oslo", settled=True, held=False, at=AT)
-    metrics.settled("oslo", settled=False, held=True, at=AT + timedelta(days=1))
+    metrics.looked("oslo", Reason.SETTLED, AT)
+    metrics.looked("oslo", Reason.FIGHTING, AT + timedelta(days=1))
     assert value(metrics, "rotator_token_expiration_timestamp_seconds", gateway="oslo") == AT.timestamp()
     assert (
         value(metrics, "rotator_token_renewal_timestamp_seconds", gateway="oslo") == AT.timestamp() - 864_000

@@ -95,12 +95,17 @@ def standby_key(key: Key | None, condemned: frozenset[Key]) -> Key:
 def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A target that lags behind gets the current token; a drifted one gets its own back."""
     current = seen.current
+    drifted = []
     for t in seen.targets:
         if current and (not t.record or lags(t.record.decision, current)):
             return Write(t, current)
-        if t.record and t.drifted and may_repair(seen, now):
-            return Write(t, t.record.decision, repair=True)
-    return None
+        if t.record and t.drifted:
+            # Who was mended longest ago comes first: a fight over one Secret starves no other.
+            since = t.record.disturbed_at or t.record.decision.token.issued_at
+            drifted.append((since, Write(t, t.record.decision, repair=True)))
+    if not drifted or not may_repair(seen, now):
+        return None
+    return min(drifted, key=lambda d: d[0])[1]
 
 
 def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
@@ -157,8 +162,13 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
 def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """Every pod of a target is known to run the token, or is on its way there."""
     waiting = []
+    for t in seen.targets:
+        if policy.replace_pods and not t.drifted and (pods := broken_pods(t, now)):
+            return Replace(
+                t, pods[0]
+            )  # even of an adopted token, to which a target may have been rolled back
     for t in current_targets(seen):
-        if policy.replace_pods and (pods := broken_pods(t, now) or strangers_pods(t, now)):
+        if policy.replace_pods and (pods := strangers_pods(t, now)):
             return Replace(t, pods[0])
         if proven_by_pods(t):
             return Verify(t)

@@ -234,6 +234,36 @@ def test_a_pod_that_started_in_the_second_of_the_repair_is_not_trusted() -> None
     at_rest(w, gw)
 
 
+def test_a_fight_over_one_secret_starves_no_other() -> None:
+    """Repairs are rationed per gateway: each drifted target gets its turn."""
+    w, gw = rotated(targets=2)
+    fought, emptied = w.clusters["t0"], w.clusters["t1"]
+    fought.owned = w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    for _ in range(20):
+        run(w, gw)
+        w.pass_time(HOUR)
+    emptied.value, emptied.version = "", emptied.version + 1
+    for _ in range(49):
+        run(w, gw)
+        w.pass_time(HOUR)
+    assert w.good(emptied.value)
+
+
+def test_an_ordered_workload_rolled_back_to_its_first_token_gets_rid_of_the_broken_pod() -> None:
+    """Nothing is to be proven of an adopted token, but its controller waits for the pod for ever."""
+    w = fleet(1)
+    run(w)
+    d = w.clusters["t0"].workloads["w0"]
+    d.ordered = d.stuck = True
+    ask(w)
+    run(w)
+    d.stuck = False
+    w.pass_time(10 * timedelta(minutes=1))
+    run(w)
+    w.pass_time(10 * timedelta(minutes=1))
+    assert count(w, RollBack) == 1 and all(p.works and p.mark is None for p in d.pods)
+
+
 def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
     """What comes in its place must be trusted, or it would be evicted again and again."""
     w, gw = rotated()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -72,7 +72,12 @@ class World:
             await asyncio.sleep(0)
 
     async def until_tried(self, number: int) -> None:
-        while len(self.tried) < number:
+        await until(lambda: len(self.tried) >= number)
+
+
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not so():
             await asyncio.sleep(0.001)
 
 
@@ -129,17 +134,18 @@ async def test_what_is_in_nobodys_file_is_tried_again_by_itself(
     assert len(world.refused) == 1
 
 
-async def test_a_mistake_that_is_taken_back_needs_no_new_generation(world: World) -> None:
+@pytest.mark.parametrize("name", ["config.toml", "kube/config"])
+async def test_a_mistake_that_is_taken_back_needs_no_new_generation(world: World, name: str) -> None:
     following = asyncio.create_task(world.reload.following())
-    world.config.write_text("nonsense")
+    good = (world.folder / name).read_text()
+    (world.folder / name).write_text("nonsense")
     await world.hup()
-    while not world.refused:
-        await asyncio.sleep(0.001)
-    world.config.write_text(GOOD)
+    await until(lambda: bool(world.refused))
+    tried = len(world.tried)
+    (world.folder / name).write_text(good)
     await world.hup()
-    while not world.accepted:
-        await asyncio.sleep(0.001)
-    assert not following.done() and len(world.tried) == 1
+    await until(lambda: world.accepted == 1)
+    assert not following.done() and len(world.tried) == tried
     world.asked.to_leave()
     assert await asyncio.wait_for(following, 5) is None
 
@@ -154,8 +160,7 @@ async def test_a_defect_while_reading_leaves_the_generation_before_in_force(
     following = asyncio.create_task(world.reload.following())
     world.config.write_text(OTHER)
     await world.hup()
-    while not world.refused:
-        await asyncio.sleep(0.001)
+    await until(lambda: bool(world.refused))
     assert world.refused == [("a defect of the rotator (ZeroDivisionError)",)] and not following.done()
     world.asked.to_leave()
     assert await asyncio.wait_for(following, 5) is None

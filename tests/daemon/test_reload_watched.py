@@ -62,6 +62,14 @@ def test_a_volume_that_is_swapped_by_a_link_is_seen(tmp_path: Path) -> None:
     assert watched.look().changed == {tmp_path / "a"}
 
 
+def test_an_edit_behind_a_link_is_seen(tmp_path: Path) -> None:
+    (file := tmp_path / "a").write_text("1")
+    (link := tmp_path / "link").symlink_to(file)
+    watched = Watched([link])
+    file.write_text("22")
+    assert watched.look().changed == {link}
+
+
 def test_the_same_content_in_another_place_is_no_change(tmp_path: Path) -> None:
     swap(tmp_path, "..1", {"a": "1"})
     watched = Watched([tmp_path / "a"])

@@ -45,8 +45,8 @@ RESTRAINT = [
     Mutation(
         "a fight is no reason not to issue",
         P,
-        "or not may_repair(seen, now):\n        return None",
-        "or False:\n        return None",
+        "or not seen.targets or not may_repair(seen, now):",
+        "or not seen.targets:",
     ),
     Mutation("no budget of restarts", P, "if may_restart(w, policy, now)", "if True"),
     Mutation(
@@ -144,9 +144,46 @@ REVOCATION = [
 ]
 
 HOURS = [
-    Mutation("window not asked for restarts", E, "return sick or not seen.hours.open", "return sick"),
-    Mutation("sick not asked", E, "return sick or not seen.hours.open", "return not seen.hours.open"),
-    Mutation("window not asked for tokens", D, "return reason if seen.hours.open else None", "return reason"),
+    Mutation(
+        "a leak waits for a window",
+        D,
+        "if seen.hours.open or (request and request.leak) else",
+        "if seen.hours.open else",
+    ),
+    Mutation(
+        "a leaked token is kept for want of a window",
+        E,
+        "(seen.hours.open or seen.key(previous.token) in seen.condemned)",
+        "seen.hours.open",
+    ),
+    Mutation(
+        "a wish after a failure waits", D, "current.retry_at and not asked_again(seen):", "current.retry_at:"
+    ),
+    Mutation(
+        "one fight starves all other repairs",
+        P,
+        "return min(drifted, key=lambda d: d[0])[1]",
+        "return drifted[0][1]",
+    ),
+    Mutation(
+        "a pod that blocks an adopted token stays",
+        P,
+        "    for t in seen.targets:\n        if policy.replace_pods and not",
+        "    for t in current_targets(seen):\n        if policy.replace_pods and not",
+    ),
+    Mutation(
+        "window not asked for restarts",
+        E,
+        "return sick or not (seen.hours.open or seen.key(previous.token) in seen.condemned)",
+        "return sick",
+    ),
+    Mutation("sick not asked", E, "return sick or not (seen.hours.open or", "return not (seen.hours.open or"),
+    Mutation(
+        "window not asked for tokens",
+        D,
+        "return reason if seen.hours.open or (request and request.leak) else None",
+        "return reason",
+    ),
     Mutation("urgent things wait for windows", D, "reason in URGENT or panics", "panics"),
     Mutation(
         "nobody looks when a window opens",

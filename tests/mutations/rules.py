@@ -141,7 +141,10 @@ RULES = [
         "policy.lifetime",
     ),
     Mutation(
-        "back-off not asked", D, "if current and current.retry_at and now < current.retry_at:", "if False:"
+        "back-off not asked",
+        D,
+        "if current and current.retry_at and now < current.retry_at and not asked_again(seen):",
+        "if False:",
     ),
     Mutation(
         "adopted target lags at once",
@@ -211,10 +214,10 @@ RULES = [
     Mutation(
         "request stamp = now, not Lamport",
         Q,
-        "max(now, seen.current.token.issued_at + timedelta(seconds=1)) if seen.current else now",
+        "max(now, last_change(seen) + timedelta(seconds=1)) if seen.current else now",
         "now",
     ),
-    Mutation("duplicates are noted again", Q, "if not asked(t, seen, leak=leak)", "if True"),
+    Mutation("duplicates are noted again", Q, "if again or not asked(t, seen, leak=leak)", "if True"),
     Mutation(
         "acts without the lease",
         T,

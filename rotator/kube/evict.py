@@ -24,7 +24,7 @@ class KubeEvictor(Evictor):
         self._fleet = fleet
 
     async def evict(self, target: Target, pod: Pod) -> None:
-        """Have exactly the pod that was seen replaced; one that is gone is no error.
+        """Have exactly the pod that was seen replaced; one that is gone, or on its way, is no error.
 
         A pod that does not work is deleted even if a budget says no: it protects nobody, and the
         controller of an ordered StatefulSet waits for it for ever (source: Kubernetes,
@@ -36,6 +36,8 @@ class KubeEvictor(Evictor):
             Refused: this process may not; says which rule to grant.
         """
         raw, what = self._fleet.pod(target.name, pod), f"pod {pod.name} of {target.name}"
+        if "deletionTimestamp" in raw["metadata"]:
+            return
         async with self._fleet.cluster(target.name).use() as connection:
             withheld = await _evict(connection, raw, what)
             if withheld and not pod.works:

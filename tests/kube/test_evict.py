@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from rotator.config import KubernetesSettings
 from rotator.errors import Conflict, Refused, Unavailable
-from rotator.kube import KubeEvictor
+from rotator.kube import Connection, KubeEvictor
 from rotator.sandbox.cluster.sickness import BEHAVIOR
-from tests.kube.fleets import only, workload
+from rotator.sandbox.world import Sandbox
+from tests.kube.fleets import deployment, fleet_of, in_days, only, running, secret, workload
 from tests.kube.test_rollouts import ROLLING, of_kind, roll
 from tests.kube.two import two_clusters
 
@@ -52,6 +55,33 @@ async def test_an_evicted_pod_is_replaced_and_only_that_one(scene):
     await evictor(scene).evict(target, pods[0])
     await scene.sandbox.cluster.wait_for(lambda c: not c.get("Pod", "default", pods[0].name))
     assert scene.sandbox.cluster.get("Pod", "default", pods[1].name)
+
+
+async def test_a_pod_on_its_way_out_is_not_evicted_again(tmp_path):
+    async with (
+        Sandbox(tmp_path, ready_delay=0.01, term_delay=60) as sandbox,
+        connected(sandbox) as connection,
+    ):
+        sandbox.cluster.apply(secret(sandbox.azure.add_gateway("gw1").mint("primary", in_days(9))))
+        await running(sandbox, deployment())
+        fleet = fleet_of(connection)
+        name = workload(await fleet.observe()).pods[0].name
+        for _ in range(3):
+            target = only(await fleet.observe())
+            (pod,) = [p for p in target.workloads[0].pods if p.name == name]
+            await KubeEvictor(fleet).evict(target, pod)
+        assert calls(sandbox) == ["POST"]
+
+
+@asynccontextmanager
+async def connected(sandbox):
+    connection = await Connection.connect(
+        KubernetesSettings(kubeconfig=sandbox.kubeconfig), "tests", environ={}
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def test_a_pod_that_is_gone_is_no_error(scene):

@@ -56,16 +56,15 @@ def strangers_pods(t: Target, now: datetime) -> list[Pod]:
 
 
 def broken_pods(t: Target, now: datetime) -> list[Pod]:
-    """Pods of another template that do not work and that their controller waits for, for ever perhaps."""
-    if not t.record:
-        return []
-    mark = t.record.decision.token.mark
+    """Pods of another template that do not work and that their controller waits for, for ever perhaps.
+    That template may be behind the record: a workload that is sick for this reason is not restarted.
+    """
     return [
         p
         for w in t.workloads
-        if w.ordered and w.mark == mark and w.restarted_at and now >= w.restarted_at + SLACK
+        if t.record and w.ordered and w.restarted_at and now >= w.restarted_at + SLACK
         for p in w.pods
-        if p.mark != mark and not p.works
+        if p.mark != w.mark and not p.works
     ]
 
 

@@ -264,6 +264,16 @@ def test_an_ordered_workload_rolled_back_to_its_first_token_gets_rid_of_the_brok
     assert count(w, RollBack) == 1 and all(p.works and p.mark is None for p in d.pods)
 
 
+def test_a_broken_pod_of_an_ordered_workload_does_not_hold_up_the_next_token() -> None:
+    """Its controller waits for the pod, and a sick workload waits with its restart: nobody would move."""
+    w, gw = rotated()
+    d = w.clusters["t0"].workloads["w0"]
+    d.ordered, d.pods[0].mark, d.pods[0].works = True, "an older one", False
+    ask(w)
+    run(w, gw)
+    at_rest(w, gw)
+
+
 def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
     """What comes in its place must be trusted, or it would be evicted again and again."""
     w, gw = rotated()

@@ -134,7 +134,8 @@ def unit(
     identity: str,
     bounds: Bounds,
 ) -> Unit:
-    namespace = settings.kubernetes.lease_namespace or gateway.targets[0].namespace
+    at_home = [t.namespace for t in gateway.targets if t.context in {None, settings.kubernetes.context}]
+    namespace = settings.kubernetes.lease_namespace or next(iter(at_home), "") or own_namespace()
     lasts = settings.kubernetes.lease_duration
     lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts)
     issuer = ArmIssuer(arm, gateway.resource_id, utc_now)
@@ -151,6 +152,11 @@ def unit(
         arm.skew,
         bounds,
     )
+
+
+def own_namespace() -> str:
+    """Return where this pod runs: a Lease of a gateway that has no target in the home cluster lives there."""
+    return os.environ.get("POD_NAMESPACE") or "default"
 
 
 def utc_now() -> datetime:

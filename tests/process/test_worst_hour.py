@@ -1,0 +1,193 @@
+"""What goes wrong at 3 a.m., on real processes: leaks, failed rollouts, fights, keys that others end, freezes."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotator.cli.demo.process import Daemon
+from rotator.sandbox.azure.events import expired
+from rotator.sandbox.names import HOME
+from tests.process import settings
+from tests.process.county import County
+from tests.process.news import metric
+from tests.process.town import PATIENCE, ended, port
+
+pytestmark = pytest.mark.process
+Json = dict[str, Any]
+
+
+def broken(county: County, gateway: str, behaviour: str | None = "never-ready") -> None:
+    place = county.place(gateway, HOME)
+    county.cluster().sick(place.namespace, place.workload.partition("/")[2], behaviour)
+
+
+async def rest(daemon: Daemon, reason: str) -> Json:
+    return await daemon.line(lambda x: x.get("step") == "Rest" and x.get("reason") == reason, PATIENCE)
+
+
+async def run(county: County, *words: str) -> tuple[int, str]:
+    process = await county.tool(*words)
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode() + err.decode()
+
+
+async def test_a_leaked_token_is_dead_in_every_cluster_after_one_command(county: County) -> None:
+    old, *_ = await county.settle_in("oslo", HOME, "harbour")
+    county.settings = settings.FROZEN
+    async with county.replicas(0):
+        await county.adopted("oslo")
+        code, said = await run(county, "rotate-now", "oslo", "--revoke-previous")
+    assert code == 0, said
+    assert "the tokens of the key before are dead" in said
+    assert county.calls_of("regenerateKey", "oslo") == 1
+    assert not [m for m in old.gateway.minted if m.fingerprint == old.token_fingerprint and alive(old, m)]
+    for seen in (await county.everywhere("oslo")).values():
+        assert {ok for _, ok in seen} == {True}
+    assert "condemned" not in county.notes("oslo")
+
+
+def alive(place: Any, minted: Any) -> bool:
+    return bool(place.gateway.generations[minted.key] == minted.generation)
+
+
+async def test_a_leak_that_a_command_noted_is_ended_by_the_service(county: County) -> None:
+    await county.settle_in("oslo", HOME)
+    county.settings = settings.HASTY
+    async with county.replicas(0) as (daemon,):
+        await county.adopted("oslo")
+        code, _ = await run(county, "rotate-now", "oslo", "--revoke-previous", "--no-wait")
+        assert code == 0
+        await daemon.line(lambda x: "Revoke" in x.get("steps", []), PATIENCE)
+    assert county.calls_of("regenerateKey", "oslo") == 1
+
+
+async def test_an_identity_that_may_not_regenerate_keys_still_rotates(county: County) -> None:
+    (place,) = await county.settle_in("oslo", HOME)
+    county.sandbox.azure.denied.add("Microsoft.ApiManagement/service/gateways/regenerateKey/action")
+    async with county.replicas(0):
+        await county.adopted("oslo")
+        code, said = await run(county, "rotate-now", "oslo", "--revoke-previous")
+    assert code == 3
+    assert "regenerateKey/action" in said
+    assert county.notes("oslo")["fingerprint"] != place.token_fingerprint
+    assert "verified-at" in county.notes("oslo") and county.notes("oslo")["condemned"] == "primary"
+
+
+async def test_a_command_whose_rollout_fails_puts_the_old_token_back_and_says_so(county: County) -> None:
+    (place,) = await county.settle_in("oslo", HOME, replicas=2)
+    county.settings = settings.timing_out("2s")
+    async with county.replicas(0):
+        await county.adopted("oslo")
+        broken(county, "oslo")
+        code, said = await run(county, "rotate-now", "oslo")
+    assert code == 5, said
+    assert "RolledBack" in said
+    assert county.notes("oslo")["fingerprint"] == place.token_fingerprint
+    assert await county.everywhere("oslo") == {HOME: {(place.token_fingerprint, True)}}
+
+
+async def test_a_failed_rollout_is_told_and_asked_for_again_when_it_is_mended(county: County) -> None:
+    await county.settle_in("oslo", HOME, days=3)
+    county.settings = settings.timing_out("2s") + settings.HASTY
+    broken(county, "oslo")
+    async with county.replicas(0) as (daemon,):
+        line = await daemon.line(lambda x: x.get("result") == "rolled-back", PATIENCE)
+        assert line["level"] == "error"
+        assert await metric(
+            daemon, 'rotator_rotations_total{gateway="oslo",reason="NearingExpiry",result="rolled-back"}'
+        )
+        events = county.cluster().list("Event", "apim-oslo")
+        assert "RolloutFailed" in {e["reason"] for e in events if e["type"] == "Warning"}
+        broken(county, "oslo", None)
+        code, said = await run(county, "rotate-now", "oslo", "--force")
+        assert code == 0, said
+    ((_, ok),) = (await county.everywhere("oslo"))[HOME]
+    assert ok
+
+
+async def test_a_tool_that_puts_the_token_back_is_named_and_left_alone(county: County) -> None:
+    (place,) = await county.settle_in("oslo", HOME)
+    county.settings = settings.HASTY + settings.timing_out("1s")
+    async with county.replicas(0) as (daemon,):
+        await county.adopted("oslo")
+        county.sandbox.strangers.fight("Secret", place.namespace, place.secret, manager="argocd-controller")
+        await run(county, "rotate-now", "oslo", "--no-wait")
+        line = await rest(daemon, "Fighting")
+        assert "argocd-controller" in line["why"] and "ignoreDifferences" in line["why"]
+        assert await metric(daemon, 'rotator_gateway_fighting{gateway="oslo"}') == 1
+    assert county.rollouts("oslo") <= 2
+
+
+async def test_a_tool_that_takes_the_mark_off_causes_no_storm(county: County) -> None:
+    (place,) = await county.settle_in("oslo", HOME)
+    county.settings = settings.HASTY
+    async with county.replicas(0) as (daemon,):
+        await county.adopted("oslo")
+        name = place.workload.partition("/")[2]
+        county.sandbox.strangers.fight("Deployment", place.namespace, name, what="template", manager="helm")
+        await run(county, "rotate-now", "oslo", "--no-wait")
+        line = await rest(daemon, "Fighting")
+        assert "the pod template" in line["why"]
+    assert sum("Restart" in str(x.get("step")) for x in daemon.lines if x["event"] == "step done") <= 4
+
+
+async def test_a_key_that_somebody_regenerated_is_found_when_azure_refuses_its_token(county: County) -> None:
+    """TokenExpired long before the clock says so: ask who signs, and issue at once, even in a freeze."""
+    (place,) = await county.settle_in("oslo", HOME)
+    county.settings = settings.FROZEN
+    async with county.replicas(0) as (daemon,):
+        await daemon.line(ended("oslo"), PATIENCE)
+        place.gateway.regenerate("primary")
+        eventgrid = county.sandbox.eventgrid
+        await eventgrid.subscribe(f"http://127.0.0.1:{port(daemon, 'webhook')}/events")
+        at = place.gateway.minted[0].expires_at
+        await eventgrid.deliver([expired(place.gateway, at, "oslo-0")])
+        line = await daemon.line(lambda x: x["event"] == "step" and x["step"] == "Issue", PATIENCE)
+        assert line["reason"] == "Revoked"
+        loud = await daemon.line(lambda x: x["event"] == "overridden", PATIENCE)
+        assert loud["level"] == "warning" and "frozen" in loud["closed"]
+        await county.rests_at("oslo", 1)
+    ((_, ok),) = (await county.everywhere("oslo"))[HOME]
+    assert ok
+
+
+async def test_a_freeze_holds_a_renewal_until_panic_and_then_is_loudly_overridden(county: County) -> None:
+    await county.settle_in("oslo", HOME, days=3)
+    await county.settle_in("bergen", HOME, days=1)
+    county.settings = settings.FROZEN
+    async with county.replicas(0) as (daemon,):
+        await county.rests_at("bergen", 1)
+        line = await daemon.line(lambda x: x.get("reason") == "Held" and x["gateway"] == "oslo", PATIENCE)
+        assert "a new token (NearingExpiry) waits: frozen" in line["why"]
+        assert await metric(daemon, 'rotator_gateway_held{gateway="oslo"}') == 1
+        assert await metric(daemon, 'rotator_overrides_total{gateway="bergen",step="Issue"}') == 1
+    assert county.minted("oslo") == set()
+
+
+async def test_a_command_in_a_freeze_says_that_it_is_held_and_force_goes_on(county: County) -> None:
+    await county.settle_in("oslo", HOME)
+    county.settings = settings.FROZEN
+    async with county.replicas(0):
+        await county.adopted("oslo")
+        code, said = await run(county, "rotate-now", "oslo")
+        assert code == 1 and "Held" in said and "--force" in said, said
+        code, said = await run(county, "rotate-now", "oslo", "--force")
+        assert code == 0, said
+    assert len(county.minted("oslo")) == 1
+
+
+async def test_a_strangers_valid_token_is_adopted_and_no_pod_restarts(county: County) -> None:
+    (place,) = await county.settle_in("oslo", HOME)
+    async with county.replicas(0):
+        await county.adopted("oslo")
+    newer = place.gateway.mint("secondary", place.gateway.minted[0].expires_at + timedelta(days=5))
+    value = base64.b64encode(f"GatewayKey {newer}".encode()).decode()
+    key = next(iter(county.secret(place)["data"]))
+    county.cluster().patch("Secret", place.namespace, place.secret, {"data": {key: value}}, "kubectl")
+    async with county.replicas(0) as (daemon,):
+        await daemon.line(lambda x: ended("oslo")(x) and x["result"] == "adopted", PATIENCE)
+    assert county.rollouts("oslo") == 1

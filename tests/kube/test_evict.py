@@ -14,7 +14,7 @@ from rotator.kube import Connection, KubeEvictor
 from rotator.sandbox.cluster.sickness import BEHAVIOR
 from rotator.sandbox.world import Sandbox
 from tests.kube.fleets import deployment, fleet_of, in_days, only, running, secret, workload
-from tests.kube.test_rollouts import ROLLING, of_kind, roll
+from tests.kube.test_rollouts import ROLLING, roll
 from tests.kube.two import two_clusters
 
 __all__ = ["roll"]
@@ -234,20 +234,3 @@ async def test_a_budget_does_not_make_a_cluster_count_as_away(tmp_path):
         with pytest.raises(Unavailable):
             await KubeEvictor(fleet).evict(west, west.workloads[0].pods[0])
         assert (await fleet.observe()).unreachable == ()
-
-
-@pytest.mark.parametrize(
-    ("kind", "spec", "ordered"),
-    [
-        ("StatefulSet", {}, True),
-        ("StatefulSet", {"podManagementPolicy": "OrderedReady", "updateStrategy": ROLLING}, True),
-        ("StatefulSet", {"podManagementPolicy": "Parallel"}, False),
-        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, False),
-        ("Deployment", {}, False),
-        ("DaemonSet", {}, False),
-    ],
-)
-async def test_only_ordered_stateful_sets_wait_for_pods_that_do_not_work(scene, roll, kind, spec, ordered):
-    assert of_kind(kind)["kind"] == kind
-    roller = await roll(kind, **spec)
-    assert workload(roller.seen).ordered is ordered

@@ -179,3 +179,19 @@ async def test_two_workloads_of_one_secret_are_both_seen(scene):
     await running(scene.sandbox, deployment("second", replicas=1))
     fleet = fleet_of(scene.connection, target("s", "deployment/gw", "deployment/second"))
     assert [len(w.pods) for w in only(await fleet.observe()).workloads] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "ordered"),
+    [
+        ("StatefulSet", {}, True),
+        ("StatefulSet", {"podManagementPolicy": "OrderedReady", "updateStrategy": ROLLING}, True),
+        ("StatefulSet", {"podManagementPolicy": "Parallel"}, False),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, False),
+        ("Deployment", {}, False),
+        ("DaemonSet", {}, False),
+    ],
+)
+async def test_only_ordered_stateful_sets_wait_for_pods_that_do_not_work(scene, roll, kind, spec, ordered):
+    roller = await roll(kind, **spec)
+    assert workload(roller.seen).ordered is ordered

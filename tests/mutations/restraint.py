@@ -221,13 +221,22 @@ TROUBLE = [
     ),
     Mutation("a suspect's successor is evicted again", E, "disturbed_at + 2 * SLACK", "disturbed_at + SLACK"),
     Mutation(
-        "every broken pod is deleted", E, "if w.ordered and w.mark == mark and", "if w.mark == mark and"
+        "every broken pod is deleted",
+        E,
+        "if t.record and w.ordered and w.restarted_at",
+        "if t.record and w.restarted_at",
     ),
     Mutation(
         "a blocking pod is waited for",
         E,
-        "        if w.ordered and w.mark == mark and",
-        "        if False and w.mark == mark and",
+        "if t.record and w.ordered and w.restarted_at",
+        "if False and w.restarted_at",
+    ),
+    Mutation(
+        "a blocking pod of an older decision is waited for",
+        E,
+        "        if p.mark != w.mark and not p.works",
+        "        if t.record and w.mark == t.record.decision.token.mark != p.mark and not p.works",
     ),
     Mutation(
         "a conflict stops the run", T, "        except Conflict:\n", "        except ZeroDivisionError:\n"

@@ -39,7 +39,7 @@ def test_a_broken_rule_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
 def first_failure(tree: Path, tests: tuple[str, ...]) -> str:
     """Return the name of the first test that fails in tree; empty if all pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
-    env = os.environ | {"N": os.environ.get("N", "250"), "PYTHONPATH": str(tree)}
+    env = os.environ | {"N": os.environ.get("N", "250"), "SHRINK": "no", "PYTHONPATH": str(tree)}
     try:
         done = subprocess.run(
             command, cwd=tree, env=env, capture_output=True, text=True, timeout=300, check=False

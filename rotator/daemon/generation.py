@@ -106,13 +106,20 @@ class Generation:
     def pulled(self, problem: str) -> None:
         """Pulling has to work once; later the schedule makes up for it, and a warning is enough."""
         if not problem:
+            self.metrics.pulled(self.clock.now())
             self.readiness.fine(PULL)
         elif self.readiness.health().checks[PULL]:
             self.readiness.failed(PULL, problem)
         self.readiness.warn(PULL, problem)
 
     async def prove_kubernetes(self) -> None:
-        target = self.settings.gateways[0].targets[0]
+        """Show that the home cluster answers: others may be away for as long as they like."""
+        home = {None, self.settings.kubernetes.context}
+        targets = (t for g in self.settings.gateways for t in g.targets if t.context in home)
+        if (target := next(targets, None)) is None:
+            unit = next(iter(self.site.units.values()))
+            await self.readiness.prove("kubernetes", unit.lease.read, unproven)
+            return
         await self.readiness.prove(
             "kubernetes", lambda: prove(self.site.kube, target.namespace, target.secret), unproven
         )

@@ -47,7 +47,7 @@ class Readiness:
         return Health(dict(self._checks), dict(self._warnings))
 
     async def prove(
-        self, check: str, proof: Callable[[], Awaitable[None]], tell: Callable[[str, str], None]
+        self, check: str, proof: Callable[[], Awaitable[object]], tell: Callable[[str, str], None]
     ) -> None:
         """Try proof until it succeeds once; tell each new reason why it did not."""
         failures, last = 0, ""

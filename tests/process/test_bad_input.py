@@ -101,7 +101,7 @@ async def test_what_is_missing_is_told_by_name_while_the_others_rotate(town: Tow
 async def test_a_config_with_five_mistakes_names_all_five(town: Town) -> None:
     await town.settle("oslo")
     wrong = town.config.read_text().replace(
-        'renew_before = "5d"', 'renew_before = "soon"\nrevoke = "after-verify"'
+        'renew_before = "5d"', 'renew_before = "soon"\nrevoke = "sometimes"'
     )
     wrong = wrong.replace("allow_unauthenticated", "allow_everybody").replace(
         'listen = "127.0.0.1:0"', 'listen = "x"', 1

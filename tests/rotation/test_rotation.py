@@ -481,6 +481,21 @@ def test_known_limit_a_regeneration_that_is_late_on_the_wire_cannot_be_fenced() 
         run(w, gw)
 
 
+def test_known_limit_a_clock_minutes_behind_the_nodes_trusts_pods_it_should_not() -> None:
+    """A repair is stamped by our clock, a pod's start by its node's: they may differ by half of SLACK.
+    Here the stamp is older than a pod that read the stranger's token: I1 falls.
+    """
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    c, behind = w.clusters["t0"], timedelta(minutes=-10)
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    w.pass_time(timedelta(minutes=3))
+    with pytest.raises(AssertionError, match="I1"):
+        for _ in range(5):
+            drive(rotate(gw, w.process(behind)))
+            w.pass_time(DAY)
+
+
 # ---- properties
 
 GAPS = [timedelta(), timedelta(minutes=2), HOUR, DAY, 9 * DAY, 19 * DAY, 26 * DAY]

@@ -142,7 +142,8 @@ def test_the_invariants_hold_whatever_happens(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=80 * TIMES,
+            max_examples=60 * TIMES,
+            derandomize=TIMES == 1,  # whoever runs all tests sees the same; more schedules are new ones
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -52,7 +52,12 @@ def strangers_pods(t: Target, now: datetime) -> list[Pod]:
     if not t.record or not t.record.disturbed_at or now < t.record.disturbed_at + 2 * SLACK:
         return []
     mark = t.record.decision.token.mark
-    return [p for w in t.workloads for p in w.pods if p.mark == w.mark == mark and not runs(p, t.record)]
+    return [
+        p
+        for w in t.workloads
+        for p in w.pods
+        if p.mark == w.mark == mark and not runs(p, t.record) and not p.leaving
+    ]
 
 
 def broken_pods(t: Target, now: datetime) -> list[Pod]:
@@ -64,7 +69,7 @@ def broken_pods(t: Target, now: datetime) -> list[Pod]:
         for w in t.workloads
         if t.record and w.ordered and w.restarted_at and now >= w.restarted_at + SLACK
         for p in w.pods
-        if p.mark != w.mark and not p.works
+        if p.mark != w.mark and not p.works and not p.leaving
     ]
 
 

@@ -56,9 +56,19 @@ def adopt(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A live token that is not ours, or outlives ours, becomes the target's own."""
     revision = seen.current.revision if seen.current else 0
     for t in seen.targets:
+        if outlived(t, seen, policy, now):
+            continue  # it gets the current token at once, as any other target that lags behind
         if (token := adoptable(t, seen, now)) and (token.mark is None or may_repair(seen, now)):
             return Adopt(t, Decision(revision, token, seen.condemned))
     return None
+
+
+def outlived(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether a target that we never touched holds a token that is due, while there is one that is not."""
+    if not seen.current or t.record or t.expires_at is None or any(w.mark for w in t.workloads):
+        return False
+    soon = now + policy.renew_before
+    return not seen.current.token.adopted and t.expires_at <= soon < seen.current.token.expires_at
 
 
 def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
@@ -162,11 +172,9 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
 def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """Every pod of a target is known to run the token, or is on its way there."""
     waiting = []
-    for t in seen.targets:
+    for t in seen.targets:  # also those of an adopted token, to which a target may have been rolled back
         if policy.replace_pods and not t.drifted and (pods := broken_pods(t, now)):
-            return Replace(
-                t, pods[0]
-            )  # even of an adopted token, to which a target may have been rolled back
+            return Replace(t, pods[0])
     for t in current_targets(seen):
         if policy.replace_pods and (pods := strangers_pods(t, now)):
             return Replace(t, pods[0])

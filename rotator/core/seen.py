@@ -21,6 +21,8 @@ class Pod:
     """Ready, and the probe (where there is one) answered 200 with a body."""
     instance: str = ""
     """Tells this start of these containers from every other: a container reads the Secret anew."""
+    leaving: bool = False
+    """It was asked to end, and is on its way out."""
 
 
 @dataclass(frozen=True, slots=True)

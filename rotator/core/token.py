@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 PREFIX = "GatewayKey "
 _SHORTEST_SIGNATURE = 32
 _STAMP = re.compile(r"[0-9]{12}")
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+"""Near the ends of the calendar no duration can be added or taken away."""
 
 
 class MalformedTokenError(ValueError):
@@ -61,9 +63,12 @@ def _expiry(stamp: str) -> datetime:
     if not _STAMP.fullmatch(stamp):
         raise MalformedTokenError("the expiry between the two '&' is not yyyyMMddHHmm")
     try:
-        return datetime.strptime(stamp, "%Y%m%d%H%M").replace(tzinfo=UTC)
+        at = datetime.strptime(stamp, "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:
         raise MalformedTokenError("the expiry between the two '&' is no date") from None
+    if not _FIRST_YEAR <= at.year < _LAST_YEAR:
+        raise MalformedTokenError("the expiry between the two '&' is no date of our time")
+    return at
 
 
 def _signed(bare: str, signature: str) -> str:

@@ -31,7 +31,8 @@ def pod_of(pod: Json, secret: str, key: str) -> Pod:
     running = bool(starts) and all("running" in (s.get("state") or {}) for s in own)
     works = running and status.get("phase") == "Running" and is_ready(status)
     started = starts[0] if starts else read_time(meta["creationTimestamp"])
-    return Pod(meta["name"], mark_of(meta), started, works, _instance(meta, [*early, *own]))
+    instance, leaving = _instance(meta, [*early, *own]), "deletionTimestamp" in meta
+    return Pod(meta["name"], mark_of(meta), started, works, instance, leaving)
 
 
 def unfinished(pods: Iterable[Json]) -> list[Json]:

@@ -10,9 +10,10 @@ import pytest
 
 from rotator.core.explain import explain, overrides
 from rotator.core.hours import Hours
+from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed
-from rotator.core.steps import Issue, Rest, Restart, Revoke, RollBack, Write
+from rotator.core.steps import Issue, Replace, Rest, Restart, Revoke, RollBack, Write
 from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Refused
 from rotator.rotation import Gateway, Noted, Result, look, rotate
@@ -392,3 +393,34 @@ def test_a_new_token_that_waits_for_the_end_of_a_fight_says_so() -> None:
     reason, text = said_at_rest(w, gw)
     assert reason is Reason.FIGHTING
     assert text.startswith("a new token (Requested) waits until 2026-01-02 ") and "6 times so far" in text
+
+
+def test_a_target_that_appears_with_a_token_that_is_due_gets_the_current_one() -> None:
+    w, gw = rotated()
+    w.boot("t1", w.mint(Key.SECONDARY, w.now + 2 * DAY))
+    run(w, gw)
+    assert count(w, Issue) == 0
+    w.pass_time(HOUR)
+    at_rest(w, gw)
+
+
+def test_a_target_that_appears_with_a_good_token_keeps_it_until_the_next_rotation() -> None:
+    w, gw = rotated()
+    w.boot("t1", w.mint(Key.SECONDARY, w.now + 20 * DAY))
+    run(w, gw)
+    assert kinds(w)[0] == "Adopt" and "t1/w0" not in w.restarts
+
+
+def test_a_pod_that_is_leaving_is_not_evicted_again() -> None:
+    w, gw = rotated()
+    d = w.clusters["t0"].workloads["w0"]
+    d.ordered = d.stuck = True
+    ask(w)
+    run(w, gw)
+    (step,) = {s.pod.name: s for s in w.acts if isinstance(s, Replace)}.values()
+    load = next(x for x in step.target.workloads if step.pod in x.pods)
+    gone = replace(load, pods=tuple(replace(p, leaving=p.name == step.pod.name) for p in load.pods))
+    seen = replace(seen_in(w), targets=(replace(step.target, workloads=(gone,)),))
+    assert not isinstance(next_step(seen, gw.policy, w.now), Replace)
+    still = replace(seen, targets=(step.target,))
+    assert isinstance(next_step(still, gw.policy, w.now), Replace)

@@ -472,6 +472,24 @@ def test_a_process_that_lost_its_lease_does_nothing_more() -> None:
                 assert len(w.issued) <= 3
 
 
+def test_a_lease_that_runs_out_while_azure_mints_a_token_keeps_it_from_being_written() -> None:
+    w, gw = rotated()
+    ask(w)
+    w.late.clear()
+    w.watch = lambda _, call, after: w.pass_time(2 * LEASE) if (call, after) == ("issue", True) else None
+    run(w, gw)
+    assert w.late == [] and len(w.issued) == 1
+
+
+def test_a_due_token_written_over_a_strangers_counts_as_a_repair() -> None:
+    w, gw = rotated()
+    w.pass_time(20 * DAY)
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1
+    run(w, gw)
+    assert count(w, Issue) == 1 and w.repairs == 1
+
+
 def test_known_limit_a_regeneration_that_is_late_on_the_wire_cannot_be_fenced() -> None:
     """Paused between the last look and the call itself (or retried by the SDK): I1 falls."""
     w, gw = rotated(Revocation.BEFORE_REUSE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rotator.sandbox import Sandbox
 from tests.chart.helm import REASON, Helm, find
 from tests.cluster.conftest import missing
 from tests.cluster.e2e.town import Town
+from tests.cluster.plane.spoiling import spoilt
 from tests.cluster.world import World
 
 
@@ -24,8 +26,34 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 @pytest_asyncio.fixture(loop_scope="session")
 async def town(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
     """The real cluster with an Azure of this test's own; what was deployed is deleted after it."""
-    async with Sandbox(tmp_path / "sandbox") as sandbox:
-        made = Town(real, sandbox, helm, tmp_path)
+    async with _town(real, helm, tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def spoilt_town(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
+    """One whose daemons reach the API server by a way that the sandbox's faults (`kubernetes`) spoil."""
+    async with (
+        _town(real, helm, tmp_path) as made,
+        spoilt(real.reach, made.sandbox.faults, tmp_path / "way") as made.way,
+    ):
+        yield made
+        made.sandbox.faults.clear()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def two_clusters(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
+    """The real cluster, and one of the sandbox's as a second context."""
+    async with _town(real, helm, tmp_path, ["harbour"]) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _town(
+    real: World, helm: Helm, directory: Path, clusters: Sequence[str] = ()
+) -> AsyncIterator[Town]:
+    async with Sandbox(directory / "sandbox", clusters=clusters) as sandbox:
+        made = Town(real, sandbox, helm, directory)
         yield made
         for namespace in made.namespaces:
             made.kubelet.behavior.order(namespace, None)

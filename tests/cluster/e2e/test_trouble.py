@@ -4,36 +4,33 @@ import asyncio
 
 import pytest
 
+from rotator.sandbox.cluster.objects import is_ready
 from tests.cluster.e2e.fleet import Order
+from tests.cluster.e2e.pods import breaks, fingerprints, mark, restored, running, workload
 from tests.cluster.e2e.town import PATIENCE, Town
 from tests.cluster.plane.control import ControlPlane
+
+PATIENT = 'recheck = "1s"\nroll_back = false\n'
+"""The outage may outlast the progress deadline."""
 
 
 async def renewing(town: Town, behavior: str):
     """A gateway whose new pods do not get ready; its namespace has two pods on the old token."""
     (place,) = await town.settle(Order("oslo"))
-    town.kubelet.behavior.order(place.namespace, behavior)
+    breaks(town, place, behavior)
     return place
 
 
 async def rolling(town: Town, place) -> None:
     """Until the template carries the new token's mark."""
-    kind, _, name = place.workload.partition("/")
-    assert kind == "deployment"
-    await town.world.until(
-        "Deployment",
-        place.namespace,
-        name,
-        lambda d: "apim-token-rotator/token" in (d["spec"]["template"]["metadata"].get("annotations") or {}),
-        PATIENCE,
-    )
+    await town.world.until(*workload(place), mark, PATIENCE)
 
 
 async def heal(town: Town, place) -> None:
     """Let pods start well, and have those that are stuck start anew."""
-    town.kubelet.behavior.order(place.namespace, None)
+    breaks(town, place, None)
     for pod in await town.world.api.list("Pod", place.namespace):
-        if not _ready(pod):
+        if not is_ready(pod):
             await town.world.api.delete("Pod", place.namespace, pod["metadata"]["name"])
 
 
@@ -45,36 +42,23 @@ async def set_back(town: Town, place, old) -> None:
     )
 
 
-def _ready(pod) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-async def fingerprints(town: Town, place) -> set[str]:
-    """Tokens that ready pods run."""
-    ready = {p["metadata"]["name"] for p in await town.world.api.list("Pod", place.namespace) if _ready(p)}
-    mine = [p for p in await town.sandbox.pods() if p.namespace == place.namespace and p.name in ready]
-    assert all(p.ok for p in mine)
-    return {p.fingerprint for p in mine}
-
-
 @pytest.mark.parametrize("behavior", ["never-ready", "crash-loop", "image-pull", "hang"])
-async def test_a_rollout_that_does_not_get_ready_leaves_the_old_pods_and_is_told(town: Town, behavior: str):
-    town.settings = 'recheck = "1s"'
+async def test_a_rollout_that_does_not_get_ready_is_rolled_back_and_told(town: Town, behavior: str):
     place = await renewing(town, behavior)
+    before = await running(town, place)
     async with town.daemon() as daemon:
-        line = await daemon.line(lambda x: x["event"] == "rotation" and x["result"] != "ok", PATIENCE)
-        assert "verified-at" not in await town.notes(place)
-        assert await fingerprints(town, place) == {place.token_fingerprint}
-        assert line["gateway"] == "oslo"
-        await heal(town, place)
-        await town.renewed()
-    await town.every_pod_runs_the_new_token()
+        line = await daemon.line(lambda x: x["event"] == "rotation" and x["result"] != "adopted", PATIENCE)
+        await restored(town, place)
+    assert (line["gateway"], line["result"], line["level"]) == ("oslo", "rolled-back", "error")
+    assert await running(town, place) == before
+    assert await fingerprints(town, place) == {place.token_fingerprint}
+    events = await town.world.api.list("Event", place.namespace)
+    assert "RolloutFailed" in {e["reason"] for e in events if e["type"] == "Warning"}
 
 
 async def test_an_api_server_that_is_killed_and_started_anew_in_mid_rotation(town: Town, plane: ControlPlane):
     """Every version handed out before is expired then: the watch has to begin again."""
-    town.settings = 'recheck = "1s"'  # the outage may outlast the progress deadline
+    town.settings = PATIENT
     place = await renewing(town, "hang")
     async with town.daemon():
         await rolling(town, place)
@@ -89,7 +73,7 @@ async def test_an_api_server_that_is_killed_and_started_anew_in_mid_rotation(tow
 
 @pytest.mark.parametrize("server", ["apiserver", "etcd"])
 async def test_a_server_that_freezes_in_mid_rotation(town: Town, plane: ControlPlane, server: str):
-    town.settings = 'recheck = "1s"'  # the outage may outlast the progress deadline
+    town.settings = PATIENT
     place = await renewing(town, "hang")
     frozen = getattr(plane, server)
     async with town.daemon():
@@ -107,6 +91,7 @@ async def test_a_server_that_freezes_in_mid_rotation(town: Town, plane: ControlP
 
 
 async def test_a_daemon_that_is_killed_in_mid_rotation_issues_no_second_token(town: Town):
+    town.settings = PATIENT
     place = await renewing(town, "hang")
     async with town.daemon() as daemon:
         await rolling(town, place)

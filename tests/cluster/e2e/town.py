@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from rotator.cli.demo.process import Daemon
 from rotator.sandbox import Sandbox
+from rotator.sandbox.azure.events import near_expiry
 from rotator.sandbox.fleet import Deployed
+from rotator.sandbox.names import HOME
 from tests.chart.helm import Helm
 from tests.cluster.e2e.account import Account, install
 from tests.cluster.e2e.fleet import Order, deploy
 from tests.cluster.kubelet.fake import Kubelet
+from tests.cluster.plane.reach import Reach
 from tests.cluster.world import World
 
 Json = dict[str, Any]
 PREFIX = "apim-token-rotator/"
-PATIENCE = 60.0
+PATIENCE = 30.0
 
 
 @dataclass
 class Town:
-    """Deployed gateways, by name: each has one place, or several."""
+    """Deployed gateways, by name: each has one place, or several.
+
+    `way`: how daemons reach the cluster, if not straight. `webhook`: whether they listen to Event Grid.
+    A place with a name of a cluster is in that one of the sandbox's, all others are in the real one.
+    """
 
     world: World
     sandbox: Sandbox
@@ -34,6 +47,9 @@ class Town:
     settings: str = ""
     places: dict[str, list[Deployed]] = field(default_factory=dict)
     account: Account | None = None
+    way: Reach | None = None
+    webhook: bool = False
+    webhook_port: int = 0
 
     @property
     def kubelet(self) -> Kubelet:
@@ -53,7 +69,7 @@ class Town:
 
     @property
     def namespaces(self) -> set[str]:
-        return {d.namespace for places in self.places.values() for d in places}
+        return {d.namespace for places in self.places.values() for d in places if d.cluster == HOME}
 
     def gateways(self) -> list[Json]:
         """The gateways as the configuration, and the chart's values, have them."""
@@ -61,18 +77,18 @@ class Town:
             {
                 "name": name,
                 "resource_id": places[0].gateway.resource_id,
-                "targets": [
-                    {"namespace": d.namespace, "secret": d.secret, "workloads": [d.workload]} for d in places
-                ],
+                "targets": [_target(place) for place in places],
             }
             for name, places in self.places.items()
         ]
 
     def config(self) -> Path:
         assert self.account
-        kubeconfig = self.world.reach.kubeconfig(
+        kubeconfig = (self.way or self.world.reach).kubeconfig(
             self.directory / "kubeconfig", {"tokenFile": str(self.account.file)}
         )
+        if further := [name for name in self.sandbox.sites if name != HOME]:
+            _add(kubeconfig, self.sandbox.write_kubeconfig(self.directory / "further", *further))
         path = self.directory / "config.toml"
         path.write_text(self._head(kubeconfig) + "".join(_table(g) for g in self.gateways()))
         return path
@@ -84,9 +100,11 @@ endpoint = "{self.sandbox.arm_url}"
 ca_file = "{self.sandbox.ca_file}"
 [kubernetes]
 kubeconfig = "{kubeconfig}"
-lease_duration = "10s"
+lease_duration = "5s"
 [webhook]
-enabled = false
+enabled = {str(self.webhook).lower()}
+listen = "127.0.0.1:{self.webhook_port}"
+allow_unauthenticated = {str(self.webhook).lower()}
 [internal]
 listen = "127.0.0.1:0"
 [rotation]
@@ -103,10 +121,36 @@ renew_before = "5d"
     async def daemon(self) -> AsyncIterator[Daemon]:
         """A daemon process under the chart's account; its Roles are created with the first."""
         if self.account is None:
-            self.account = await install(self.world.api, self.helm, self.gateways(), self.directory)
-        env = self.sandbox.identity_env | {"PATH": "/usr/bin:/bin", "HOME": str(self.directory)}
-        async with Daemon(str(self.config()), env | {"POD_NAME": "rotator-0"}) as daemon:
+            here = [gateway | {"targets": _here(gateway)} for gateway in self.gateways()]
+            self.account = await install(self.world.api, self.helm, here, self.directory)
+        env = self._env() | {"POD_NAME": "rotator-0"}
+        async with Daemon(str(self.config()), env, tell=lambda line: print(json.dumps(line))) as daemon:
+            if self.webhook:
+                started = await daemon.line(lambda x: x["event"] == "started", PATIENCE)
+                self.webhook_port = started["ports"]["webhook"]
+                await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
             yield daemon
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run a rotator command under the same account, to its end: exit code, and all that it said."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rotator", *words, "-c", str(self.config())),
+            env=self._env(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+    def _env(self) -> dict[str, str]:
+        return self.sandbox.identity_env | {"PATH": "/usr/bin:/bin", "HOME": str(self.directory)}
+
+    async def complain(self, place: Deployed) -> None:
+        """Have Event Grid tell the daemon's webhook that the token in place is near its expiry."""
+        if not self.sandbox.eventgrid.subscriptions:
+            await self.sandbox.eventgrid.subscribe(f"http://127.0.0.1:{self.webhook_port}/events")
+        at = datetime.fromisoformat((await self.notes(place))["expires-at"])
+        await self.sandbox.eventgrid.deliver([near_expiry(place.gateway, at, "oslo-0")])
 
     async def notes(self, place: Deployed) -> dict[str, str]:
         secret = await self.world.api.get("Secret", place.namespace, place.secret)
@@ -130,6 +174,11 @@ renew_before = "5d"
             old = place.token_fingerprint
             await self.until(place, lambda n: n.get("fingerprint") not in {None, old} and "verified-at" in n)  # noqa: B023 - called at once
 
+    async def renewed_to(self, place: Deployed) -> str:
+        """The fingerprint of the place's new token, when that is proven."""
+        await self.renewed(place)
+        return (await self.notes(place))["fingerprint"]
+
     async def every_pod_runs_the_new_token(self) -> None:
         """Ask Azure's side, pod by pod."""
         pods = await self.sandbox.pods()
@@ -147,11 +196,29 @@ def _notes(secret: Json) -> dict[str, str]:
     return {k.removeprefix(PREFIX): v for k, v in notes.items() if k.startswith(PREFIX)}
 
 
+def _target(place: Deployed) -> Json:
+    made: Json = {"namespace": place.namespace, "secret": place.secret, "workloads": [place.workload]}
+    return made if place.cluster == HOME else made | {"context": place.cluster}
+
+
+def _here(gateway: Json) -> list[Json]:
+    """The targets that the chart's Roles are for."""
+    return [target for target in gateway["targets"] if "context" not in target]
+
+
+def _add(kubeconfig: Path, further: Path) -> None:
+    """Add the contexts of another kubeconfig; the current one stays."""
+    ours, theirs = (yaml.safe_load(path.read_text()) for path in (kubeconfig, further))
+    for kind in ("clusters", "users", "contexts"):
+        ours[kind] += theirs[kind]
+    kubeconfig.write_text(yaml.safe_dump(ours))
+
+
 def _table(gateway: Json) -> str:
     targets = "".join(
-        f'[[gateways.targets]]\nnamespace = "{t["namespace"]}"\nsecret = "{t["secret"]}"\n'
-        f"workloads = {t['workloads']}\n"
-        for t in gateway["targets"]
+        "[[gateways.targets]]\n"
+        + "".join(f"{key} = {value!r}\n" for key, value in target.items())
+        for target in gateway["targets"]
     )
     head = f'[[gateways]]\nname = "{gateway["name"]}"\nresource_id = "{gateway["resource_id"]}"\n'
     return head + targets

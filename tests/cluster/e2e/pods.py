@@ -1,0 +1,54 @@
+"""What runs at a place of the real cluster, and how its pods may fare from now on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rotator.sandbox.cluster.objects import is_ready
+from rotator.sandbox.fleet import WORKLOADS, Deployed
+from tests.cluster.contract.test_rollouts import rolled_out
+from tests.cluster.e2e.town import PATIENCE, Town
+
+Json = dict[str, Any]
+KINDS = {kind.lower(): kind for kind in WORKLOADS}
+MARK = "apim-token-rotator/token"
+
+
+def workload(place: Deployed) -> tuple[str, str, str]:
+    """Kind, namespace and name."""
+    kind, _, name = place.workload.partition("/")
+    return KINDS[kind], place.namespace, name
+
+
+def mark(manifest: Json) -> str | None:
+    """The mark of a workload's template."""
+    found = manifest["spec"]["template"]["metadata"].get("annotations") or {}
+    return found.get(MARK)
+
+
+def breaks(town: Town, place: Deployed, behavior: str | None = "never-ready") -> None:
+    """Pods that start from now on get broken, or well (None)."""
+    town.kubelet.behavior.order(place.namespace, behavior)
+
+
+async def running(town: Town, place: Deployed) -> dict[str, str]:
+    """Uid by name of the pods that are ready and there to stay."""
+    pods = await town.world.api.list("Pod", place.namespace)
+    staying = [p["metadata"] for p in pods if is_ready(p) and "deletionTimestamp" not in p["metadata"]]
+    return {meta["name"]: meta["uid"] for meta in staying}
+
+
+async def fingerprints(town: Town, place: Deployed) -> set[str]:
+    """Tokens that ready pods run; Azure takes each of them now."""
+    ready = await running(town, place)
+    mine = [p for p in await town.sandbox.pods() if p.namespace == place.namespace and p.name in ready]
+    assert all(p.ok for p in mine)
+    return {p.fingerprint for p in mine}
+
+
+async def restored(town: Town, place: Deployed, within: float = PATIENCE) -> Json:
+    """The workload as soon as all its pods are ready, of a template that bears no mark."""
+    kind, namespace, name = workload(place)
+    return await town.world.until(
+        kind, namespace, name, lambda o: mark(o) is None and rolled_out(kind, o), within
+    )

@@ -52,4 +52,4 @@ async def _work_on(settings: Settings, work: Work) -> Exit:
     for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
     async with open_site(settings, os.environ, person_identity()) as site:
-        return await work(site, list(site.units.values()), SystemClock(stop))
+        return await work(site, list(site.units.values()), SystemClock(stop, site.now))

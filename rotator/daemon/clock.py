@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,14 +13,20 @@ GRACE = timedelta(seconds=10)
 """How long requests and the step under way may take once they shall end (Kubernetes grants 30 s)."""
 
 
-class SystemClock:
-    """Implements the port Clock. stop: set once, when the process shall leave."""
+def utc_now() -> datetime:
+    """Return the time of day by this machine's clock."""
+    return datetime.now(UTC)
 
-    def __init__(self, stop: asyncio.Event) -> None:
+
+class SystemClock:
+    """Implements the port Clock. stop: set once, when the process shall leave. now: the time of day, UTC."""
+
+    def __init__(self, stop: asyncio.Event, now: Callable[[], datetime] = utc_now) -> None:
         self.stop = stop
+        self._now = now
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return self._now()
 
     def checkpoint(self) -> None:
         if self.stop.is_set():

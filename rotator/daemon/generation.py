@@ -40,7 +40,7 @@ class Generation:
         self.readiness = readiness
         self.group = group
         self.stop = asyncio.Event()
-        self.clock = SystemClock(self.stop)
+        self.clock = SystemClock(self.stop, site.now)
         self.schedule = Schedule(lambda name: self.wakeups.wake(name, "schedule"))
         self.board = Board(site.units, self.schedule.due)
         runner = Runner(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from rotator.daemon.clock import utc_now
 from rotator.daemon.readiness import Readiness
-from rotator.daemon.site import utc_now
 from rotator.kube import EventSink, Reference
 from rotator.telemetry.metrics import Metrics
 

@@ -9,6 +9,7 @@ from rotator.core.due import renewal_time
 from rotator.daemon.announce import announcer
 from rotator.daemon.backoff import delay
 from rotator.daemon.board import Board
+from rotator.daemon.clock import utc_now
 from rotator.daemon.site import Unit
 from rotator.errors import Busy, LeaseLost, RotatorError, Stopping, Unavailable
 from rotator.kube import EventSink
@@ -76,7 +77,7 @@ class Runner:
         self._board.seen(name, outcome.last, self._clock.now())
         if outcome.last.current and until == renewal_time(outcome.last, unit.gateway.policy):
             until += stable_jitter(name, self._jitter)
-        self._set_due(name, until)
+        self._again(name, until - self._clock.now())
 
     def _failed(self, unit: Unit, error: Exception) -> None:
         name = unit.gateway.name
@@ -91,4 +92,5 @@ class Runner:
         self._again(name, max(wait, TRY_REFUSED_AGAIN) if refused else wait)
 
     def _again(self, name: str, wait: timedelta) -> None:
-        self._set_due(name, self._clock.now() + wait)
+        """Have the gateway looked at after so long. The schedule goes by this machine's clock."""
+        self._set_due(name, utc_now() + wait)

@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from rotator import __version__
@@ -80,6 +80,10 @@ class Site:
         """The home cluster."""
         return self.clusters.home
 
+    def now(self) -> datetime:
+        """Return the time of day (UTC) by the home cluster's clock, which all records go by."""
+        return self.clusters.home.time.now()
+
 
 @asynccontextmanager
 async def open_site(settings: Settings, environ: Mapping[str, str], identity: str) -> AsyncIterator[Site]:
@@ -137,14 +141,15 @@ def unit(
     at_home = [t.namespace for t in gateway.targets if t.context in {None, settings.kubernetes.context}]
     namespace = settings.kubernetes.lease_namespace or next(iter(at_home), "") or own_namespace()
     lasts = settings.kubernetes.lease_duration
-    lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts)
-    issuer = ArmIssuer(arm, gateway.resource_id, utc_now)
-    fleet = KubeFleet(clusters, gateway.resource_id.gateway, gateway.targets, lease, utc_now, events)
+    now = clusters.home.time.now
+    lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts, clock=now)
+    issuer = ArmIssuer(arm, gateway.resource_id, now)
+    fleet = KubeFleet(clusters, gateway.resource_id.gateway, gateway.targets, lease, now, events)
     return Unit(
         Gateway(gateway.name, gateway.policy, gateway.calendar.hours),
         gateway,
         issuer,
-        Signers(issuer, PROOF_AGE, utc_now()),
+        Signers(issuer, PROOF_AGE, now()),
         fleet,
         lease,
         ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, lasts / 2)),
@@ -157,10 +162,6 @@ def unit(
 def own_namespace() -> str:
     """Return where this pod runs: a Lease of a gateway that has no target in the home cluster lives there."""
     return os.environ.get("POD_NAMESPACE") or "default"
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def daemon_identity(environ: Mapping[str, str]) -> str:

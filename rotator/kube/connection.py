@@ -20,6 +20,7 @@ from rotator.errors import Unavailable
 from rotator.kube.answers import Json, failure, parse
 from rotator.kube.credentials import SERVICE_ACCOUNT, configuration
 from rotator.kube.paths import Access
+from rotator.kube.servertime import ServerTime
 
 MERGE_PATCH = "application/merge-patch+json"
 FIELD_MANAGER = "apim-token-rotator"
@@ -39,6 +40,7 @@ class Connection:
         self._client = client
         self._patience = patience
         self._watches = 0
+        self.time = ServerTime()
 
     @classmethod
     async def connect(
@@ -159,6 +161,7 @@ class Connection:
         )
         answer = await self._client.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=patience))
         response: aiohttp.ClientResponse = answer.response
+        self.time.note(response.headers)
         return response
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -55,6 +56,18 @@ async def test_three_daemons_ten_minutes_apart_and_a_command_rotate_each_gateway
     assert {g: len(county.minted(g)) for g in FLEET} == dict.fromkeys(FLEET, 1)
     assert {g: county.rollouts(g) for g in FLEET} == dict.fromkeys(FLEET, 2)
     await every_pod_runs_its_token(county)
+
+
+@pytest.mark.parametrize("skew", [-600, 600])
+async def test_records_go_by_the_clusters_clock(county: County, skew: int) -> None:
+    """A pod's start is stamped by the cluster: what it is compared with has to be, too."""
+    await county.settle_in("oslo", HOME, days=3)
+    async with county.replicas(skew):
+        await county.rests_at("oslo", 1)
+    now = datetime.now(UTC)
+    stamps = [datetime.fromisoformat(county.notes("oslo")[fact]) for fact in ("issued-at", "verified-at")]
+    assert all(abs(now - at) < timedelta(seconds=60) for at in stamps)
+    assert abs(county.expiry("oslo") - now - timedelta(days=29)) < timedelta(minutes=2)
 
 
 async def test_daemons_that_die_at_any_moment_lose_nothing(county: County) -> None:

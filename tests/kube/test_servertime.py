@@ -1,0 +1,52 @@
+"""The cluster's clock counts: ours may be wrong."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from rotator.kube.servertime import ServerTime
+
+
+def answered(offset: timedelta) -> dict[str, str]:
+    return {"Date": format_datetime(datetime.now(UTC) + offset, usegmt=True)}
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_clock_that_is_off_is_corrected_and_told_once(
+    minutes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    time, off = ServerTime(), timedelta(minutes=minutes)
+    with caplog.at_level(logging.INFO, "rotator.kube"):
+        for _ in range(3):
+            time.note(answered(off))
+        assert abs(time.now() - datetime.now(UTC) - off) < timedelta(seconds=3)
+        time.note(answered(timedelta()))
+        assert time.offset == timedelta()
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+    assert "the cluster's time is used" in caplog.records[0].getMessage()
+
+
+def test_a_clock_that_drifts_is_followed() -> None:
+    time = ServerTime()
+    for seconds in (60, 62, 70):
+        time.note(answered(timedelta(seconds=seconds)))
+    assert abs(time.offset - timedelta(seconds=70)) < timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("seconds", [-3, 0, 3])
+def test_what_cannot_be_told_from_a_slow_answer_changes_nothing(seconds: int) -> None:
+    time = ServerTime()
+    time.note(answered(timedelta(seconds=seconds)))
+    assert time.offset == timedelta()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": ""}, {"Date": "yesterday"}])
+def test_an_answer_without_a_time_says_nothing(headers: dict[str, str]) -> None:
+    time = ServerTime()
+    time.note(answered(timedelta(minutes=10)))
+    time.note(headers)
+    assert time.offset > timedelta(minutes=9)

@@ -19,6 +19,8 @@ from tests.cluster.plane.flags import ISSUER
 
 Json = dict[str, Any]
 NAMESPACE = "rotator"
+USER = f"system:serviceaccount:{NAMESPACE}:tokens-apim-token-rotator"
+"""As the audit log names it."""
 _RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/{}"
 LEEWAY = 60
 """Seconds that the API server takes a token for good after its end (go-jose, jwt.DefaultLeeway)."""

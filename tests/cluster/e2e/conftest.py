@@ -10,7 +10,10 @@ import pytest_asyncio
 from rotator.sandbox import Sandbox
 from tests.chart.helm import REASON, Helm, find
 from tests.cluster.conftest import missing
+from tests.cluster.e2e.account import USER
 from tests.cluster.e2e.town import Town
+from tests.cluster.plane import audit
+from tests.cluster.plane.control import ControlPlane
 from tests.cluster.plane.spoiling import spoilt
 from tests.cluster.world import World
 
@@ -21,6 +24,15 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     if command is None:
         missing(REASON)
     return Helm(command, tmp_path_factory.mktemp("helm"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def enough_rights(own_plane: ControlPlane | None) -> AsyncIterator[None]:
+    """Whatever the tests had daemons and commands do, the chart's Roles allowed it: told by the audit log."""
+    yield
+    if own_plane:
+        refused = {c for c in audit.calls(own_plane.audit, USER) if not c.allowed}
+        assert not refused, sorted(refused)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+from tests.cluster.e2e.account import USER
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.town import Town
 from tests.cluster.plane import audit
@@ -40,10 +41,10 @@ async def test_a_rotation_uses_these_verbs_on_these_names_and_no_others(town: To
 
 async def test_nothing_is_asked_for_outside_the_namespaces_of_the_targets(town: Town, plane: ControlPlane):
     await town.settle(Order("oslo"))
-    before = len(audit.entries(plane.audit, user(town)))
+    before = len(audit.entries(plane.audit, USER))
     async with town.daemon():
         await town.renewed()
-    mine = audit.calls(plane.audit, user(town))[before:]
+    mine = audit.calls(plane.audit, USER)[before:]
     assert {call.namespace for call in mine} == town.namespaces
     assert {call.allowed for call in mine} == {True}
 
@@ -62,10 +63,6 @@ async def test_no_token_is_in_the_audit_log(town: Town, plane: ControlPlane):
         assert bare not in log
         assert bare.split("&")[-1] not in log
         assert base64.b64encode(token.encode()).decode() not in log
-
-
-def user(town: Town) -> str:
-    return "system:serviceaccount:rotator:tokens-apim-token-rotator"
 
 
 def print_table(rows: list[tuple[str, str, str, int]]) -> None:

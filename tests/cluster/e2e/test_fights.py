@@ -57,7 +57,7 @@ async def test_a_gitops_tool_that_puts_the_token_back_is_overruled_and_then_name
         new = await town.token(place)
         async with argo as overwrote:
             line = await daemon.line(fighting, PATIENCE)
-        repairs = [x for x in daemon.lines if x["event"] == "step done" and x.get("reason") == "Drifted"]
+        repairs = [x for x in daemon.lines if x["event"] == "step" and x.get("reason") == "Drifted"]
     assert "argocd-controller" in line["why"] and "ignoreDifferences" in line["why"]
     assert new not in str(daemon.lines)
     assert len(repairs) == 3  # so many are free
@@ -104,7 +104,7 @@ async def test_a_workload_is_restarted_so_often_an_hour_and_no_oftener(town: Tow
     kind, namespace, name = workload(place)
     async with town.daemon() as daemon:
         first = await town.renewed_to(place)
-        code, said = await town.command("rotate-now", "oslo", "--no-wait")
+        code, said = await town.command("rotate-now", "oslo", "--no-wait", "--force")
         assert code == 0, said
         await town.until(place, lambda n: n["fingerprint"] != first)
         line = await daemon.line(lambda x: "max_restarts_per_hour" in str(x.get("why")), PATIENCE)

@@ -216,8 +216,7 @@ def _add(kubeconfig: Path, further: Path) -> None:
 
 def _table(gateway: Json) -> str:
     targets = "".join(
-        "[[gateways.targets]]\n"
-        + "".join(f"{key} = {value!r}\n" for key, value in target.items())
+        "[[gateways.targets]]\n" + "".join(f"{key} = {value!r}\n" for key, value in target.items())
         for target in gateway["targets"]
     )
     head = f'[[gateways]]\nname = "{gateway["name"]}"\nresource_id = "{gateway["resource_id"]}"\n'

@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 
 from rotator.sandbox import Sandbox
+from tests import crashes
 from tests.process.county import County
 from tests.process.town import Town
+
+
+@pytest.fixture(autouse=True)
+def counted(request: pytest.FixtureRequest) -> None:
+    """Have each run of the fault matrix counted, and told at the end."""
+    if request.node.get_closest_marker("faults"):
+        of = request.node.callspec.params
+        crashes.note(request.node, "processes", f"{of['when']} {of['point'].what}", of["fault"].what)
 
 
 @pytest.fixture

@@ -51,6 +51,11 @@ def _read(path: Path) -> Json:
         raise ConfigError((f"{path}: is not UTF-8 text. Save it as UTF-8",)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError((f"{path}: is no valid TOML: {error}",)) from None
+    except RecursionError:
+        raise ConfigError((f"{path}: is nested too deeply. Close the brackets that it opens",)) from None
+    except ValueError:
+        # Python's own limit: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+        raise ConfigError((f"{path}: has a number of thousands of digits. Write a shorter one",)) from None
 
 
 def _times(cleaned: Json) -> list[Mistake]:

@@ -16,7 +16,8 @@ from rotator.kube.paths import Access
 
 Json = dict[str, Any]
 
-_TOKEN = re.compile(r"(GatewayKey\s+)?[^\s\"'&]+&[0-9]{12}&[^\s\"']*")
+_TOKEN = re.compile(r"(GatewayKey\s+)?(?<![^\s\"'&])[^\s\"'&]+&[0-9]{12}&[^\s\"']*")
+"""Looked for from the beginning of a word only: from every character it would cost quadratic time."""
 _ENCODED = re.compile(r"[A-Za-z0-9+/=]{24,}")
 _SLASHED_PATH = re.compile(r"[a-z0-9./-]+")
 
@@ -43,7 +44,7 @@ def parse(body: bytes, what: str) -> Json:
     """
     try:
         found = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Unavailable(f"{what}: something that is no Kubernetes API server answered")
@@ -89,15 +90,17 @@ def _budget(told: Json) -> str:
     message = str(told.get("message") or "")
     if told.get("code") == 500 and "more than one PodDisruptionBudget" in message:
         return clean(message)
-    causes = (told.get("details") or {}).get("causes") or []
-    said = [str(cause.get("message") or "") for cause in causes if cause.get("reason") == "DisruptionBudget"]
+    details = told.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    listed = [cause for cause in causes if isinstance(cause, dict)] if isinstance(causes, list) else []
+    said = [str(cause.get("message") or "") for cause in listed if cause.get("reason") == "DisruptionBudget"]
     return clean("; ".join(said) or message) if said else ""
 
 
 def _status(body: bytes) -> Json:
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) and told.get("kind") == "Status" else {}
 

@@ -15,6 +15,7 @@ from rotator.kube.answers import Json
 
 PREFIX = "apim-token-rotator/"
 LONGEST_BY = 200
+FIRST_YEAR, LAST_YEAR = 1970, 9000
 _REQUEST = ("requested-at", "requested-by", "leak")
 _RECORD = (
     "revision",
@@ -33,6 +34,7 @@ _RECORD = (
     "previous",
 )
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
+_COUNT = re.compile(r"[0-9]{1,9}")
 _log = logging.getLogger("rotator.kube")
 
 Annotations = dict[str, str | None]
@@ -72,10 +74,10 @@ def decode_record(annotations: Mapping[str, str], where: str) -> Record | None:
     try:
         return Record(
             Decision(
-                int(facts["revision"]),
+                _count(facts["revision"]),
                 _token(facts),
                 frozenset(Key(k) for k in facts.get("condemned", "").split(",") if k),
-                int(facts.get("failures", "0")),
+                _count(facts.get("failures", "0")),
                 _read_optional(facts.get("retry-at")),
             ),
             _read_optional(facts.get("disturbed-at")),
@@ -118,10 +120,14 @@ def write_time(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """Return the time, UTC. Raises ValueError, also for a time without a zone."""
+    """Return the time, UTC. Raises ValueError, also for a time without a zone, and for one that is so far
+    away that no duration could be added or taken away.
+    """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
+    if not FIRST_YEAR <= at.year < LAST_YEAR:
+        raise ValueError("a time that nobody means")
     return at.astimezone(UTC)
 
 
@@ -138,6 +144,12 @@ def _token(facts: Mapping[str, str]) -> Token:
         facts.get("mark"),
         facts.get("adopted") == "true",
     )
+
+
+def _count(text: str) -> int:
+    if not _COUNT.fullmatch(text):
+        raise ValueError("no count")
+    return int(text)
 
 
 def _fingerprint(text: str) -> str:

@@ -43,14 +43,17 @@ async def town(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def spoilt_town(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
-    """One whose daemons reach the API server by a way that the sandbox's faults (`kubernetes`) spoil."""
+async def spoilt_towns(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[list[Town]]:
+    """Two whose daemons reach the API server by ways that their sandboxes' faults (`kubernetes`) spoil."""
     async with (
-        _town(real, helm, tmp_path) as made,
-        spoilt(real.reach, made.sandbox.faults, tmp_path / "way") as made.way,
+        _town(real, helm, tmp_path / "one") as one,
+        _town(real, helm, tmp_path / "other") as other,
+        spoilt(real.reach, one.sandbox.faults, tmp_path / "one" / "way") as one.way,
+        spoilt(real.reach, other.sandbox.faults, tmp_path / "other" / "way") as other.way,
     ):
-        yield made
-        made.sandbox.faults.clear()
+        yield [one, other]
+        for town in (one, other):
+            town.sandbox.faults.clear()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

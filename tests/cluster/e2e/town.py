@@ -124,7 +124,7 @@ renew_before = "5d"
             here = [gateway | {"targets": _here(gateway)} for gateway in self.gateways()]
             self.account = await install(self.world.api, self.helm, here, self.directory)
         env = self._env() | {"POD_NAME": "rotator-0"}
-        async with Daemon(str(self.config()), env, tell=lambda line: print(json.dumps(line))) as daemon:
+        async with Daemon(str(self.config()), env, _tell) as daemon:
             if self.webhook:
                 started = await daemon.line(lambda x: x["event"] == "started", PATIENCE)
                 self.webhook_port = started["ports"]["webhook"]
@@ -189,6 +189,11 @@ renew_before = "5d"
                 assert wanted != place.token_fingerprint
                 assert mine
                 assert {(p.fingerprint, p.ok) for p in mine} == {(wanted, True)}
+
+
+def _tell(line: Json) -> None:
+    """Shown with a test that failed."""
+    print(json.dumps(line))
 
 
 def _notes(secret: Json) -> dict[str, str]:

@@ -1,0 +1,138 @@
+"""I1, I3, I6, I7 on a real control plane: SIGKILL around each effect, and the next process meets a fault.
+
+A subset of tests/process/test_fault_matrix.py, which has every point with every fault: here each point is met
+once, by turns before and after its effect, and each fault by several.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from rotator.core.words import Key
+from tests import crashes
+from tests.cluster.e2e.fleet import Order
+from tests.cluster.e2e.pods import breaks, fingerprints, restored
+from tests.cluster.e2e.town import PATIENCE, Town
+from tests.process.test_fault_matrix import FAULTS, ROLL_BACK, ROTATION, Fault, Point, no_value_leaked, spoil
+
+When = Literal["before", "after"]
+NOTHING, CUT, REFUSED = (
+    next(f for f in FAULTS if f.what == what) for what in ("nothing", "cut after acting", "503 after acting")
+)
+HASTY = 'recheck = "1s"\nlook_every = "1s"\n'
+REVOKING = HASTY + 'revoke = "after-verify"\nrevoke_after = "1s"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Where the first process is killed, and what the second one meets."""
+
+    point: Point
+    when: When
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.point.what}, {self.fault.what}"
+
+
+def dealt(points: list[Point]) -> list[Case]:
+    """Each point once."""
+    return [
+        Case(point, ("before", "after")[n % 2], (NOTHING, CUT, REFUSED)[n % 3])
+        for n, point in enumerate(points)
+    ]
+
+
+TWICE = [
+    # what must not happen again: with the effect, and with the fault that hides the next one
+    Case(next(p for p in ROTATION if p.what == "token issued"), "after", REFUSED),
+    Case(next(p for p in ROTATION if p.what == "key regenerated"), "after", CUT),
+]
+CASES = [*dealt(ROTATION), *TWICE, *dealt(ROLL_BACK)]
+PAIRS = list(zip(CASES[::2], CASES[1::2], strict=True))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " | ".join(map(str, pair)))
+async def test_a_crash_is_survived(
+    spoilt_towns: list[Town], pair: tuple[Case, Case], request: pytest.FixtureRequest
+):
+    """Two cases at a time, each with an Azure, a gateway and daemons of its own: most of it is waiting."""
+    async with asyncio.TaskGroup() as both:
+        for town, case in zip(spoilt_towns, pair, strict=True):
+            survived = roll_back_survives if case.point in ROLL_BACK else rotation_survives
+            both.create_task(survived(town, case))
+    for case in pair:
+        crashes.note(request.node, "a real control plane", f"{case.when} {case.point.what}", case.fault.what)
+
+
+async def kill_at(town: Town, case: Case, *, broken: bool = False):
+    """Have a daemon adopt the gateway and answer a complaint; kill it at the point."""
+    town.webhook = True
+    (place,) = await town.settle(Order("oslo", days=20))
+    faults, point = town.sandbox.faults, case.point
+    async with town.daemon() as daemon:
+        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "adopted", PATIENCE)
+        if broken:
+            breaks(town, place)
+        method = "POST" if point.server == "arm" else "PATCH"
+        reached = faults.add(
+            server=point.server,
+            method=method,
+            path=point.path,
+            skip=point.skip,
+            when=case.when,
+            action="hang",
+        )
+        await town.complain(place)
+        await reached.hit()
+        await daemon.kill()
+    faults.clear()
+    return place
+
+
+def issued(place) -> int:
+    """How many tokens of the standby key Azure gave out that end later than the first one."""
+    first, *later = place.gateway.minted
+    made = {m.fingerprint for m in later if m.key == Key.SECONDARY and m.expires_at > first.expires_at}
+    return len(made)
+
+
+def regenerations(place) -> int:
+    return sum(place.gateway.generations.values()) - len(Key)
+
+
+async def rotation_survives(town: Town, case: Case) -> None:
+    town.settings = REVOKING
+    place = await kill_at(town, case)
+    spoil(town, case.fault)
+    async with town.daemon() as daemon:
+        await town.sandbox.eventgrid.settled()
+        await town.renewed()
+        await daemon.line(lambda x: regenerations(place) > 0 and x["event"] == "rotation", PATIENCE)
+    assert (await town.notes(place))["revision"] == "1"
+    assert 1 <= issued(place) <= 2, "at most one token more than needed"
+    assert len(await town.world.api.list("ReplicaSet", place.namespace)) == 2, "one rollout"
+    assert 1 <= regenerations(place) <= 2
+    await town.every_pod_runs_the_new_token()
+    no_value_leaked(daemon)
+
+
+async def roll_back_survives(town: Town, case: Case) -> None:
+    town.settings = HASTY + 'rollout_timeout = "2s"\n'
+    place = await kill_at(town, case, broken=True)
+    spoil(town, case.fault)
+    async with town.daemon() as daemon:
+        await town.sandbox.eventgrid.settled()
+        await town.until(place, lambda n: n["fingerprint"] == place.token_fingerprint)
+        await restored(town, place)
+        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "rested", PATIENCE)
+    notes = await town.notes(place)
+    assert notes["failures"] == "1" and "retry-at" in notes
+    assert 1 <= issued(place) <= 2
+    assert len(await town.world.api.list("ReplicaSet", place.namespace)) == 2
+    assert await fingerprints(town, place) == {place.token_fingerprint}
+    no_value_leaked(daemon)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-chart test-image test-cluster test-faults test-mutations lint format docs lock clean help
+.PHONY: demo test test-chart test-image test-cluster test-faults test-mutations test-fuzz lint format docs lock clean help
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +20,7 @@ demo: $(STAMP)  ## rotate three gateways in a sandbox: no cloud, no cluster
 	$(BIN)/rotator demo
 
 test: $(STAMP)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation and not chart and not image and not cluster and not faults"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation and not chart and not image and not cluster and not faults and not fuzz"
 
 test-chart: $(STAMP)  ## render the Helm chart with the real engine (builds helm with Go, once)
 	$(BIN)/python -m tests.chart.helm
@@ -38,6 +38,9 @@ test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next on
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m mutation -p no:cacheprovider
+
+test-fuzz: $(STAMP)  ## throw random input at every edge (FUZZ_EXAMPLES=3000, a minute or two)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m fuzz tests/fuzz
 
 lint: $(STAMP)  ## style, types, walls between the rooms
 	$(BIN)/ruff check .

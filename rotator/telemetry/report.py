@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
@@ -95,7 +95,7 @@ class RunReport(Reporter):
         """
         with _never_failing("the end of a run", self._gateway):
             result = self._course.result(error)
-            took = self._clock.now() - self._began_at
+            took = max(self._clock.now() - self._began_at, timedelta())  # the clock may have been set
             reason = self._course.reason or (type(error).__name__ if error else "")
             fields: Fields = {"gateway": self._gateway, "causes": self._causes}
             fields |= {"reason": reason, "result": result, "steps": self._course.steps}

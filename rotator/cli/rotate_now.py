@@ -17,6 +17,7 @@ from rotator.core.evidence import resting
 from rotator.core.explain import explain, span, stamp, told, why_rest
 from rotator.core.hours import ALWAYS
 from rotator.core.plan import next_step
+from rotator.core.revocation import exposed
 from rotator.core.seen import Observed, Request
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
@@ -75,9 +76,9 @@ class Job:
         """Return how it ended; every error has been told."""
         try:
             seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
-            if self.wish.leak and (current := seen.current) and seen.key(current.token) is None:
+            if self.wish.leak and None in exposed(seen, self.clock.now()):
                 raise Refused(
-                    f"nobody can tell which key signed {told(current.token)}, so it cannot be revoked",
+                    "nobody can tell which key signed a token in place, so it cannot be revoked",
                     "Run again without --revoke-previous, then regenerate the other key by hand",
                 )
             self.before = next((t.fingerprint for t in seen.targets if t.fingerprint), "none")

@@ -42,8 +42,9 @@ def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
     current = seen.current
     if current is None:
         return Reason.MISSING
-    token = earliest(seen)
-    if seen.dead(current.token) or seen.dead(token):
+    followed = in_force(seen)
+    token = min((t for t in followed if not outlived(t, seen, policy, now)), key=lambda t: t.expires_at)
+    if seen.dead(current.token) or any(seen.dead(t) for t in followed):
         return Reason.REVOKED
     if token.expires_at <= now:
         return Reason.EXPIRED
@@ -74,6 +75,11 @@ def pending(seen: Observed) -> Request | None:
 
 def earliest(seen: Observed) -> Token:
     """Return the token that ends first among those that targets follow now."""
+    return min(in_force(seen), key=lambda t: t.expires_at)
+
+
+def in_force(seen: Observed) -> list[Token]:
+    """Return the current token, and those adopted ones that are their targets' own until the next issue."""
     current = seen.current
     if current is None:
         raise ValueError("no target follows a decision")
@@ -84,7 +90,16 @@ def earliest(seen: Observed) -> Token:
         and (d := t.record.decision).revision == current.revision
         and (d.token.adopted or d == current)
     ]
-    return min([current.token, *own], key=lambda t: t.expires_at)
+    return [current.token, *own]
+
+
+def outlived(token: Token, seen: Observed, policy: Policy, now: datetime) -> bool:
+    """Whether an adopted token is due while the current one is not: its target gets that one, and no new one
+    has to be issued.
+    """
+    if not seen.current or not token.adopted or seen.current.token.adopted:
+        return False
+    return token.expires_at - policy.renew_before <= now < seen.current.token.expires_at - policy.renew_before
 
 
 def lags(own: Decision, current: Decision) -> bool:

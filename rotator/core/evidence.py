@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.core.due import good
@@ -69,7 +69,7 @@ def broken_pods(t: Target, now: datetime) -> list[Pod]:
         for w in t.workloads
         if t.record and w.ordered and w.restarted_at and now >= w.restarted_at + SLACK
         for p in w.pods
-        if p.mark != w.mark and not p.works and not p.leaving
+        if p.mark != w.mark and not p.works and not p.leaving and now >= p.started_at + SLACK
     ]
 
 
@@ -91,7 +91,7 @@ def resting(t: Target) -> bool:
     was rolled back to is not proven by anything but pods that work.
     """
     r = t.record
-    if r is None or t.drifted or t.flaw:
+    if r is None or t.drifted or t.flaw or t.troubled:
         return False
     if r.decision.token.mark is None:
         return not r.decision.rolled_back or all(w.healthy for w in t.workloads)
@@ -108,13 +108,14 @@ def current_targets(seen: Observed) -> list[Target]:
         and not t.record.verified
         and t.record.decision.token.mark is not None
         and all(w.mark == t.record.decision.token.mark for w in t.workloads)
+        and not t.troubled
         and not (t.flaw and all(w.healthy for w in t.workloads))
     ]
 
 
 def rolling(t: Target) -> bool:
     """Whether the target's workloads are between two tokens."""
-    return bool(t.record) and t in current_targets(Observed((t,)))
+    return bool(t.record) and bool(current_targets(Observed((replace(t, troubled=""),))))
 
 
 def overtime(t: Target, policy: Policy, now: datetime) -> bool:
@@ -186,6 +187,7 @@ def settled(seen: Observed, key: Key) -> bool:
         and seen.signers.get(current.token.fingerprint) is key.other
         and all(
             t.fingerprint == current.token.fingerprint
+            and not t.troubled
             and t.record is not None
             and t.record.verified
             and t.record.decision.order == current.order

@@ -122,8 +122,9 @@ def why_roll_back(step: RollBack, seen: Observed, policy: Policy, now: datetime)
 def why_rest(seen: Observed, policy: Policy, now: datetime) -> str:
     """Return what is left unsettled or put off, or what everything rests on."""
     open_ends = [f"{a.name}: {a.why}" for a in seen.unreachable]
-    open_ends += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
-    open_ends += [f"{t.name}: {why}" for t in seen.targets if not t.flaw and (why := unproven(t))]
+    open_ends += [f"{t.name}: {t.troubled or t.flaw}" for t in seen.targets if t.troubled or t.flaw]
+    known = {t.name for t in seen.targets if t.troubled or t.flaw}
+    open_ends += [f"{t.name}: {why}" for t in seen.targets if t.name not in known and (why := unproven(t))]
     open_ends += held(seen, policy, now)
     if open_ends:
         return "; ".join(open_ends)

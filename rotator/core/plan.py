@@ -10,9 +10,10 @@ the current token, signed with the *other* key, and every pod is known to run it
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from rotator.core.due import cause, due, good, lags, pending, renewal_time, retry_time
+from rotator.core.due import cause, due, good, lags, outlived, pending, renewal_time, retry_time
 from rotator.core.evidence import (
     adoptable,
     broken_pods,
@@ -28,9 +29,9 @@ from rotator.core.evidence import (
     waits,
 )
 from rotator.core.policy import Policy
-from rotator.core.records import Decision
-from rotator.core.restraint import fought_over, may_repair, may_restart, reverted, truce
-from rotator.core.revocation import revoke_condemned, revoke_previous
+from rotator.core.records import Decision, Token
+from rotator.core.restraint import fought_over, may_issue, may_repair, may_restart, reverted, truce
+from rotator.core.revocation import exposed, revoke_condemned, revoke_previous
 from rotator.core.seen import Observed, Target, Workload
 from rotator.core.steps import (
     Adopt,
@@ -55,36 +56,33 @@ def next_step(seen: Observed, policy: Policy, now: datetime) -> Step:
 def adopt(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A live token that is not ours, or outlives ours, becomes the target's own."""
     revision = seen.current.revision if seen.current else 0
-    for t in seen.targets:
-        if outlived(t, seen, policy, now):
-            continue  # it gets the current token at once, as any other target that lags behind
+    for t in seen.workable:
         if (token := adoptable(t, seen, now)) and (token.mark is None or may_repair(seen, now)):
-            return Adopt(t, Decision(revision, token, seen.condemned))
+            return Adopt(t, Decision(revision, beside(token, seen.current), seen.condemned))
     return None
 
 
-def outlived(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
-    """Whether a target that we never touched holds a token that is due, while there is one that is not."""
-    if not seen.current or t.record or t.expires_at is None or any(w.mark for w in t.workloads):
-        return False
-    soon = now + policy.renew_before
-    return not seen.current.token.adopted and t.expires_at <= soon < seen.current.token.expires_at
+def beside(token: Token, current: Decision | None) -> Token:
+    """Return an adopted token, older than the current one: it is its target's own, and leads no other astray."""
+    if current is None or token.mark is not None:
+        return token
+    return replace(token, issued_at=min(token.issued_at, current.token.issued_at - timedelta(seconds=1)))
 
 
 def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A token that is due is replaced by one of the standby key."""
     reason = due(seen, policy, now)
-    if not reason or not seen.targets or not may_repair(seen, now):
+    if not reason or not seen.workable or not may_issue(seen, policy, now):
         return None
     if reason is Reason.REQUESTED and not leaked(seen) and under_way(seen, policy, now):
         return None  # one rollout after the other: the request stands until this one is proven
-    target = seen.targets[0]
+    target = seen.workable[0]
     if not (current := seen.current):
         first = standby_key(Key.SECONDARY, seen.condemned)
         return Issue(target, first, False, None, seen.condemned, reason, None)
     key, request = seen.key(current.token), pending(seen)
-    condemned = seen.condemned | ({key} if key and leaked(seen) else set())
-    standby = standby_key(key, condemned)
+    condemned = seen.condemned | ({k for k in exposed(seen, now) if k} if leaked(seen) else set())
+    standby = standby_key(key, condemned | policy.avoid)
     fresh = policy.regenerate_keys and policy.revoke is Revocation.BEFORE_REUSE and settled(seen, standby)
     condemned -= {standby} if fresh else set()
     return Issue(target, standby, fresh, current, condemned, reason, request.at if request else None)
@@ -106,8 +104,12 @@ def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A target that lags behind gets the current token; a drifted one gets its own back."""
     current = seen.current
     drifted = []
-    for t in seen.targets:
-        if current and (not t.record or lags(t.record.decision, current)):
+    for t in seen.workable:
+        if current and (
+            not t.record
+            or lags(t.record.decision, current)
+            or outlived(t.record.decision.token, seen, policy, now)
+        ):
             return Write(t, current)
         if t.record and t.drifted:
             # Who was mended longest ago comes first: a fight over one Secret starves no other.
@@ -121,7 +123,7 @@ def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
 def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A workload that names another token follows, few targets at a time."""
     away = {t.name for t in seen.targets if rolling(t)}
-    for t in seen.targets:
+    for t in seen.workable:
         stale = [w for w in outdated(t) if may_restart(w, policy, now)]
         stale = [w for w in stale if not reverted(t, w) or may_repair(seen, now)]
         if not stale or t.drifted or waits(t, seen, policy, now):
@@ -172,7 +174,7 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
 def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """Every pod of a target is known to run the token, or is on its way there."""
     waiting = []
-    for t in seen.targets:  # also those of an adopted token, to which a target may have been rolled back
+    for t in seen.workable:  # also those of an adopted token, to which a target may have been rolled back
         if policy.replace_pods and not t.drifted and (pods := broken_pods(t, now)):
             return Replace(t, pods[0])
     for t in current_targets(seen):
@@ -204,7 +206,7 @@ def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
 
 
 def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
-    if fought_over(seen, now) or (due(seen, policy, now) and not may_repair(seen, now)):
+    if fought_over(seen, now) or (due(seen, policy, now) and not may_issue(seen, policy, now)):
         return Reason.FIGHTING
     restless = [t for t in seen.targets if not resting(t)]
     if not seen.unreachable and not restless:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rotator.core.words import Revocation
+from rotator.core.words import Key, Revocation
 
 LONGEST_LIFE = timedelta(days=30)
 """Azure's limit for a gateway token; asking for exactly this much is refused or cut short."""
@@ -14,7 +14,7 @@ LONGEST_LIFE = timedelta(days=30)
 @dataclass(frozen=True, slots=True)
 class Policy:
     """roll_back, replace_pods and regenerate_keys say whether the plan may use those steps at all.
-    max_restarts_per_hour: of each single workload.
+    max_restarts_per_hour: of each single workload. avoid: keys on which nothing is issued for now.
     """
 
     lifetime: timedelta = timedelta(days=29)
@@ -30,6 +30,7 @@ class Policy:
     roll_back: bool = True
     replace_pods: bool = True
     regenerate_keys: bool = True
+    avoid: frozenset[Key] = frozenset()
 
     def __post_init__(self) -> None:
         if not timedelta() < self.panic_before < self.renew_before < self.lifetime:

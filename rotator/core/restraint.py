@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from rotator.core.due import panics
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed, Target, Workload
 
@@ -18,6 +19,12 @@ BUDGET_PERIOD = timedelta(hours=1)
 def may_repair(seen: Observed, now: datetime) -> bool:
     """A fight with a GitOps tool slows down, and then stops but for one try a day."""
     return (until := truce(seen)) is None or now >= until
+
+
+def may_issue(seen: Observed, policy: Policy, now: datetime) -> bool:
+    """As may_repair; but once a token panics, no fight holds up its successor for more than an hour."""
+    urgent = panics(seen, policy, now) and seen.repaired_at is not None
+    return may_repair(seen, now) or (urgent and now >= (seen.repaired_at or now) + BUDGET_PERIOD)
 
 
 def truce(seen: Observed) -> datetime | None:

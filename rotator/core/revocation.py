@@ -9,7 +9,7 @@ from rotator.core.evidence import settled
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed
 from rotator.core.steps import Revoke, Step
-from rotator.core.words import Revocation
+from rotator.core.words import Key, Revocation
 
 
 def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | None:
@@ -17,6 +17,19 @@ def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | No
     if not policy.regenerate_keys:
         return None
     return next((Revoke(k) for k in sorted(seen.condemned) if settled(seen, k)), None)
+
+
+def exposed(seen: Observed, now: datetime) -> frozenset[Key | None]:
+    """Return the keys of all live tokens that a target holds, or that its pods may still run; None among
+    them stands for a key that nobody can tell.
+    """
+    tokens = [t.record.decision.token for t in seen.targets if t.record]
+    tokens += [
+        t.record.previous.token
+        for t in seen.targets
+        if t.record and t.record.previous and not t.record.verified
+    ]
+    return frozenset(seen.key(t) for t in tokens if t.expires_at > now and not seen.dead(t))
 
 
 def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | None:

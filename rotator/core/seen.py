@@ -70,7 +70,8 @@ class Target:
 
     flaw: a sentence about something that keeps it from ever being proven, such as a workload
     that does not exist. prefixed: the value is written with `GatewayKey ` in front. writer: who
-    wrote the value, if it was somebody else, as far as the object tells.
+    wrote the value, if it was somebody else, as far as the object tells. troubled: a sentence about why
+    no step is taken here for now; what it holds counts all the same.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Target:
     flaw: str = ""
     prefixed: bool = True
     writer: str = ""
+    troubled: str = ""
 
     @property
     def drifted(self) -> bool:
@@ -125,6 +127,11 @@ class Observed:
 
     def key(self, token: Token) -> Key | None:
         return self.signers.get(token.fingerprint) or token.key
+
+    @property
+    def workable(self) -> tuple[Target, ...]:
+        """The targets at which steps may be taken."""
+        return tuple(t for t in self.targets if not t.troubled)
 
     @property
     def condemned(self) -> frozenset[Key]:

@@ -58,7 +58,7 @@ def read_contents(secret: Json, where: str, key: str | None, gateway: str) -> Co
         )
     key = key or find_key(data, where)
     record = decode_record(annotations, where)
-    mark, expires_at, prefixed = _value(data.get(key, ""), f"{where}, key {key}", gateway, record is not None)
+    mark, expires_at, prefixed = _value(data.get(key, ""), f"{where}, key {key}", gateway, record)
     return Contents(
         key,
         mark,
@@ -97,7 +97,9 @@ def leaks(last_applied: str) -> bool:
     return encoded or _TOKEN.search(last_applied) is not None
 
 
-def _value(encoded: str, where: str, gateway: str, ours: bool) -> tuple[str | None, datetime | None, bool]:
+def _value(
+    encoded: str, where: str, gateway: str, record: Record | None
+) -> tuple[str | None, datetime | None, bool]:
     """Return fingerprint, expiry and form of what is in place."""
     try:
         text = b64decode(encoded).decode().strip()
@@ -109,7 +111,7 @@ def _value(encoded: str, where: str, gateway: str, ours: bool) -> tuple[str | No
     try:
         token = parse_token(text)
     except MalformedTokenError:
-        if ours:
+        if record:
             return fingerprint(text), None, True
         raise Refused(
             f"{where} holds something that is no gateway token",
@@ -117,8 +119,8 @@ def _value(encoded: str, where: str, gateway: str, ours: bool) -> tuple[str | No
         ) from None
     if token.gateway.lower() == gateway.lower():
         return token.fingerprint, token.expires_at, token.prefixed
-    if ours:
-        return token.fingerprint, None, token.prefixed
+    if record and token.fingerprint != record.decision.token.fingerprint:
+        return token.fingerprint, None, token.prefixed  # put over ours: a drift like any other
     raise Refused(
         f"{where} holds a token of gateway {token.gateway}, not of {gateway}",
         "Name the right Secret for this gateway, or delete that key's value if it may be replaced.",

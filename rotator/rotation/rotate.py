@@ -9,13 +9,13 @@ from datetime import timedelta
 
 from rotator.core.plan import good_previous, next_step
 from rotator.core.revocation import needs_proof
-from rotator.core.seen import Absent, Observed
+from rotator.core.seen import Observed
 from rotator.core.steps import Await, Rest, Restart, Step
-from rotator.errors import Busy, Conflict, Refused, Unavailable
+from rotator.errors import Busy, Conflict, Unavailable
 from rotator.rotation.act import act
 from rotator.rotation.context import Gateway, Ports
 from rotator.rotation.outcome import Outcome, conclude
-from rotator.rotation.trouble import KeyTrouble, Troubled, together
+from rotator.rotation.trouble import KeyTrouble, Trouble, Troubled, together
 
 LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
@@ -67,7 +67,7 @@ class Run:
         self.ports = ports
         self.first = self.seen = seen
         self.taken: set[type[Step]] = set()
-        self.troubles: dict[str, Refused | Unavailable] = {}
+        self.troubles: dict[str, Trouble] = {}
         self.held = False
         self.rolling = False
         self.conflicts = 0
@@ -87,7 +87,7 @@ class Run:
             step = next_step(self.seen, self.policy, clock.now())
             self.ports.reporter.decided(step, self.seen, clock.now())
         if self.troubles:
-            raise together(self.troubles.values())
+            raise together(t.error for t in self.troubles.values())
         return conclude(self.first, self.seen, step, self.taken)
 
     async def take(self, step: Step) -> None:
@@ -99,12 +99,11 @@ class Run:
                 await self.hold()
                 await act(step, self.policy, self.ports)
         except Troubled as trouble:
-            self.troubles[trouble.target] = trouble.error
+            self.troubles[trouble.target] = Trouble.of(trouble.error, self.ports.clock.now())
             self.ports.reporter.failed(step, trouble.error)
             return
         except KeyTrouble as trouble:
-            self.troubles[f"{trouble.key} key"] = trouble.error
-            self.policy = replace(self.policy, regenerate_keys=False)
+            self.leave_keys_alone(trouble)
             self.ports.reporter.failed(step, trouble.error)
             return
         except Conflict:
@@ -123,16 +122,22 @@ class Run:
         self.held = True
 
     def without_trouble(self, seen: Observed) -> Observed:
-        """Take a target that could not be changed for one that cannot be looked at: all else goes on."""
-        out = tuple(t.name for t in seen.targets if t.name in self.troubles)
-        if not out:
+        """Mark the targets that could not be changed, so that nothing is done there: all else goes on."""
+        now = self.ports.clock.now()
+        self.troubles = {name: t for name, t in self.troubles.items() if not t.passed(now)}
+        if not self.troubles:
             return seen
-        absent = tuple(Absent(name, str(self.troubles[name]), away=True) for name in out)
-        return replace(
-            seen,
-            targets=tuple(t for t in seen.targets if t.name not in out),
-            unreachable=(*seen.unreachable, *absent),
-        )
+        said = {name: str(t.error) for name, t in self.troubles.items()}
+        return replace(seen, targets=tuple(replace(t, troubled=said.get(t.name, "")) for t in seen.targets))
+
+    def leave_keys_alone(self, trouble: KeyTrouble) -> None:
+        """Regenerate nothing more in this run. A call whose fate is unknown may still arrive: until then no
+        token of that key is worth anything.
+        """
+        self.troubles[f"{trouble.key} key"] = Trouble(trouble.error)
+        unknown = isinstance(trouble.error, Unavailable)
+        avoid = self.policy.avoid | ({trouble.key} if unknown else set())
+        self.policy = replace(self.policy, regenerate_keys=False, avoid=avoid)
 
     async def has_room(self, step: Restart) -> bool:
         """Take part in the rollouts that go on at the same time; False: time has passed, look again.

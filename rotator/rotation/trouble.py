@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
 
 from rotator.core.seen import Target
 from rotator.core.words import Key
 from rotator.errors import Refused, RotatorError, Unavailable
+
+WHILE = timedelta(seconds=30)
+"""So long a target is left alone after a fault that passes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """until: when to try again within the same run; None: not in this one."""
+
+    error: Refused | Unavailable
+    until: datetime | None = None
+
+    @classmethod
+    def of(cls, error: Refused | Unavailable, now: datetime) -> Self:
+        wait = (error.retry_after or WHILE) if isinstance(error, Unavailable) else None
+        return cls(error, now + wait if wait else None)
+
+    def passed(self, now: datetime) -> bool:
+        return self.until is not None and now >= self.until
 
 
 class Troubled(RotatorError):  # noqa: N818 - named by what it is

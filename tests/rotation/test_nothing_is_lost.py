@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,9 +14,9 @@ from rotator.core.hours import Hours
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed
-from rotator.core.steps import Issue, Replace, Rest, Restart, Revoke, RollBack, Write
+from rotator.core.steps import Issue, Replace, Rest, Restart, Revoke, RollBack, Step, Write
 from rotator.core.words import Key, Reason, Revocation
-from rotator.errors import Refused
+from rotator.errors import Refused, Unavailable
 from rotator.rotation import Gateway, Noted, Result, look, rotate
 from tests.rotation.test_rotation import (
     DAY,
@@ -31,7 +32,7 @@ from tests.rotation.test_rotation import (
     run,
     settle,
 )
-from tests.world import World, drive
+from tests.world import Crash, World, drive
 
 MINUTE = timedelta(minutes=1)
 
@@ -408,7 +409,7 @@ def test_a_target_that_appears_with_a_good_token_keeps_it_until_the_next_rotatio
     w, gw = rotated()
     w.boot("t1", w.mint(Key.SECONDARY, w.now + 20 * DAY))
     run(w, gw)
-    assert kinds(w)[0] == "Adopt" and "t1/w0" not in w.restarts
+    assert kinds(w) == ["Adopt", "Rest"] and not w.restarts
 
 
 def test_a_pod_that_is_leaving_is_not_evicted_again() -> None:
@@ -424,3 +425,107 @@ def test_a_pod_that_is_leaving_is_not_evicted_again() -> None:
     assert not isinstance(next_step(seen, gw.policy, w.now), Replace)
     still = replace(seen, targets=(step.target,))
     assert isinstance(next_step(still, gw.policy, w.now), Replace)
+
+
+def test_a_leak_in_the_middle_of_a_rollout_ends_the_tokens_that_pods_still_run() -> None:
+    w, gw = rotated()
+    leaked = w.clusters["t0"].value
+    ask(w)
+    w.schedule = {w.points + 6: [crash]}
+    run(w, gw)
+    w.schedule = {}
+    assert {p.token for p in w.clusters["t0"].workloads["w0"].pods} == {leaked}
+    assert w.clusters["t0"].value != leaked
+    w.pass_time(HOUR)
+    ask(w, leak=True)
+    settle(w, gw)
+    assert not w.alive(leaked) and not seen_in(w).condemned
+    at_rest(w, gw)
+
+
+def test_a_leak_ends_every_adopted_token_whatever_its_key() -> None:
+    w = fleet(1)
+    w.boot("t1", w.mint(Key.PRIMARY, w.now + 25 * DAY))
+    run(w)
+    tokens = {c.value for c in w.clusters.values()}
+    ask(w, leak=True)
+    settle(w, GW)
+    assert not [t for t in tokens if w.alive(t)]
+    at_rest(w, GW)
+
+
+def test_nothing_is_issued_on_a_key_whose_regeneration_may_still_arrive() -> None:
+    w, gw = rotated(Revocation.BEFORE_REUSE)
+    ports = w.process()
+    before, current = len(w.issued), w.clusters["t0"].value.split("|")[0]
+
+    class Late:
+        patience = timedelta(seconds=10)
+
+        async def regenerate(self, key: Key) -> None:
+            raise Unavailable("no answer within 10 s")
+
+    ask(w)
+    with pytest.raises(Unavailable, match="no answer"):
+        drive(rotate(gw, replace(ports, revoker=Late())))
+    assert len(w.issued) == before + 1
+    assert w.clusters["t0"].value.split("|")[0] == current
+    at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
+
+
+def test_a_target_that_appears_in_a_freeze_is_not_restarted_while_its_token_is_good() -> None:
+    w, gw = rotated()
+    w.boot("t1", w.mint(Key.SECONDARY, w.now + 9 * DAY))
+    w.open_window = False
+    run(w, gw)
+    assert "t1/w0" not in w.restarts
+    settle(w, gw)
+    at_rest(w, gw)
+
+
+def test_a_failed_token_goes_no_further_although_it_cannot_be_put_back() -> None:
+    w, gw = rotated(targets=2)
+    ports = w.process()
+    w.clusters["t0"].workloads["w0"].stuck = True
+    ask(w)
+
+    decided = ports.reporter.decided
+
+    def spoil(step: Step, seen: Observed, now: datetime) -> None:
+        w.clusters["t0"].forbidden = w.clusters["t0"].forbidden or isinstance(step, RollBack)
+        decided(step, seen, now)
+
+    ports.reporter.decided = spoil  # type: ignore[method-assign]
+    before = len(w.issued)
+    with pytest.raises(Refused, match="t0 may not be written"):
+        drive(rotate(gw, ports))
+    assert "t1/w0" not in w.restarts
+    with suppress(Refused):
+        drive(rotate(gw, ports))
+    assert len(w.issued) == before + 1
+
+
+def test_no_fight_lets_a_token_expire() -> None:
+    w, gw = rotated()
+    gw = replace(gw, policy=replace(gw.policy, panic_before=2 * HOUR))
+    w.pass_time(w.expiry(w.clusters["t0"].value) - w.now - HOUR)
+    w.repairs, w.repaired_at = 6, w.now
+    w.pass_time(HOUR - MINUTE)
+    run(w, gw)
+    assert len(w.issued) == 1
+    w.pass_time(2 * MINUTE)
+    run(w, gw)
+    at_rest(w, gw)
+
+
+def test_an_event_about_a_token_that_may_be_where_nobody_answers_is_not_stale() -> None:
+    w, gw = rotated(targets=2)
+    w.clusters["t1"].reachable = False
+    with pytest.raises(Unavailable, match="a target is away"):
+        ask(w, expires_at=w.now + 3 * DAY)
+    w.clusters["t1"].reachable = True
+    assert ask(w, expires_at=w.now + 3 * DAY) is Noted.STALE
+
+
+def crash() -> None:
+    raise Crash

@@ -19,6 +19,7 @@ from rotator.core.hours import ALWAYS
 from rotator.core.plan import next_step
 from rotator.core.revocation import exposed
 from rotator.core.seen import Observed, Request
+from rotator.core.steps import Rest
 from rotator.daemon.announce import announcer
 from rotator.daemon.clock import SystemClock
 from rotator.daemon.site import Site, Unit, person
@@ -75,6 +76,7 @@ class Job:
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""
         try:
+            self.unit.signers.forget()  # somebody may have regenerated a key: ask, whatever is on record
             seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
             if self.wish.leak and None in exposed(seen, self.clock.now()):
                 raise Refused(
@@ -87,7 +89,7 @@ class Job:
                 return Exit.OK
             if self.wish.dry_run:
                 return await self.rehearse(seen)
-            return await self.rotate()
+            return await self.rotate(seen)
         except RotatorError as error:
             self.progress.end(self.name, type(error).__name__, f"{error}{self.stands()}", good=False)
             return exit_for(error)
@@ -115,7 +117,13 @@ class Job:
         wanted = replace(seen, targets=asked)
         step = next_step(wanted, self.policy, now)
         why = explain(step, wanted, self.policy, now)
+        if isinstance(step, Rest):
+            self.progress.end(self.name, f"would wait ({why.reason})", why.text, good=False)
+            return Exit.UNSETTLED
         self.progress.tell(self.name, f"would {type(step).__name__} ({why.reason})", why.text)
+        if self.wish.leak:
+            keys = " and ".join(sorted(k for k in exposed(seen, now) if k)) or "old"
+            self.progress.tell(self.name, "would at last revoke", f"all tokens of the {keys} key")
         for target in wanted.targets:
             loads = ", ".join(w.name for w in target.workloads) or "no workload"
             self.progress.tell(self.name, "would then write and restart", f"Secret {target.name}, {loads}")
@@ -125,7 +133,10 @@ class Job:
             self.progress.end(self.name, "could not", sentence, good=False)
         return Exit.UNSETTLED if missing else Exit.OK
 
-    async def rotate(self) -> Exit:
+    async def rotate(self, seen: Observed) -> Exit:
+        if self.wish.leak and seen.condemned and self.wish.wait:
+            # A leak that was noted earlier is gone on with: else the token in place would count as leaked.
+            return self.conclude(await self.until_rest())
         noted = await request(self.unit.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
             seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
@@ -134,11 +145,18 @@ class Job:
             )
             return Exit.UNSETTLED
         if not self.wish.wait:
-            within = span(self.policy.look_every)
-            self.progress.end(self.name, "Requested", f"the service rotates it within {within}", good=True)
-            return Exit.OK
+            return await self.leave_it()
         self.asked = True
         return self.conclude(await self.until_rest())
+
+    async def leave_it(self) -> Exit:
+        """Say what becomes of the request, which this process does not carry out."""
+        seen, now = await look(self.unit.gateway, self.unit.ports(self.clock, SILENT)), self.clock.now()
+        text = f"a service that runs looks at it within {span(self.policy.look_every)}"
+        if isinstance(next_step(seen, self.policy, now), Rest):
+            text += f", but cannot go on yet: {why_rest(seen, self.policy, now)}"
+        self.progress.end(self.name, "Requested", text, good=True)
+        return Exit.OK
 
     async def until_rest(self) -> Outcome:
         """Rotate; while another process is at it, follow it for as long as is decent."""
@@ -163,7 +181,9 @@ class Job:
             self.progress.end(self.name, str(outcome.rest.reason), why, good=False)
             return Exit.UNSETTLED
         if pending(last):
-            self.progress.end(self.name, "Held", f"{why}; --force does it now", good=False)
+            hint = "" if self.wish.force or last.hours.open else "; --force does it now"
+            held = f"{why}{hint}. The request stands: the service goes on with it when it may"
+            self.progress.end(self.name, str(outcome.rest.reason), held, good=False)
             return Exit.UNSETTLED
         text = (
             f"{self.before} → {after.token.fingerprint} on the {after.token.key} key, "

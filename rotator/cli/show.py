@@ -87,7 +87,9 @@ async def one(unit: Unit, clock: SystemClock) -> Json:
 def exit_of(state: Json) -> Exit:
     if "exit" in state:
         return Exit(state["exit"])
-    fine = state["state"] in {"Settled", "InProgress"} and not troubles(state)
+    fine = (
+        state["state"] in {"Settled", "Held", "InProgress"} and not state["condemned"] and not troubles(state)
+    )
     return Exit.OK if fine else Exit.UNSETTLED
 
 

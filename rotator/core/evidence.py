@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from rotator.core.due import good
 from rotator.core.policy import Policy
 from rotator.core.records import Record, Token
+from rotator.core.restraint import flees
 from rotator.core.seen import Observed, Pod, Target, Workload
 from rotator.core.words import Key
 
@@ -56,8 +57,13 @@ def strangers_pods(t: Target, now: datetime) -> list[Pod]:
         p
         for w in t.workloads
         for p in w.pods
-        if p.mark == w.mark == mark and not runs(p, t.record) and not p.leaving
+        if p.mark == w.mark == mark and not runs(p, t.record) and not p.leaving and (steady(w) or not p.works)
     ]
+
+
+def steady(w: Workload) -> bool:
+    """Whether it can do without one pod for a moment: all of them are there and work."""
+    return w.complete and all(p.works and not p.leaving for p in w.pods)
 
 
 def broken_pods(t: Target, now: datetime) -> list[Pod]:
@@ -154,7 +160,7 @@ def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
     stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
     sick = any(not w.healthy and not moving(w, policy, now) for w in stale)
     # A leaked token is nothing good to go on with: no window holds up the pods' leaving it.
-    return sick or not (seen.hours.open or seen.key(previous.token) in seen.condemned)
+    return sick or not (seen.hours.open or flees(t, seen))
 
 
 @dataclass(frozen=True, slots=True)

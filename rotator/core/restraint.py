@@ -49,6 +49,12 @@ def may_restart(w: Workload, policy: Policy, now: datetime) -> bool:
     return count_restart(w, now)[0] <= policy.max_restarts_per_hour
 
 
+def flees(t: Target, seen: Observed) -> bool:
+    """Whether its pods leave a leaked token: no budget holds that up."""
+    previous = t.record.previous if t.record else None
+    return previous is not None and seen.key(previous.token) in seen.condemned
+
+
 def count_restart(w: Workload, now: datetime) -> tuple[int, datetime]:
     """Return the count after one more restart, and since when it counts: the first begins an hour."""
     if w.counted_since is None or not w.counted_since <= now < w.counted_since + BUDGET_PERIOD:

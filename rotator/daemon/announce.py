@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rotator.core.explain import Explanation
-from rotator.core.steps import Adopt, Issue, Replace, Rest, Restart, RollBack, Step, Verify, Write
+from rotator.core.steps import Adopt, Issue, Replace, Rest, Restart, Revoke, RollBack, Step, Verify, Write
 from rotator.core.words import Reason
 from rotator.daemon.site import Unit
 from rotator.kube import EventSink, Reference
@@ -19,7 +19,10 @@ def announcer(unit: Unit, events: EventSink) -> Listener:
     """Return a listener that turns steps done, and ends without proof, into Events."""
 
     def tell(_: str, why: Explanation, step: Step, when: When) -> None:
-        if when == "done":
+        if when == "done" and isinstance(step, Revoke):
+            for target in unit.settings.targets:
+                emit(unit.fleet.reference(target.place), "Normal", why)
+        elif when == "done":
             emit(about(unit, step), "Warning" if isinstance(step, RollBack) else "Normal", why)
         elif when == "decided" and isinstance(step, Rest) and why.reason in TROUBLE:
             for target in unit.settings.targets:

@@ -16,12 +16,15 @@ from typing import TypeVar
 from rotator import __version__
 from rotator.azure import Arm, ArmIssuer, ArmRevoker, Skew
 from rotator.config import GatewaySettings, Settings
+from rotator.daemon.clock import utc_now
 from rotator.errors import ConfigError, Refused
 from rotator.kube import Clusters, Connection, EventSink, KubeEvictor, KubeFleet, KubeLease
 from rotator.ports import Clock, Reporter
 from rotator.rotation import Gateway, Ports, Signers
 
 T = TypeVar("T")
+STARTED = utc_now()
+"""When this process began. A reload of the configuration does not put off the next proof of the keys."""
 PROOF_AGE = timedelta(hours=6)
 """So often Azure is asked again which key signs the tokens in place."""
 REGENERATE_WITHIN = timedelta(seconds=10)
@@ -138,8 +141,7 @@ def unit(
     identity: str,
     bounds: Bounds,
 ) -> Unit:
-    at_home = [t.namespace for t in gateway.targets if t.context in {None, settings.kubernetes.context}]
-    namespace = settings.kubernetes.lease_namespace or next(iter(at_home), "") or own_namespace()
+    namespace = lease_namespace(settings, gateway, clusters)
     lasts = settings.kubernetes.lease_duration
     now = clusters.home.time.now
     lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts, clock=now)
@@ -149,7 +151,7 @@ def unit(
         Gateway(gateway.name, gateway.policy, gateway.calendar.hours),
         gateway,
         issuer,
-        Signers(issuer, PROOF_AGE, now()),
+        Signers(issuer, PROOF_AGE, STARTED),
         fleet,
         lease,
         ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, lasts / 2)),
@@ -159,9 +161,19 @@ def unit(
     )
 
 
-def own_namespace() -> str:
-    """Return where this pod runs: a Lease of a gateway that has no target in the home cluster lives there."""
-    return os.environ.get("POD_NAMESPACE") or "default"
+def lease_namespace(settings: Settings, gateway: GatewaySettings, clusters: Clusters) -> str:
+    """Return where every process looks for the gateway's Lease. Raises ConfigError: nothing says where."""
+    if settings.kubernetes.lease_namespace:
+        return settings.kubernetes.lease_namespace
+    at_home = (t.namespace for t in gateway.targets if clusters.at(t.context).at_home)
+    if (first := next(at_home, None)) is None:
+        raise ConfigError(
+            (
+                f"kubernetes.lease_namespace: is needed, for gateway {gateway.name} has no target in the cluster "
+                "that holds the Leases. Write a namespace of that cluster",
+            )
+        )
+    return first
 
 
 def daemon_identity(environ: Mapping[str, str]) -> str:

@@ -31,6 +31,9 @@ def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
         "next_look_at": iso(step.until) if isinstance(step, Rest) else None,
         "requested_at": iso(request.at) if request else None,
         "requested_by": request.by if request else None,
+        "condemned": sorted(seen.condemned),
+        "retry_at": iso(seen.current.retry_at) if seen.current else None,
+        "held_by": seen.hours.why,
         "targets": [target_of(t) for t in seen.targets],
         "unreachable": [{"name": a.name, "message": a.why} for a in seen.unreachable],
     }

@@ -160,13 +160,17 @@ def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
             "Run its command by hand to see why, and log in if it says so.",
         )
 
-    turn = asyncio.Lock()
+    asking: asyncio.Task[None] | None = None
 
     async def refresh(cfg: Configuration) -> None:
+        nonlocal asking
         if getattr(loader, "exec_plugin_expiry", None) is None:
             return
-        async with turn:  # many calls find out at the same time
-            await loader.load_from_exec_plugin()  # type: ignore[no-untyped-call]  # the library has no types
+        if asking is None or asking.done():
+            asking = asyncio.ensure_future(loader.load_from_exec_plugin())  # type: ignore[no-untyped-call]  # the library has no types
+        # Many calls find out at the same time, and each has its own patience: none of them starts a
+        # second plugin beside one that hangs.
+        await asyncio.shield(asking)
         with suppress(AttributeError):  # it gave a certificate, not a token
             cfg.api_key["BearerToken"] = loader.token
 

@@ -47,7 +47,8 @@ async def look(
     except NotFound:
         where = f"--context {settings.context} " if settings.context else ""
         create = f"kubectl {where}-n {settings.namespace} create secret generic {settings.secret}"
-        return Absent(name, f"{what} does not exist. Correct the target, or create it empty: {create}")
+        named = "" if settings.key else " (and write in the target which key shall hold the token)"
+        return Absent(name, f"{what} does not exist. Correct the target, or create it empty{named}: {create}")
     except Refused as problem:
         return Absent(name, str(problem))
     target = _target(name, contents, found, secret["metadata"])

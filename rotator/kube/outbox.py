@@ -94,6 +94,8 @@ class Outbox:
                 level = logging.DEBUG if self._complained else logging.WARNING
                 self._complained = True
                 _log.log(level, "Kubernetes Events cannot be written: %s", problem)
+            except Exception as problem:  # noqa: BLE001 - one Event's trouble is no other Event's
+                _log.warning("a Kubernetes Event was lost: %s", type(problem).__name__)
             finally:
                 self._queue.task_done()
 

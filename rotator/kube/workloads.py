@@ -144,7 +144,10 @@ def ordered(workload: Json) -> bool:
     Source: Kubernetes, "StatefulSets", forced rollback.
     """
     spec = workload["spec"]
-    strategy = (spec.get("updateStrategy") or {}).get("type") or "RollingUpdate"
+    update = spec.get("updateStrategy") or {}
+    if (update.get("rollingUpdate") or {}).get("partition"):
+        return False  # its first pods keep the old template by order: they are not to be replaced
+    strategy = update.get("type") or "RollingUpdate"
     policy = spec.get("podManagementPolicy") or "OrderedReady"
     return workload["kind"] == "StatefulSet" and (policy, strategy) == ("OrderedReady", "RollingUpdate")
 

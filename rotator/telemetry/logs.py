@@ -20,6 +20,7 @@ HELD = {
     "asyncio": logging.WARNING,
     "azure": logging.WARNING,
     "kubernetes": logging.WARNING,
+    "kubernetes.aio.config": logging.CRITICAL,  # quotes what an exec plugin says, which may be a secret
     "msal": logging.WARNING,
     "tzlocal": logging.WARNING,
     "urllib3": logging.WARNING,

@@ -147,3 +147,14 @@ async def test_a_lease_that_may_not_be_read_is_refused(make, sandbox):
     sandbox.faults.add(server="kubernetes", action="status", status=403, body=said)
     with pytest.raises(Refused, match='resources \\["leases"\\]'):
         await make("a").read()
+
+
+async def test_what_needs_time_is_not_begun_when_the_lease_may_end_before(make, time):
+    a = make("a")
+    await take(a)
+    time.passed += 22
+    await a.assert_held()
+    await a.assert_held(timedelta(seconds=7))
+    with pytest.raises(LeaseLost):
+        await a.assert_held(timedelta(seconds=10))
+    await a.release()

@@ -31,7 +31,7 @@ keys = st.none() | st.sampled_from(Key)
 tokens = st.builds(Token, fingerprints, keys, times, times, st.none() | st.text(min_size=1), st.booleans())
 decisions = st.builds(
     Decision,
-    st.integers(0, 10**9),
+    st.integers(0, 10**9 - 1),
     tokens,
     st.frozensets(st.sampled_from(Key)),
     st.integers(0, 99),

@@ -45,8 +45,8 @@ RESTRAINT = [
     Mutation(
         "a fight is no reason not to issue",
         P,
-        "or not seen.targets or not may_repair(seen, now):",
-        "or not seen.targets:",
+        "or not seen.workable or not may_issue(seen, policy, now):",
+        "or not seen.workable:",
     ),
     Mutation("no budget of restarts", P, "if may_restart(w, policy, now)", "if True"),
     Mutation(
@@ -75,7 +75,43 @@ REVOCATION = [
         "            await ports.fleet.write(t, None, replace(t.record, decision=decision))\n",
         "",
     ),
-    Mutation("a leak condemns nothing", P, "({key} if key and leaked(seen) else set())", "set()"),
+    Mutation(
+        "a leak condemns nothing",
+        P,
+        "({k for k in exposed(seen, now) if k} if leaked(seen) else set())",
+        "set()",
+    ),
+    Mutation(
+        "a leak ends the current key only",
+        P,
+        "{k for k in exposed(seen, now) if k} if leaked",
+        "{key} if key and leaked",
+    ),
+    Mutation(
+        "issued on a key that may be ended any moment",
+        P,
+        "standby_key(key, condemned | policy.avoid)",
+        "standby_key(key, condemned)",
+    ),
+    Mutation(
+        "a new target leads the others astray",
+        P,
+        "if current is None or token.mark is not None:",
+        "if True:",
+    ),
+    Mutation("all suspects are evicted at once", E, "(steady(w) or not p.works)", "True"),
+    Mutation(
+        "a fight lets a token expire",
+        K,
+        "return may_repair(seen, now) or (urgent and",
+        "return may_repair(seen, now) or (False and",
+    ),
+    Mutation(
+        "an event about an absent target is stale",
+        "rotator/rotation/request.py",
+        "if any(a.away for a in seen.unreachable):",
+        "if False:",
+    ),
     Mutation(
         "a roll-back forgets the condemned key",
         P,
@@ -85,8 +121,8 @@ REVOCATION = [
     Mutation(
         "a key is tried again though it failed",
         T,
-        "            self.policy = replace(self.policy, regenerate_keys=False)\n",
-        "",
+        "replace(self.policy, regenerate_keys=False, avoid=avoid)",
+        "replace(self.policy, avoid=avoid)",
     ),
     Mutation(
         "a key that failed stops the run",
@@ -153,7 +189,7 @@ HOURS = [
     Mutation(
         "a leaked token is kept for want of a window",
         E,
-        "(seen.hours.open or seen.key(previous.token) in seen.condemned)",
+        "(seen.hours.open or flees(t, seen))",
         "seen.hours.open",
     ),
     Mutation(
@@ -168,13 +204,13 @@ HOURS = [
     Mutation(
         "a pod that blocks an adopted token stays",
         P,
-        "    for t in seen.targets:\n        if policy.replace_pods and not",
-        "    for t in current_targets(seen):\n        if policy.replace_pods and not",
+        "    for t in seen.workable:  # also those of an adopted token, to which a target may have been rolled back\n",
+        "    for t in current_targets(seen):\n",
     ),
     Mutation(
         "window not asked for restarts",
         E,
-        "return sick or not (seen.hours.open or seen.key(previous.token) in seen.condemned)",
+        "return sick or not (seen.hours.open or flees(t, seen))",
         "return sick",
     ),
     Mutation("sick not asked", E, "return sick or not (seen.hours.open or", "return not (seen.hours.open or"),
@@ -204,13 +240,13 @@ TROUBLE = [
     Mutation(
         "one target's trouble stops the rest",
         T,
-        "        out = tuple(t.name for t in seen.targets if t.name in self.troubles)\n",
-        "        out = ()\n",
+        "        if not self.troubles:\n            return seen\n",
+        "        return seen\n",
     ),
     Mutation(
         "trouble is not told",
         T,
-        "        if self.troubles:\n            raise together(self.troubles.values())\n",
+        "        if self.troubles:\n            raise together(t.error for t in self.troubles.values())\n",
         "",
     ),
     Mutation(

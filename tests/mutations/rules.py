@@ -103,7 +103,12 @@ RULES = [
         "return min(now, t.request.at - timedelta(seconds=1)) if t.request else now",
         "return now",
     ),
-    Mutation("flawed target proven", E, "t.drifted or t.flaw or", "t.drifted or"),
+    Mutation(
+        "flawed target proven",
+        E,
+        "or t.drifted or t.flaw or r.decision.token.mark",
+        "or t.drifted or r.decision.token.mark",
+    ),
     Mutation(
         "flawed target waited for",
         E,
@@ -154,18 +159,23 @@ RULES = [
     ),
     Mutation("windows not overridden by panic", D, "or panics(seen, policy, now)", ""),
     Mutation("roll back to a dead previous", D, "return not seen.dead(token) and token", "return token"),
-    Mutation("Revoked not noticed", D, "if seen.dead(current.token) or seen.dead(token):", "if False:"),
+    Mutation(
+        "Revoked not noticed",
+        D,
+        "if seen.dead(current.token) or any(seen.dead(t) for t in followed):",
+        "if False:",
+    ),
     Mutation(
         "earliest: adopted targets' expiry ignored",
         D,
-        "return min([current.token, *own], key=lambda t: t.expires_at)",
-        "return current.token",
+        "return [current.token, *own]",
+        "return [current.token]",
     ),
     Mutation(
         "stale event accepted",
         Q,
-        "        if stale(seen, expires_at, seen_at):\n            return Noted.STALE\n",
-        "",
+        "        if stale(seen, expires_at, seen_at):\n",
+        "        if False:\n",
     ),
     Mutation(
         "a laggard's event counts",

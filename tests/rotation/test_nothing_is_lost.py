@@ -227,7 +227,7 @@ def test_a_workload_is_restarted_so_often_an_hour_and_no_more() -> None:
         run(w, gw)
         w.pass_time(2 * MINUTE)
     assert sum(w.restarts.values()) == 2
-    assert "(max_restarts_per_hour)" in said_at_rest(w, gw)[1]
+    assert "a larger max_restarts_per_hour" in said_at_rest(w, gw)[1]
     w.pass_time(HOUR)
     settle(w, gw)
     at_rest(w, gw)
@@ -519,7 +519,7 @@ def test_no_fight_lets_a_token_expire() -> None:
 
 
 def test_an_event_about_a_token_that_may_be_where_nobody_answers_is_not_stale() -> None:
-    w, gw = rotated(targets=2)
+    w, _ = rotated(targets=2)
     w.clusters["t1"].reachable = False
     with pytest.raises(Unavailable, match="a target is away"):
         ask(w, expires_at=w.now + 3 * DAY)
@@ -529,3 +529,18 @@ def test_an_event_about_a_token_that_may_be_where_nobody_answers_is_not_stale() 
 
 def crash() -> None:
     raise Crash
+
+
+def test_pods_are_evicted_one_at_a_time() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    for pod in list(c.workloads["w0"].pods):
+        c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+        w.evict(c, c.workloads["w0"], pod.name)
+    run(w, gw)
+    first = next(s for s in w.acts if isinstance(s, Replace))
+    load = first.target.workloads[0]
+    assert len(load.pods) == 2 and all(p.works for p in load.pods)
+    going = replace(load, pods=tuple(replace(p, leaving=p is first.pod) for p in load.pods))
+    seen = replace(seen_in(w), targets=(replace(first.target, workloads=(going,)),))
+    assert not isinstance(next_step(seen, gw.policy, w.now), Replace)

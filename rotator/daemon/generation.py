@@ -114,8 +114,8 @@ class Generation:
 
     async def prove_kubernetes(self) -> None:
         """Show that the home cluster answers: others may be away for as long as they like."""
-        home = {None, self.settings.kubernetes.context}
-        targets = (t for g in self.settings.gateways for t in g.targets if t.context in home)
+        at = self.site.clusters.at
+        targets = (t for g in self.settings.gateways for t in g.targets if at(t.context).at_home)
         if (target := next(targets, None)) is None:
             unit = next(iter(self.site.units.values()))
             await self.readiness.prove("kubernetes", unit.lease.read, unproven)

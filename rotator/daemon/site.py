@@ -167,12 +167,9 @@ def lease_namespace(settings: Settings, gateway: GatewaySettings, clusters: Clus
         return settings.kubernetes.lease_namespace
     at_home = (t.namespace for t in gateway.targets if clusters.at(t.context).at_home)
     if (first := next(at_home, None)) is None:
-        raise ConfigError(
-            (
-                f"kubernetes.lease_namespace: is needed, for gateway {gateway.name} has no target in the cluster "
-                "that holds the Leases. Write a namespace of that cluster",
-            )
-        )
+        where = f"gateway {gateway.name} has no target in the cluster that holds the Leases"
+        mistake = f"kubernetes.lease_namespace: is needed, for {where}. Write a namespace of that cluster"
+        raise ConfigError((mistake,))
     return first
 
 

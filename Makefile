@@ -20,7 +20,7 @@ demo: $(STAMP)  ## rotate three gateways in a sandbox: no cloud, no cluster
 	$(BIN)/rotator demo
 
 test: $(STAMP)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not mutation and not chart and not image and not cluster and not faults and not fuzz"
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not mutation and not chart and not image and not cluster and not faults and not fuzz"
 
 test-chart: $(STAMP)  ## render the Helm chart with the real engine (builds helm with Go, once)
 	$(BIN)/python -m tests.chart.helm
@@ -33,8 +33,8 @@ test-cluster: $(STAMP)  ## against a real Kubernetes control plane (builds one w
 	$(BIN)/python -m tests.chart.helm
 	$(BIN)/python -m pytest -m cluster
 
-test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next one's calls (some minutes)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m faults
+test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next one's calls (FAULTS=all: every fault)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m faults
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m mutation -p no:cacheprovider

@@ -150,7 +150,7 @@ async def test_sigterm_finishes_the_step_under_way_and_leaves_in_peace(town: Tow
 
 
 async def test_a_rollout_that_hangs_is_told_and_heals_by_itself(town: Town) -> None:
-    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"'
+    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nroll_back = false'
     d = await town.settle("oslo", replicas=2)
     town.sandbox.cluster.sick(d.namespace, d.workload.partition("/")[2] or d.workload, "crash-loop")
     code, _, err = await town.command("rotate-now", "oslo")

@@ -7,10 +7,11 @@ from typing import Any
 
 from rotator.core.due import earliest, pending, renewal_time
 from rotator.core.explain import explain
+from rotator.core.foresight import after_adopting
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.seen import Observed, Target, Workload
-from rotator.core.steps import Rest
+from rotator.core.steps import Adopt, Rest, Step
 
 Json = dict[str, Any]
 
@@ -25,7 +26,7 @@ def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
         "state": str(why.reason) if isinstance(step, Rest) else "InProgress",
         "next_step": type(step).__name__,
         "reason": str(why.reason),
-        "message": why.text,
+        "message": why.text + then(step, seen, policy, now),
         "token": token_of(seen),
         "renewal_at": iso(renewal_time(seen, policy)) if seen.current else None,
         "next_look_at": iso(step.until) if isinstance(step, Rest) else None,
@@ -37,6 +38,17 @@ def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
         "targets": [target_of(t) for t in seen.targets],
         "unreachable": [{"name": a.name, "message": a.why} for a in seen.unreachable],
     }
+
+
+def then(step: Step, seen: Observed, policy: Policy, now: datetime) -> str:
+    """Return what follows an adoption, if that is not to rest."""
+    if not isinstance(step, Adopt):
+        return ""
+    follows, adopted = after_adopting(seen, policy, now)
+    if isinstance(follows, Rest | Adopt):
+        return ""
+    why = explain(follows, adopted, policy, now)
+    return f"; then {type(follows).__name__} ({why.reason}): {why.text}"
 
 
 def token_of(seen: Observed) -> Json | None:

@@ -12,6 +12,7 @@ from rotator.core.explain import explain, span
 from rotator.core.policy import Policy
 from rotator.core.steps import Rest, Step
 from rotator.core.words import Reason
+from rotator.daemon.status import status_of
 from rotator.rotation import look
 from tests.rotation.test_rotation import GW, HOUR, ask, fleet, rotated, run
 from tests.world import START, World, drive
@@ -83,3 +84,17 @@ def test_every_kind_of_step_is_explained_somewhere_in_a_long_life() -> None:
 )
 def test_durations_read_as_people_say_them(time: timedelta, words: str) -> None:
     assert span(time) == words
+
+
+def test_a_first_look_tells_what_follows_the_adoption() -> None:
+    w = fleet(2, life=timedelta(days=3))
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    told = status_of("oslo", seen, GW.policy, w.now)
+    assert told["next_step"] == "Adopt"
+    assert "; then Issue (NearingExpiry): token " in told["message"]
+
+
+def test_a_first_look_at_good_tokens_promises_nothing_more() -> None:
+    w = fleet(2)
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    assert "then" not in status_of("oslo", seen, GW.policy, w.now)["message"]

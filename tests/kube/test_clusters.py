@@ -89,21 +89,21 @@ async def test_a_cluster_that_goes_in_the_middle_of_a_wait_is_noticed(two):
 
 
 async def test_a_slow_cluster_holds_the_others_up_once_and_for_one_calls_patience_only(two):
-    fleet = await two.fleet(patience=0.6, rest=60.0, longest=60.0)
+    fleet = await two.fleet(patience=2.0, rest=60.0, longest=60.0)
     loop, slow = asyncio.get_running_loop(), {"server": "kubernetes", "action": "latency", "times": None}
-    secret = two.west.faults.add(path="/secrets/", seconds=0.4, **slow)
-    two.west.faults.add(path="/pods", seconds=0.4, **slow)
+    secret = two.west.faults.add(path="/secrets/", seconds=1.3, **slow)
+    two.west.faults.add(path="/pods", seconds=1.3, **slow)
     began = loop.time()
     seen = await fleet.observe()
     assert (names(seen), only_absent(seen).away) == (["default/s"], True)
-    assert loop.time() - began < 0.8
+    assert loop.time() - began < 2.5
     began = loop.time()
     assert only_absent(await fleet.observe()).away
-    assert (loop.time() - began < 0.3, secret.caught) == (True, 1)
+    assert (loop.time() - began < 1.0, secret.caught) == (True, 1)
 
 
 async def test_a_cluster_that_hangs_is_probed_with_one_cheap_call(two):
-    fleet = await two.fleet(patience=0.2)
+    fleet = await two.fleet(patience=1.5)
     two.west.faults.add(server="kubernetes", action="hang", times=2)  # the Secret and the workload
     probe = two.west.faults.add(server="kubernetes", action="status", status=503, times=2)
     seen = await fleet.observe()
@@ -141,7 +141,7 @@ async def test_home_is_never_left_alone(two):
 
 
 async def test_a_write_to_a_cluster_that_is_away_is_unavailable_at_once(two):
-    fleet, fresh = await two.fleet(patience=0.3, rest=60.0, longest=60.0), two.fresh()
+    fleet, fresh = await two.fleet(patience=1.5, rest=60.0, longest=60.0), two.fresh()
     west = (await fleet.observe()).targets[1]
     hanging = two.west.faults.add(server="kubernetes", action="hang", times=None)
     for _ in range(2):

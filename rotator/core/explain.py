@@ -94,7 +94,7 @@ def why_issue(step: Issue, seen: Observed, policy: Policy, now: datetime) -> str
         case Reason.EXPIRED:
             return f"{told(token)} expired {span(now - token.expires_at)} ago"
         case Reason.REVOKED:
-            return f"{told(token)} is dead: its key was regenerated"
+            return f"{told(token)} is dead: its key was regenerated, or nobody has it any more"
         case Reason.NEARING_EXPIRY:
             left = span(token.expires_at - now)
             return f"{told(token)} expires in {left}, sooner than renew_before ({span(policy.renew_before)})"

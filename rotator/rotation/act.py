@@ -28,7 +28,7 @@ from rotator.core.words import Key
 from rotator.errors import Conflict, Refused, Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation.context import Ports
-from rotator.rotation.trouble import KeyTrouble, Troubled, at
+from rotator.rotation.trouble import KeyTrouble, Lost, Troubled, at
 
 
 async def act(step: Step, policy: Policy, ports: Ports) -> None:
@@ -38,6 +38,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
         Conflict: something changed since it was seen.
         LeaseLost: another process took over; nothing was written.
         Troubled: one target could not be changed; others may be all right.
+        Lost: a token that is to be written can no longer be had.
         KeyTrouble: a key could not be regenerated; everything else may go on.
         Unavailable, Refused: as the ports say.
     """
@@ -168,11 +169,11 @@ async def revoke(key: Key, ports: Ports) -> None:
 
 
 async def value_of(token: Token, ports: Ports) -> IssuedToken:
-    """Return the token with its value: copied from a target, or issued once more."""
+    """Return the token with its value: copied from a target, or issued once more. Raises Lost."""
     if found := await ports.fleet.find(token.fingerprint):
         return found
     for key in (token.key,) if token.key else tuple(Key):
         again = await ports.issuer.issue(key, token.expires_at)
         if again.fingerprint == token.fingerprint:
             return again
-    raise Unavailable(f"token {token.fingerprint} can no longer be had")
+    raise Lost(token.fingerprint)

@@ -11,11 +11,12 @@ from rotator.core.plan import good_previous, next_step
 from rotator.core.revocation import needs_proof
 from rotator.core.seen import Observed
 from rotator.core.steps import Await, Rest, Restart, Step
+from rotator.core.words import Key
 from rotator.errors import Busy, Conflict, Unavailable
 from rotator.rotation.act import act
 from rotator.rotation.context import Gateway, Ports
 from rotator.rotation.outcome import Outcome, conclude
-from rotator.rotation.trouble import KeyTrouble, Trouble, Troubled, together
+from rotator.rotation.trouble import KeyTrouble, Lost, Trouble, Troubled, together
 
 LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
@@ -68,6 +69,7 @@ class Run:
         self.first = self.seen = seen
         self.taken: set[type[Step]] = set()
         self.troubles: dict[str, Trouble] = {}
+        self.lost: dict[str, Key | None] = {}
         self.held = False
         self.rolling = False
         self.conflicts = 0
@@ -98,6 +100,12 @@ class Run:
             async with self.ports.turn:
                 await self.hold()
                 await act(step, self.policy, self.ports)
+        except Lost as lost:
+            # Who is away may hold it; and where nothing else may be issued now, asking again is no help.
+            if self.seen.unreachable or lost.fingerprint in self.lost:
+                raise Unavailable(str(lost)) from lost
+            self.lost[lost.fingerprint] = None  # as good as dead: another one has to be issued
+            return
         except Troubled as trouble:
             self.troubles[trouble.target] = Trouble.of(trouble.error, self.ports.clock.now())
             self.ports.reporter.failed(step, trouble.error)
@@ -122,8 +130,10 @@ class Run:
         self.held = True
 
     def without_trouble(self, seen: Observed) -> Observed:
-        """Mark the targets that could not be changed, so that nothing is done there: all else goes on."""
-        now = self.ports.clock.now()
+        """Mark the targets that could not be changed, so that nothing is done there, and the tokens that
+        can no longer be had as dead: all else goes on.
+        """
+        now, seen = self.ports.clock.now(), replace(seen, signers={**seen.signers, **self.lost})
         self.troubles = {name: t for name, t in self.troubles.items() if not t.passed(now)}
         if not self.troubles:
             return seen

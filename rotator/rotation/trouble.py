@@ -49,6 +49,14 @@ class KeyTrouble(RotatorError):  # noqa: N818
         self.error = error
 
 
+class Lost(RotatorError):  # noqa: N818
+    """A token whose value nobody who answers holds, and that the issuer does not give again."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(f"token {fingerprint} can no longer be had")
+        self.fingerprint = fingerprint
+
+
 async def at(target: Target, change: Awaitable[None]) -> None:
     """Await change, and say which target it was if it failed. Raises Troubled; all else comes through."""
     try:

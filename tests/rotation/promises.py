@@ -83,8 +83,8 @@ def unexpired(estate: Estate, j: int) -> None:
         assert current.token.expires_at > w.now, f"I2: {current.token} expired"
     for name, c in w.clusters.items():
         meddled = c.owned is not None or any(d.owned or d.stuck or d.failed for d in c.workloads.values())
-        if meddled or (c.value == "" and not w.deterministic):
-            continue  # what nobody holds any more, and nobody can issue again, waits for the next token
+        if meddled:
+            continue
         assert w.expiry(c.value) > w.now, f"I2: the token in {name} expired"
         for d in c.workloads.values():
             # Whoever gives pods a token by hand, before we ever did, restarts them: adopting never does.

@@ -531,6 +531,17 @@ def crash() -> None:
     raise Crash
 
 
+def test_an_emptied_secret_gets_a_new_token_where_the_old_one_cannot_be_issued_again() -> None:
+    w = fleet(1, deterministic=False)
+    run(w)
+    c = w.clusters["t0"]
+    c.value, c.version = "", c.version + 1
+    run(w)
+    assert len(w.issued) == 1
+    w.pass_time(HOUR)
+    assert {p.token for p in c.workloads["w0"].pods} == {c.value} and w.good(c.value)
+
+
 def test_pods_are_evicted_one_at_a_time() -> None:
     w, gw = rotated()
     c = w.clusters["t0"]

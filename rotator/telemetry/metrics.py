@@ -70,18 +70,7 @@ class Metrics:
             ["gateway", "step"],
             registry=registry,
         )
-        self._held = Gauge(
-            "rotator_gateway_held",
-            "Whether all that a gateway waits for is its maintenance window or the end of its freeze.",
-            ["gateway"],
-            registry=registry,
-        )
-        self._fighting = Gauge(
-            "rotator_gateway_fighting",
-            "Whether a gateway is left as it is for a while because somebody else keeps changing it back.",
-            ["gateway"],
-            registry=registry,
-        )
+        self._wait(registry)
         self._events = EventMetrics(registry)
         self._count(registry)
         self._steps: dict[str, str] = {}
@@ -99,6 +88,21 @@ class Metrics:
         self._loaded_at = Gauge(
             "rotator_config_last_reload_success_timestamp_seconds",
             "When a configuration was last put into force.",
+            registry=registry,
+        )
+
+    def _wait(self, registry: CollectorRegistry) -> None:
+        """Make what says for what a gateway waits."""
+        self._held = Gauge(
+            "rotator_gateway_held",
+            "Whether all that a gateway waits for is its maintenance window or the end of its freeze.",
+            ["gateway"],
+            registry=registry,
+        )
+        self._fighting = Gauge(
+            "rotator_gateway_fighting",
+            "Whether a gateway is left as it is for a while because somebody else keeps changing it back.",
+            ["gateway"],
             registry=registry,
         )
 

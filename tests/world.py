@@ -181,6 +181,14 @@ class World:
             c.workloads[f"w{i}"] = w = Workload(None, [])
             w.pods = [self.start(c, w, None) for _ in range(self.replicas)]
 
+    def join(self, name: str, how: str, workloads: int = 1) -> None:
+        """One more target, whose pods run something else: another token, an expired one, or none."""
+        life = timedelta(days=-1) if how == "expired" else timedelta(days=20)
+        self.boot(name, "" if how == "empty" else self.mint(Key.SECONDARY, self.now + life), workloads)
+        for w in self.clusters[name].workloads.values():
+            for p in w.pods:
+                p.works = bool(p.token)  # a gateway keeps serving what it has when its token expires
+
     def start(self, c: Cluster, w: Workload, mark: str | None) -> Pod:
         self.serial += 1
         return Pod(f"pod{self.serial}", mark, c.value, self.now, self.good(c.value) and not w.stuck)

@@ -93,14 +93,15 @@ def proven_by_pods(t: Target) -> bool:
 
 
 def resting(t: Target) -> bool:
-    """Whether nothing is left to prove: verified, or adopted and never touched. An adopted token that
-    was rolled back to is not proven by anything but pods that work.
+    """Whether nothing is left to prove: verified, or adopted and never touched. An adopted token that was
+    put back or rolled back to is not proven by anything but pods that work, and that read nothing else.
     """
     r = t.record
     if r is None or t.drifted or t.flaw or t.troubled:
         return False
     if r.decision.token.mark is None:
-        return not r.decision.rolled_back or all(w.healthy for w in t.workloads)
+        touched = r.decision.rolled_back or r.disturbed_at is not None
+        return not touched or all(w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads)
     return r.verified
 
 
@@ -116,6 +117,17 @@ def current_targets(seen: Observed) -> list[Target]:
         and all(w.mark == t.record.decision.token.mark for w in t.workloads)
         and not t.troubled
         and not (t.flaw and all(w.healthy for w in t.workloads))
+    ]
+
+
+def restored_targets(seen: Observed) -> list[Target]:
+    """Targets whose adopted token was put back, and whose pods remain to be known to run it."""
+    return [
+        t
+        for t in seen.workable
+        if t.record
+        and t.record.decision.token.mark is None
+        and not (t.drifted or t.flaw or resting(t) or any(w.mark for w in t.workloads))
     ]
 
 
@@ -150,12 +162,8 @@ def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
     """Whether restarts wait: for a window, or for workloads that are sick anyway. A target
     whose pods have nothing good to go on with never waits (nor one just rolled back).
     """
-    if not t.record:
-        return False
-    if t.record.decision.token.adopted and not t.record.previous and not any(w.mark for w in t.workloads):
-        return True
-    previous = t.record.previous
-    if previous is None or not good(previous.token, seen, policy, now):
+    previous = t.record.previous if t.record else None
+    if not t.record or previous is None or not good(previous.token, seen, policy, now):
         return False
     stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
     sick = any(not w.healthy and not moving(w, policy, now) for w in stale)

@@ -22,6 +22,7 @@ from rotator.core.evidence import (
     overtime,
     proven_by_pods,
     resting,
+    restored_targets,
     rolling,
     settled,
     strangers_pods,
@@ -105,10 +106,12 @@ def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     current = seen.current
     drifted = []
     for t in seen.workable:
-        if current and (
-            not t.record
-            or lags(t.record.decision, current)
-            or outlived(t.record.decision.token, seen, policy, now)
+        if current and not t.record:
+            return Write(t, marked(current))
+        if (
+            current
+            and t.record
+            and (lags(t.record.decision, current) or outlived(t.record.decision.token, seen, policy, now))
         ):
             return Write(t, current)
         if t.record and t.drifted:
@@ -118,6 +121,13 @@ def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     if not drifted or not may_repair(seen, now):
         return None
     return min(drifted, key=lambda d: d[0])[1]
+
+
+def marked(current: Decision) -> Decision:
+    """Return the decision as a target gets it whose pods run nobody knows what: they are to be restarted
+    even if the token was adopted, and its own pods are not.
+    """
+    return replace(current, token=replace(current.token, mark=current.token.fingerprint))
 
 
 def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
@@ -173,13 +183,11 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
 
 def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """Every pod of a target is known to run the token, or is on its way there."""
-    waiting = []
     for t in seen.workable:  # also those of an adopted token, to which a target may have been rolled back
-        if policy.replace_pods and not t.drifted and (pods := broken_pods(t, now)):
+        if policy.replace_pods and not t.drifted and (pods := broken_pods(t, now) or strangers_pods(t, now)):
             return Replace(t, pods[0])
-    for t in current_targets(seen):
-        if policy.replace_pods and (pods := strangers_pods(t, now)):
-            return Replace(t, pods[0])
+    waiting = []
+    for t in [*current_targets(seen), *restored_targets(seen)]:
         if proven_by_pods(t):
             return Verify(t)
         if not overtime(t, policy, now):

@@ -76,8 +76,11 @@ async def restart(step: Restart, ports: Ports) -> None:
 
 def testify(target: Target, record: Record, now: datetime) -> Record:
     """Return the record of a target whose pods are all proven, with those pods as witnesses."""
-    pods = frozenset(p.instance for w in target.workloads for p in w.pods if p.instance)
-    return replace(record, verified_at=now, witnesses=pods)
+    return replace(record, verified_at=now, witnesses=instances(target))
+
+
+def instances(target: Target) -> frozenset[str]:
+    return frozenset(p.instance for w in target.workloads for p in w.pods if p.instance)
 
 
 async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
@@ -88,6 +91,8 @@ async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
         case Adopt():
             if decision.token.mark:
                 await ports.lease.count_repair()
+            elif target.record is None:  # the pods of now are taken to run it; later ones may read another
+                record = replace(record, witnesses=instances(target))
             await ports.fleet.write(target, None, record)
         case Write(repair=True) if target.record:
             await ports.lease.count_repair()

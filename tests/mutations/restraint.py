@@ -227,13 +227,25 @@ HOURS = [
         "for t in (seen.hours.turns_at, truce(seen)) if",
         "for t in (truce(seen),) if",
     ),
+    Mutation("pods of a target that joins are trusted", P, "Write(t, marked(current))", "Write(t, current)"),
     Mutation(
-        "adopting restarts",
+        "pods beside an adopted token are trusted for ever",
         E,
-        "any(w.mark for w in t.workloads):\n        return True",
-        "any(w.mark for w in t.workloads):\n        return False",
+        "touched = r.decision.rolled_back or r.disturbed_at is not None",
+        "touched = r.decision.rolled_back",
     ),
-    Mutation("an adopted token gets a mark", E, "marked = any(w.mark for w in t.workloads)", "marked = True"),
+    Mutation(
+        "pods that were there at the adoption are suspects",
+        A,
+        "record = replace(record, witnesses=instances(target))",
+        "pass",
+    ),
+    Mutation(
+        "nobody waits for pods beside an adopted token",
+        P,
+        "[*current_targets(seen), *restored_targets(seen)]",
+        "current_targets(seen)",
+    ),
 ]
 
 TROUBLE = [

@@ -14,6 +14,7 @@ S = "rotator/rotation/signers.py"
 QUICK_FIRST = (
     "tests/core",
     "tests/rotation/test_signers.py",
+    "tests/rotation/test_newcomers.py",
     "tests/rotation/test_nothing_is_lost.py",
     "tests/rotation/test_rotation.py",
     "tests/rotation/test_machine.py",
@@ -90,7 +91,7 @@ RULES = [
         "not (t.drifted and t.expires_at > t.record.decision.token.expires_at)",
         "not t.drifted",
     ),
-    Mutation("adopted token has a mark", E, "t.fingerprint if marked else None", "t.fingerprint"),
+    Mutation("adopting restarts", E, "t.fingerprint if marked else None", "t.fingerprint"),
     Mutation(
         "roll-back without timeout/failed",
         E,

@@ -37,9 +37,17 @@ def test_a_broken_rule_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
 
 
 def first_failure(tree: Path, tests: tuple[str, ...]) -> str:
-    """Return the name of the first test that fails in tree; empty if all pass."""
+    """Return the name of the first test that fails in tree; empty if all pass.
+
+    With CI set, hypothesis draws the same inputs every time: whoever runs this finds the same.
+    """
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
-    env = os.environ | {"N": os.environ.get("N", "250"), "SHRINK": "no", "PYTHONPATH": str(tree)}
+    env = os.environ | {
+        "CI": "true",
+        "N": os.environ.get("N", "250"),
+        "SHRINK": "no",
+        "PYTHONPATH": str(tree),
+    }
     try:
         done = subprocess.run(
             command, cwd=tree, env=env, capture_output=True, text=True, timeout=300, check=False

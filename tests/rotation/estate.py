@@ -30,6 +30,8 @@ class Shape:
     replace_pods: bool = True
     deterministic: bool = True
     proof_age: timedelta = timedelta()
+    joins: str = ""
+    """How one more target in the first cluster looks at the beginning; empty: there is none."""
 
     def policy(self, revoke: Revocation) -> Policy:
         return Policy(revoke=revoke, roll_back=self.roll_back, replace_pods=self.replace_pods)
@@ -41,6 +43,8 @@ class Shape:
             w.boot(f"t{n}@c{cluster}", value, self.workloads)
             for d in w.clusters[f"t{n}@c{cluster}"].workloads.values():
                 d.ordered = self.ordered and self.replace_pods
+        if self.joins:
+            w.join("joins@c0", self.joins, self.workloads)
         return w
 
 

@@ -33,6 +33,7 @@ SHAPES = st.builds(
     replace_pods=st.sampled_from([True, True, False]),
     deterministic=st.sampled_from([True, True, True, False]),
     proof_age=st.sampled_from([timedelta(), 6 * HOUR]),
+    joins=st.sampled_from(["", "", "other", "expired", "empty"]),
 )
 SKEWS = st.lists(st.integers(-10, 10).map(lambda n: n * SKEW), min_size=2, max_size=3)
 DEED = st.builds(

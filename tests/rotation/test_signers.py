@@ -68,6 +68,17 @@ def test_a_fresh_look_believes_nothing_old() -> None:
     assert set(drive(look_afresh(process)).signers.values()) == {None}
 
 
+def test_before_a_key_is_ended_an_answer_from_before_counts_for_nothing() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    process = w.process()
+    seen = drive(look_afresh(process))
+    assert set(seen.signers.values()) == {Key.SECONDARY}
+    w.azure = False
+    assert drive(process.signers.of(seen, w.now)) == seen.signers
+    assert drive(process.signers.of(seen, w.now, fresh=True)) == {}
+
+
 def test_expired_tokens_are_not_asked_about() -> None:
     w = in_real_life(fleet(1, life=DAY))
     w.pass_time(2 * DAY)

@@ -1,0 +1,70 @@
+"""Targets that join, and tokens that were adopted: what their pods run is taken for granted once, not for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rotator.core.steps import Replace
+from rotator.core.words import Key, Reason
+from rotator.rotation import Gateway
+from tests.rotation.test_rotation import DAY, GW, HOUR, MINUTE, at_rest, fleet, kinds, run
+from tests.world import World
+
+
+def tokens(w: World, name: str) -> set[str]:
+    return {p.token for d in w.clusters[name].workloads.values() for p in d.pods}
+
+
+@pytest.mark.parametrize("how", ["expired", "empty"])
+def test_pods_that_run_nothing_good_are_restarted_though_the_token_was_adopted(how: str) -> None:
+    w = fleet(1)
+    w.join("t1", how)
+    run(w)
+    assert not w.issued and w.restarts == {"t1/w0": 1}
+    assert tokens(w, "t1") == {w.clusters["t0"].value}
+    at_rest(w, GW)
+
+
+def test_a_freeze_does_not_hold_up_pods_that_run_nothing_good() -> None:
+    w = fleet(1)
+    w.join("t1", "expired")
+    w.open_window = False
+    run(w)
+    assert w.restarts == {"t1/w0": 1}
+
+
+def test_a_pod_that_read_a_strangers_token_beside_an_adopted_one_is_replaced() -> None:
+    w = fleet(1)
+    run(w)
+    c = w.clusters["t0"]
+    (d,) = c.workloads.values()
+    old = [p.name for p in d.pods]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1
+    w.evict(c, d, old[0])
+    w.acts.clear()
+    step = run(w)
+    assert kinds(w) == ["Write", "Replace", "Rest"] and not w.restarts
+    assert step and step.reason is Reason.SETTLED
+    assert old[1] in {p.name for p in d.pods}, "a pod that was there at the adoption had to go"
+    at_rest(w, GW)
+
+
+def test_a_suspect_beside_an_adopted_token_is_told_where_nothing_may_be_evicted() -> None:
+    w = fleet(1)
+    gw = Gateway("gw", replace(GW.policy, replace_pods=False))
+    run(w, gw)
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    step = run(w, gw)
+    assert not any(isinstance(s, Replace) for s in w.acts)
+    assert step and step.reason is Reason.UNSETTLED
+    w.pass_time(HOUR)
+    step = run(w, gw)
+    assert step and step.reason is Reason.UNSETTLED
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    w.pass_time(MINUTE)
+    step = run(w, gw)
+    assert step and step.reason is Reason.SETTLED

@@ -70,6 +70,23 @@ async def test_a_cluster_that_answers_late_holds_up_nobody_else(county: County) 
     assert AWAY in line["event"]
 
 
+async def test_a_cluster_whose_pods_run_an_expired_token_gets_the_one_that_was_adopted_elsewhere(
+    county: County,
+) -> None:
+    """Its pods are Ready all the same, and answer with nothing in them."""
+    county.settings = settings.HASTY
+    (good,) = await county.settle_in("oslo", HOME, days=20)
+    (stale,) = await county.settle_in("oslo", AWAY, days=-1)
+    county.places["oslo"] = [good, stale]
+    county.gateways["oslo"] = good
+    assert (await county.everywhere("oslo"))[AWAY] == {(stale.token_fingerprint, False)}
+    async with county.replicas(0):
+        assert await one_token_everywhere(county, "oslo") == good.token_fingerprint
+        await county.cluster(AWAY).wait_for(lambda _: "verified-at" in county.notes("oslo", AWAY), PATIENCE)
+    assert county.calls_of("regenerateKey", "oslo") == 0
+    assert "verified-at" not in county.notes("oslo", HOME), "what was adopted was restarted"
+
+
 async def test_two_clusters_of_one_gateway_run_the_same_token_though_one_was_away_meanwhile(
     county: County,
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from rotator.core.plan import next_step
@@ -573,6 +573,7 @@ FEW = settings(
     max_examples=int(os.environ.get("N", "300")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
+    phases=[p for p in Phase if p is not Phase.shrink or os.environ.get("SHRINK") != "no"],
 )
 
 

@@ -118,7 +118,7 @@ class Reload:
             self._fine("the files are again as they were when they were last put into force")
             return None
         try:
-            opening = await self._read(look)
+            opening = await self._read()
         except ConfigError as error:
             self._wrong(error.mistakes, look)
         except RotatorError as error:
@@ -132,13 +132,13 @@ class Reload:
             return opening
         return None
 
-    async def _read(self, look: Look) -> Opening | None:
+    async def _read(self) -> Opening | None:
         """Return None if the file says the same in other words."""
         settings = load(self._config, self._environ)
         # Before they are opened: what changes from now on is seen at the next look. The files of the
         # generation in force are not let out of sight either: it may be they that are mended.
         self._watched.follow(files_of(self._config, settings, self._environ) | self._in_force.keys())
-        if look.changed <= {self._config} and settings == self._settings:
+        if self._differing() <= {self._config} and settings == self._settings:
             self._fine("the configuration says the same as before")
             return None
         opening = await self._prepare(settings)
@@ -147,8 +147,14 @@ class Reload:
         return opening
 
     def _back_in_force(self) -> bool:
+        return not self._differing()
+
+    def _differing(self) -> frozenset[Path]:
+        """Return the files that say something else than when they were put into force. Not the last look's
+        changes: a file that was refused is known by now, and not in force for that.
+        """
         now = self._watched.accepted
-        return all(now.get(path) == digest for path, digest in self._in_force.items())
+        return frozenset(path for path, digest in self._in_force.items() if now.get(path) != digest)
 
     def _fine(self, sentence: str) -> None:
         self._mistakes = ()

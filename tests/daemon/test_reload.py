@@ -175,6 +175,32 @@ async def test_a_kubeconfig_that_changes_is_read_with_the_same_configuration(wor
     assert opening and opening.settings == world.tried[0]
 
 
+async def test_a_bad_kubeconfig_is_not_taken_for_mended_when_it_is_tried_again(world: World) -> None:
+    following = asyncio.create_task(world.reload.following())
+    (world.folder / "kube" / "config").write_text("nonsense")
+    await world.hup()
+    await until(lambda: bool(world.refused))
+    await world.hup()
+    await world.until_tried(3)
+    world.config.write_text(f"# other words\n{GOOD}")
+    await world.hup()
+    await world.until_tried(4)
+    assert world.accepted == 0 and len(world.refused) == 2
+    world.asked.to_leave()
+    assert await asyncio.wait_for(following, 5) is None
+
+
+async def test_a_kubeconfig_that_could_not_be_used_for_a_while_is_taken_in_the_end(world: World) -> None:
+    following = asyncio.create_task(world.reload.following())
+    world.trouble = "a file that it names is away"
+    (world.folder / "kube" / "config").write_text(yaml.safe_dump(KUBECONFIG).replace("invented", "another"))
+    await world.hup()
+    await until(lambda: bool(world.refused))
+    world.trouble = ""
+    await world.hup()
+    assert await asyncio.wait_for(following, 5)
+
+
 async def test_who_is_asked_to_leave_leaves_at_once(world: World) -> None:
     world.asked.to_leave()
     assert await asyncio.wait_for(world.reload.following(), 1) is None

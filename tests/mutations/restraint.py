@@ -34,7 +34,7 @@ RESTRAINT = [
         "an adoption over our mark is not counted",
         A,
         "            if decision.token.mark:\n                await ports.lease.count_repair()\n",
-        "",
+        "            if decision.token.mark:\n                pass\n",
     ),
     Mutation(
         "a token over a drifted one is not counted",

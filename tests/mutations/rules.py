@@ -15,6 +15,7 @@ QUICK_FIRST = (
     "tests/core",
     "tests/rotation/test_signers.py",
     "tests/rotation/test_newcomers.py",
+    "tests/rotation/test_revocation.py",
     "tests/rotation/test_nothing_is_lost.py",
     "tests/rotation/test_rotation.py",
     "tests/rotation/test_machine.py",
@@ -76,8 +77,8 @@ RULES = [
     Mutation(
         "Blocked though pods' own token is gone",
         E,
-        "    if previous is None or not good(previous.token, seen, policy, now):\n        return False\n",
-        "    if previous is None:\n        return False\n",
+        "previous is None or not good(previous.token, seen, policy, now):\n        return False\n    stale",
+        "previous is None:\n        return False\n    stale",
     ),
     Mutation(
         "roll back a proven token",
@@ -139,7 +140,7 @@ RULES = [
     ),
     Mutation("no alternation of keys", P, "else key.other\n\n\ndef write", "else key\n\n\ndef write"),
     Mutation("rolls back though it may not", P, "    if not policy.roll_back:\n        return None\n", ""),
-    Mutation("evicts though it may not", P, "if policy.replace_pods and (pods", "if (pods"),
+    Mutation("evicts though it may not", P, "if policy.replace_pods and not", "if not"),
     Mutation(
         "rests for ever",
         P,

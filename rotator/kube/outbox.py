@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from rotator.errors import RotatorError
+from rotator.errors import RotatorError, Unavailable
 from rotator.kube import paths
 from rotator.kube.answers import Json, NotFound, clean
 from rotator.kube.cluster import Cluster
@@ -100,8 +100,16 @@ class Outbox:
                 self._queue.task_done()
 
     async def _send(self, happening: _Happening, at: datetime) -> None:
+        trouble = None
         async with self._cluster.use() as connection:
-            await self._send_to(connection, happening, at)
+            try:
+                await self._send_to(connection, happening, at)
+            except Unavailable as problem:
+                trouble = (
+                    problem  # Events have a store and limits of their own: the cluster is not away for that
+                )
+        if trouble:
+            raise trouble
 
     async def _send_to(self, connection: Connection, happening: _Happening, at: datetime) -> None:
         stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"

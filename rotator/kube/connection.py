@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +160,10 @@ class Connection:
             body=body,
             auth_settings=["BearerToken"],
         )
+        sent = datetime.now(UTC)
         answer = await self._client.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=patience))
         response: aiohttp.ClientResponse = answer.response
-        self.time.note(response.headers)
+        self.time.note(response.headers, sent)
         return response
 
 

@@ -26,13 +26,21 @@ class ServerTime:
         """Return the time of day (UTC) by the server's clock."""
         return datetime.now(UTC) + self.offset
 
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Look at the `Date` of an answer that has just begun. One that cannot be read says nothing."""
+    def note(self, headers: Mapping[str, str], sent: datetime | None = None) -> None:
+        """Look at the `Date` of an answer that has just begun. One that cannot be read says nothing.
+
+        sent: when it was asked for (UTC, our clock). An answer may have waited for us while this process
+        was held up: it contradicts the offset only if no moment since then would explain its `Date`.
+        """
         try:
             at = parsedate_to_datetime(headers.get("Date", ""))
         except (ValueError, TypeError):
             return
-        measured = at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)
+        at, now = at.replace(tzinfo=at.tzinfo or UTC), datetime.now(UTC)
+        measured = at - now
+        took = now - sent if sent else timedelta()
+        if took > TOLERANCE and -TOLERANCE <= self.offset - measured <= took + TOLERANCE:
+            return
         if abs(measured) <= TOLERANCE:
             measured = timedelta()
         if abs(measured - self.offset) <= TOLERANCE and measured:

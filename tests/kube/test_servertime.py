@@ -50,3 +50,20 @@ def test_an_answer_without_a_time_says_nothing(headers: dict[str, str]) -> None:
     time.note(answered(timedelta(minutes=10)))
     time.note(headers)
     assert time.offset > timedelta(minutes=9)
+
+
+def test_an_answer_that_waited_for_a_process_that_was_held_up_is_no_skew() -> None:
+    """As after SIGSTOP, a frozen cgroup, a machine that was moved: the answer lay in the socket."""
+    time, held_up = ServerTime(), timedelta(minutes=20)
+    late, sent = answered(-held_up), datetime.now(UTC) - held_up - timedelta(seconds=1)
+    time.note(late, sent)
+    assert time.offset == timedelta()
+    time.note(answered(timedelta(minutes=10)))
+    time.note(answered(timedelta(minutes=10) - held_up), sent)
+    assert abs(time.offset - timedelta(minutes=10)) < timedelta(seconds=3)
+
+
+def test_a_slow_answer_still_tells_a_clock_that_is_off() -> None:
+    time, sent = ServerTime(), datetime.now(UTC) - timedelta(seconds=8)
+    time.note(answered(timedelta(minutes=-10)), sent)
+    assert abs(time.offset + timedelta(minutes=10)) < timedelta(seconds=3)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from rotator.config.names import Guid
 from rotator.config.sections import HttpsUrl, Table
 
 Cloud = Literal["public", "usgovernment", "china"]
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ROLE = "AzureEventGridSecureWebhookSubscriber"
 """The app role that Microsoft's how-to for secure webhooks makes:
 https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery.
 """
-
-
-def _guid(text: str) -> str:
-    if not _GUID.fullmatch(text.strip().lower()):
-        raise ValueError('is no GUID. Write it like "00000000-0000-0000-0000-000000000000"')
-    return text.strip().lower()
-
-
-Guid = Annotated[str, AfterValidator(_guid)]
 
 
 class EntraSettings(Table):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from rotator.config import tables
 from rotator.config.mistakes import Mistake, Path
 from rotator.config.model import Document
 
@@ -23,6 +24,10 @@ _WRONG = {
     "model_attributes_type": "must be a table",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
+}
+_SECRETS: dict[str | int, str] = {
+    "azure": "set AZURE_CLIENT_SECRET in the environment",
+    "webhook": "write them into a file, one in each line, and its path as secret_file",
 }
 
 
@@ -59,11 +64,12 @@ def _wrong(kind: str, context: dict[str, Any]) -> str:
 
 
 def _unknown(path: Path) -> str:
-    known = sorted(_fields(path[:-1]))
-    if any(word in str(path[-1]).lower() for word in ("secret", "password")):
-        return "is no known key. Secrets never stand in this file: set AZURE_CLIENT_SECRET in the environment"
-    close = difflib.get_close_matches(str(path[-1]), known, n=1)
-    if close:
+    key, known = str(path[-1]), sorted(_fields(path[:-1]))
+    if any(word in key.lower() for word in ("secret", "password")) and path[0] in _SECRETS:
+        return f"is no known key. Secrets never stand in this file: {_SECRETS[path[0]]}"
+    if homes := tables.homes(key):
+        return f"is no known key here. It belongs in {' or '.join(homes)}"
+    if close := difflib.get_close_matches(key, known, n=1):
         return f"is no known key. Did you mean {close[0]}?"
     return f"is no known key. Known here: {', '.join(known)}"
 
@@ -75,8 +81,10 @@ def _proposal(path: Path) -> str:
         return ""
     key = str(path[named[-1]])
     field = _fields(path[: named[-1]]).get(key)
-    if field is None or not field.examples:
+    if field is None:
         return ""
+    if not field.examples:
+        return f" Write [{'.'.join(map(str, path))}] on a line of its own, and its keys below"
     example = str(field.examples[0])
     return f" Write {example}" if example.startswith("[[") else f" Write {key} = {example}"
 
@@ -88,12 +96,5 @@ def _fields(path: Path) -> dict[str, FieldInfo]:
         if isinstance(part, int):
             continue
         field = table.model_fields.get(part) if table else None
-        table = _table(field.annotation) if field else None
+        table = tables.within(field.annotation) if field else None
     return table.model_fields if table else {}
-
-
-def _table(annotation: object) -> type[BaseModel] | None:
-    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _table(inner))), None)

@@ -12,8 +12,12 @@ from rotator.config import checks, explain, later
 from rotator.config.gateways import GatewayTable, PolicyTable
 from rotator.config.mistakes import Json, Mistake, show
 from rotator.config.model import Document, GatewaySettings, Settings
-from rotator.config.policies import TIMES, check_times, overlay, to_calendar, to_policy
+from rotator.config.policies import overlay, to_calendar, to_policy
+from rotator.config.sections import RotationSettings
+from rotator.config.times import TIMES, check_jitter, check_times
 from rotator.errors import ConfigError
+
+_TOML = 'Mend that line: key = "text", key = 5, or the heading of a table, [name] or [[name]]'
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -50,7 +54,7 @@ def _read(path: Path) -> Json:
     except UnicodeDecodeError:
         raise ConfigError((f"{path}: is not UTF-8 text. Save it as UTF-8",)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError((f"{path}: is no valid TOML: {error}",)) from None
+        raise ConfigError((f"{path}: is no valid TOML: {error}. {_TOML}",)) from None
     except RecursionError:
         raise ConfigError((f"{path}: is nested too deeply. Close the brackets that it opens",)) from None
     except ValueError:
@@ -64,11 +68,20 @@ def _times(cleaned: Json) -> list[Mistake]:
     if defaults is None:
         return []
     mistakes = check_times(("defaults",), defaults, defaults)
-    gateways = cleaned.get("gateways")
+    gateways, policies = cleaned.get("gateways"), []
     for n, raw in enumerate(gateways if isinstance(gateways, list) else []):
         if own := _times_of(raw):
-            mistakes += check_times(("gateways", n), own, overlay(defaults, own))
-    return mistakes
+            policies.append(overlay(defaults, own))
+            mistakes += check_times(("gateways", n), own, policies[-1])
+    return mistakes or _jitter(cleaned, policies)
+
+
+def _jitter(cleaned: Json, policies: list[PolicyTable]) -> list[Mistake]:
+    try:
+        rotation = RotationSettings.model_validate(cleaned.get("rotation", {}))
+    except ValidationError:
+        return []
+    return check_jitter(rotation.schedule_jitter, policies)
 
 
 def _times_of(raw: object) -> PolicyTable | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator
 
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -26,6 +27,13 @@ _KINDS: dict[str, Kind] = {
     "daemonset": "daemonset",
     "ds": "daemonset",
 }
+
+
+def check_guid(text: str) -> str:
+    """Return text in lower case if it is a GUID, or raise ValueError."""
+    if not _GUID.fullmatch(text.strip()):
+        raise ValueError('is no GUID. Write it like "00000000-0000-0000-0000-000000000000"')
+    return text.strip().lower()
 
 
 def check_label(text: str, longest: int = 63) -> str:
@@ -115,6 +123,8 @@ def _listen(written: object) -> object:
     return written if isinstance(written, Listen) else Listen.parse(str(written))
 
 
+Guid = Annotated[str, AfterValidator(check_guid)]
+"""In lower case."""
 GatewayName = Annotated[str, AfterValidator(lambda text: check_label(text, _LONGEST_GATEWAY_NAME))]
 Label = Annotated[str, AfterValidator(check_label)]
 Subdomain = Annotated[str, AfterValidator(check_subdomain)]

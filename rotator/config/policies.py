@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from rotator.config.gateways import PolicyTable
-from rotator.config.mistakes import Mistake, Path
 from rotator.config.windows import Calendar
 from rotator.core.policy import Policy
 from rotator.core.words import Revocation
 
 _BUILT_IN = Policy()
-_SHORTEST_INTERVAL = timedelta(minutes=5)
-TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke", "revoke_after")
-"""The keys whose values have to fit together."""
 
 
 def overlay(defaults: PolicyTable, own: PolicyTable) -> PolicyTable:
@@ -26,7 +20,7 @@ def overlay(defaults: PolicyTable, own: PolicyTable) -> PolicyTable:
 
 
 def to_policy(table: PolicyTable) -> Policy:
-    """Return the policy of a table whose times fit together (see check_times)."""
+    """Return the policy of a table whose times fit together (see times.py)."""
     return Policy(
         lifetime=table.token_lifetime or _BUILT_IN.lifetime,
         renew_before=table.renew_before or _BUILT_IN.renew_before,
@@ -46,36 +40,3 @@ def to_policy(table: PolicyTable) -> Policy:
 def to_calendar(table: PolicyTable) -> Calendar:
     """Return when restarts that can wait are welcome; without a word about it, always."""
     return Calendar(table.windows or (), table.freeze or False)
-
-
-def check_times(path: Path, written: PolicyTable, merged: PolicyTable) -> list[Mistake]:
-    """Return what does not fit together in merged, if one of the lines in written is part of it."""
-    lifetime = merged.token_lifetime or _BUILT_IN.lifetime
-    renew = merged.renew_before or _BUILT_IN.renew_before
-    panic = merged.panic_before or _BUILT_IN.panic_before
-    after = merged.revoke_after or timedelta()
-    if Revocation(merged.revoke or _BUILT_IN.revoke) is Revocation.AFTER_VERIFY:
-        after = merged.revoke_after or _BUILT_IN.revoke_after
-    if renew > lifetime - _SHORTEST_INTERVAL:
-        names: tuple[str, ...] = ("renew_before", "token_lifetime")
-        text = (
-            f"renew_before ({renew}) must be at least 5 minutes shorter than token_lifetime ({lifetime}), or "
-            "tokens are replaced without end. Write a shorter renew_before, about a third of token_lifetime"
-        )
-    elif panic >= renew:
-        names = ("panic_before", "renew_before")
-        text = (
-            f"panic_before ({panic}) must be shorter than renew_before ({renew}). "
-            "Write a shorter panic_before, about a fifth of renew_before"
-        )
-    elif after >= lifetime - renew:
-        names = ("revoke_after", "revoke", "renew_before", "token_lifetime")
-        text = (
-            f"revoke_after ({after}) must be shorter than token_lifetime - renew_before "
-            f"({lifetime - renew}), or the next token comes first. "
-            'Write a shorter revoke_after, such as "1d"'
-        )
-    else:
-        return []
-    own = [name for name in names if getattr(written, name) is not None]
-    return [Mistake((*path, own[0]), text)] if own else []

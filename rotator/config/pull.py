@@ -17,20 +17,22 @@ MOST_EVENTS = 100
 
 def _within_the_wire(wait: timedelta) -> timedelta:
     if not SHORTEST_WAIT <= wait <= LONGEST_WAIT:
-        raise ValueError('must be between "10s" and "120s", which is what Event Grid offers')
+        raise ValueError('must be between "10s" and "120s", which is what Event Grid offers. Write "60s"')
     return wait
 
 
 def _few_enough(events: int) -> int:
     if not 1 <= events <= MOST_EVENTS:
-        raise ValueError(f"must be between 1 and {MOST_EVENTS}, which is what Event Grid offers")
+        raise ValueError(f"must be between 1 and {MOST_EVENTS}, which is what Event Grid offers. Write 100")
     return events
 
 
 def _name(text: str) -> str:
     """As Azure has it; nothing that could change the path of a URL."""
     if not re.fullmatch(r"[A-Za-z0-9-]{3,100}", text):
-        raise ValueError('must be its bare name, no ARM id: letters, digits and "-", 3 at least')
+        raise ValueError(
+            'is no name in Event Grid. Write the bare name, no ARM id: letters, digits and "-", 3 at least'
+        )
     return text
 
 

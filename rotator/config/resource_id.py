@@ -10,13 +10,34 @@ FORM = (
     "/subscriptions/<subscription>/resourceGroups/<group>/providers/Microsoft.ApiManagement"
     "/service/<service>/gateways/<gateway>"
 )
-_ID = re.compile(
-    r"/subscriptions/(?P<subscription>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-    r"/resourceGroups/(?P<group>[\w.()-]{1,90})"
-    r"/providers/Microsoft\.ApiManagement/service/(?P<service>[a-z](?:[a-z0-9-]{0,48}[a-z0-9])?)"
-    r"/gateways/(?P<gateway>[^/*#&+:<>?%\s]{1,80})/?",
-    re.IGNORECASE,
-)
+_FORM = FORM.split("/")
+_NEAR = re.compile(r"/subscriptions/", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """may_be: what Azure allows there. wrong: what is said of anything else."""
+
+    may_be: re.Pattern[str]
+    wrong: str
+
+
+_PARTS = {
+    "<subscription>": _Part(
+        re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII),
+        "the subscription is no GUID",
+    ),
+    "<group>": _Part(
+        re.compile(r"[\w.()-]{1,90}"), "no resource group is called as it says behind resourceGroups"
+    ),
+    "<service>": _Part(
+        re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", re.IGNORECASE | re.ASCII),
+        "no API Management service is called as it says behind service",
+    ),
+    "<gateway>": _Part(
+        re.compile(r"[^/*#&+:<>?%\s]{1,80}"), "no gateway is called as it says behind gateways"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +54,14 @@ class ResourceId:
         """Return the parts of a gateway's full ARM id.
 
         Raises:
-            ValueError: text is something else; shows the form.
+            ValueError: text is something else; says what is wrong first, and shows the form.
         """
-        if not (found := _ID.fullmatch(text.strip())):
-            raise ValueError(f"is not the ARM id of a self-hosted gateway. Write {FORM}")
-        return cls(**found.groupdict())
+        bare = text.strip().removesuffix("/")
+        parts = bare.split("/")
+        if why := _wrong(parts):
+            near = f": {why}" if _NEAR.match(bare) else ""
+            raise ValueError(f"is not the ARM id of a self-hosted gateway{near}. Write {FORM}")
+        return cls(*(part for part, wanted in zip(parts, _FORM, strict=True) if wanted in _PARTS))
 
     @property
     def key(self) -> str:
@@ -49,3 +73,16 @@ class ResourceId:
             f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
             f"/providers/Microsoft.ApiManagement/service/{self.service}/gateways/{self.gateway}"
         )
+
+
+def _wrong(parts: list[str]) -> str:
+    """Return the first thing that is wrong, empty if nothing is. Quotes nothing of what was written."""
+    for part, wanted in zip(parts, _FORM, strict=False):
+        if wanted in _PARTS:
+            if not _PARTS[wanted].may_be.fullmatch(part):
+                return _PARTS[wanted].wrong
+        elif part.lower() != wanted.lower():
+            return f"{wanted or 'the first /'} is missing or misspelt"
+    if len(parts) < len(_FORM):
+        return f"it ends before {_FORM[len(parts)]}"
+    return "it goes on behind the gateway's name" if len(parts) > len(_FORM) else ""

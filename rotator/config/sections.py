@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rotator.config.durations import Duration, DurationOrZero
-from rotator.config.names import Address, Label, Listen
+from rotator.config.names import Address, Guid, Label, Listen
 
 
 class Table(BaseModel):
@@ -33,12 +33,18 @@ def _https(url: str) -> str:
 
 def _long_enough(duration: timedelta) -> timedelta:
     if duration < timedelta(seconds=3):
-        raise ValueError('must be at least "3s": a lease needs time to be renewed')
+        raise ValueError('must be at least "3s": a lease needs time to be renewed. Write "30s"')
     return duration
 
 
+def _path(written: object) -> object:
+    if written == "":
+        raise ValueError("must not be empty. Write the path of a file, or leave the line out")
+    return written
+
+
 HttpsUrl = Annotated[str, AfterValidator(_https)]
-FilePath = Annotated[Path, Field(strict=False)]
+FilePath = Annotated[Path, BeforeValidator(_path), Field(strict=False)]
 
 
 class AzureSettings(Table):
@@ -50,12 +56,8 @@ class AzureSettings(Table):
     credential: Literal["default", "workload-identity", "managed-identity", "client-secret", "azure-cli"] = (
         Field(default="default", examples=['"default"'])
     )
-    tenant_id: str | None = Field(
-        default=None, min_length=1, examples=['"00000000-0000-0000-0000-000000000000"']
-    )
-    client_id: str | None = Field(
-        default=None, min_length=1, examples=['"00000000-0000-0000-0000-000000000000"']
-    )
+    tenant_id: Guid | None = Field(default=None, examples=['"00000000-0000-0000-0000-000000000000"'])
+    client_id: Guid | None = Field(default=None, examples=['"00000000-0000-0000-0000-000000000000"'])
 
 
 class KubernetesSettings(Table):

@@ -22,7 +22,7 @@ _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{0,64}")
 
 def _within_delivery(duration: timedelta) -> timedelta:
     if duration >= timedelta(seconds=30):
-        raise ValueError('must be shorter than "30s": Event Grid waits no longer for an answer')
+        raise ValueError('must be shorter than "30s": Event Grid waits no longer for an answer. Write "10s"')
     return duration
 
 

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BeforeValidator, Field
+from cronsim import CronSim
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from rotator.config.durations import Duration
+from rotator.config.cron import Cron, shortest_gap
+from rotator.config.durations import Duration, written
 from rotator.config.sections import Table
 from rotator.core.hours import ALWAYS, Hours
 
 _MANY = 1000
 """Windows that follow each other without a gap are counted so far, then looked at again."""
-_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def _cron(text: str) -> str:
-    if len(text.split()) == 6:  # cronsim would take the first for seconds
-        raise ValueError('has six fields. Write five, such as "0 22 * * 1-5"')
-    try:
-        found = next(CronSim(text, _SOME_DAY), None)
-    except CronSimError as error:
-        raise ValueError(
-            f'is no cron expression ({error}). Write five fields, such as "0 22 * * 1-5"'
-        ) from None
-    if found is None:
-        raise ValueError("never comes. Write a cron expression of a day that exists")
-    return text
 
 
 def _zone(written: object) -> object:
@@ -55,7 +41,6 @@ def _freeze(written: object) -> object:
     )
 
 
-Cron = Annotated[str, AfterValidator(_cron)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Freeze = Annotated[bool | datetime, BeforeValidator(_freeze)]
 """True: until somebody takes the line out. A time (with a zone): until then."""
@@ -71,6 +56,18 @@ class WindowTable(Table):
     cron: Cron = Field(examples=['"0 22 * * 1-5"'])
     duration: Duration = Field(examples=['"4h"'])
     zone: Zone = Field(default=ZoneInfo("UTC"), examples=['"Europe/Oslo"'])
+
+    @field_validator("duration")
+    @classmethod
+    def _ends_before_it_opens_again(cls, duration: timedelta, others: ValidationInfo) -> timedelta:
+        cron = others.data.get("cron")  # absent: it has a mistake of its own
+        if cron and duration > (gap := shortest_gap(cron)):
+            raise ValueError(
+                f"must not be longer than {written(gap)}, after which this cron opens it again: it is "
+                f'{written(duration)}. Write "{written(gap)}" or less, or a cron that comes less often: '
+                '"0 22 * * *" is once a day, "* 22 * * *" each minute of that hour'
+            )
+        return duration
 
     def closes(self, now: datetime) -> datetime | None:
         """Return when the window that is open at now (UTC) closes; None: it is closed."""

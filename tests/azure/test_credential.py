@@ -63,10 +63,10 @@ async def test_missing_variables_are_named(credential: str, missing: str) -> Non
 
 
 async def test_a_tenant_that_cannot_be_one_is_refused() -> None:
-    settings = AzureSettings(credential="client-secret", tenant_id="my tenant!")
+    settings = AzureSettings(credential="client-secret")
 
     with pytest.raises(Refused, match="client-secret cannot be used") as caught:
-        await Arm.connect(settings, SECRET)
+        await Arm.connect(settings, SECRET | {"AZURE_TENANT_ID": "my tenant!"})
 
     assert "invented" not in str(caught.value)
 

@@ -124,7 +124,9 @@ def test_a_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_broken_toml_tells_line_and_column(mistakes: Mistakes) -> None:
-    assert "at line 2, column 9" in mistakes('[azure]\ncloud = public"\n')[0]
+    (found,) = mistakes('[azure]\ncloud = public"\n')
+
+    assert "at line 2, column 9" in found and 'Mend that line: key = "text"' in found
 
 
 def test_the_same_gateway_twice_is_refused_whatever_the_case(mistakes: Mistakes) -> None:

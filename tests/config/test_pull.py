@@ -48,7 +48,7 @@ def test_limits_are_those_of_the_wire(mistakes: Mistakes, line: str, sentence: s
 @pytest.mark.parametrize("name", ["", "ab", "a/b:receive?", "/subscriptions/x/topics/y", "two words"])
 def test_names_are_bare(mistakes: Mistakes, name: str) -> None:
     (said,) = mistakes(PULL.replace('"rotator"', f'"{name}"') + gateway())
-    assert "pull.subscription: must be its bare name" in said
+    assert "pull.subscription: is no name in Event Grid. Write the bare name" in said
 
 
 def test_what_is_missing_is_asked_for(mistakes: Mistakes) -> None:

@@ -76,6 +76,23 @@ def test_windows_that_meet_are_one(settings: Write) -> None:
     assert hours.open and hours.turns_at is not None and hours.turns_at > at("2026-11-22 00:00")
 
 
+@pytest.mark.parametrize(
+    ("cron", "duration", "zone"),
+    [
+        ("0 0 * * *", "24h", "UTC"),
+        ("0 0 * * *", "24h", "Europe/Oslo"),
+        ("0 22 * * 5", "60h", "UTC"),
+        ("0 0 1 * *", "28d", "UTC"),
+        ("0 0 29 2 *", "366d", "UTC"),
+    ],
+)
+def test_a_window_may_last_until_it_opens_again(settings: Write, cron: str, duration: str, zone: str) -> None:
+    """Also on the one day of the year that has 23 hours."""
+    line = f'windows = [{{ cron = "{cron}", duration = "{duration}", zone = "{zone}" }}]'
+
+    assert calendar(settings, line).windows
+
+
 def test_several_windows_are_open_when_one_of_them_is(settings: Write) -> None:
     line = 'windows = [{ cron = "0 1 * * *", duration = "1h" }, { cron = "0 12 * * *", duration = "1h" }]'
 
@@ -124,11 +141,43 @@ def test_a_gateway_may_have_windows_and_freezes_of_its_own(settings: Write) -> N
 
 REFUSED = [
     ('windows = [{ cron = "0 22 * *", duration = "4h" }]', "windows[0].cron", "is no cron expression"),
-    ('windows = [{ cron = "0 0 31 2 *", duration = "4h" }]', "windows[0].cron", "is no cron expression"),
+    *(
+        (
+            f'windows = [{{ cron = "{cron}", duration = "4h" }}]',
+            "windows[0].cron",
+            "never comes. Write a day that its months have",
+        )
+        for cron in ("0 0 31 2 *", "0 0 31 4,6 *")
+    ),
+    *(
+        (
+            f'windows = [{{ cron = "{cron}", duration = "4h" }}]',
+            "windows[0].cron",
+            f"is no cron expression: its {wrong} cannot be read. Write five fields (minute, hour,",
+        )
+        for cron, wrong in (
+            ("61 0 * * *", "minute"),
+            ("0 0 32 2 *", "day-of-month"),
+            ("0 0 31 foo *", "month"),
+        )
+    ),
+    *(
+        (
+            f'windows = [{{ cron = "{cron}", duration = "{duration}" }}]',
+            "windows[0].duration",
+            f"must not be longer than {gap}, after which this cron opens it again: it is {duration}. Write",
+        )
+        for cron, duration, gap in (
+            ("0 1 * * *", "1d1h", "1d"),
+            ("* 22 * * *", "4h", "1m"),
+            ("0 22 * * 1-5", "1d2h", "1d"),
+            ("0 0 1 1,7 *", "181d1h", "181d"),
+        )
+    ),
     (
         'windows = [{ cron = "* * * * * *", duration = "4h" }]',
         "windows[0].cron",
-        "has six fields. Write five",
+        "is no cron expression: it has 6 fields. Write five fields",
     ),
     ('windows = [{ cron = "@daily", duration = "4h" }]', "windows[0].cron", "Write five fields"),
     ('windows = [{ cron = 5, duration = "4h" }]', "windows[0].cron", "must be text in quotes"),
@@ -159,7 +208,7 @@ REFUSED = [
     ),
     ('revoke = "always"', "revoke", 'must be one of "never", "before-reuse" or "after-verify"'),
     ('revoke_after = "0s"', "revoke_after", "must be longer than nothing"),
-    ('revoke = "after-verify"\nrevoke_after = "19d"', "revoke_after", "or the next token comes first"),
+    ('revoke = "after-verify"\nrevoke_after = "19d"', "revoke_after", "and the next token would come first"),
     ('roll_back = "no"', "roll_back", "must be true or false. Write roll_back = true"),
     ("replace_pods = 0", "replace_pods", "must be true or false. Write replace_pods = true"),
     ("max_restarts_per_hour = 0", "max_restarts_per_hour", "must be at least 1"),
@@ -180,7 +229,10 @@ def test_the_built_in_revoke_after_counts_where_none_is_written(mistakes: Mistak
 
     (found,) = mistakes(NO_WEBHOOK + gateway(more=f'{short}revoke = "after-verify"'))
 
-    assert found.startswith("gateways[0].revoke: revoke_after (1 day, 0:00:00) must be shorter than")
+    assert found == (
+        "gateways[0].revoke: leaves too little time: revoke_after is 1d, not shorter than token_lifetime - "
+        'renew_before (12h), and the next token would come first. Write revoke_after = "6h" (gateway oslo)'
+    )
     assert settings(NO_WEBHOOK + gateway(more=short)).gateways[0].policy.revoke is Revocation.NEVER
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from rotator.daemon.board import Board
@@ -70,9 +71,12 @@ class Generation:
     def webhook(self) -> ASGIApp:
         """Return what answers at the public port: the door, the limits of bodies, the webhook."""
         settings = self.settings.webhook
+        if self.admission is None:
+            # No port leads here, but requests may have waited for this generation at the one before's.
+            return JSONResponse({"error": "not now"}, 503, {"retry-after": "30"})
         app: ASGIApp = webhook_app(settings, self.dispatcher.dispatch, self.metrics.event)
         limited = BodyLimit(app, settings.max_body_bytes, settings.body_timeout.total_seconds())
-        return self.admission.guard(limited) if self.admission else limited
+        return self.admission.guard(limited)
 
     async def end(self, switch: Switch) -> None:
         """Begin nothing more, and let requests and steps under way end: switch passes on none any more.

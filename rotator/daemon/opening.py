@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from rotator.config import Settings
 from rotator.daemon.doors import Doors, close
 from rotator.daemon.site import Site, open_site
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, Unavailable
 from rotator.kube.files import read_once
 from rotator.triggers.admission import Admission, open_admission
 from rotator.triggers.webhook import Observe
+
+PATIENCE = 20.0
+"""Seconds for all credentials: nothing bounds the exec plugin behind the home cluster's kubeconfig."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +43,24 @@ async def prepare(
     """Open all that settings ask for.
 
     Raises:
-        ConfigError: a kubeconfig, a context, a certificate or a credential is missing.
-        Refused: a port is taken.
-        Unavailable: a file that should be there is not (yet).
+        ConfigError: a kubeconfig, a context, a certificate or a credential is missing; a port is taken.
+        Unavailable: a file that should be there is not (yet), or a plugin does not answer.
     """
     async with AsyncExitStack() as stack:
-        site = await stack.enter_async_context(open_site(settings, environ, identity))
+        site = await _site(open_site(settings, environ, identity), stack)
         admission = await _admission(settings, observe, stack) if settings.webhook.enabled else None
         bound = doors.bind(settings)
         stack.callback(close, bound)
         return Opening(site, admission, bound, stack.pop_all())
+
+
+async def _site(opened: AbstractAsyncContextManager[Site], stack: AsyncExitStack) -> Site:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await stack.enter_async_context(opened)
+    except TimeoutError as error:
+        why = f"no credentials for the clusters within {PATIENCE:g} s"
+        raise Unavailable(f"{why}. Run the exec plugin of the kubeconfig by hand to see why") from error
 
 
 async def _admission(settings: Settings, observe: Observe, stack: AsyncExitStack) -> Admission:

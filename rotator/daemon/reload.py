@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rotator.config import Settings, load
 from rotator.daemon.opening import Opening, files_of
@@ -22,19 +23,24 @@ SETTLING = timedelta(seconds=1)
 RETRY = timedelta(minutes=1)
 """What could not be used for a reason outside the files (a port that is taken) is tried again."""
 
-Prepare = Callable[[Settings], Awaitable[Opening]]
+T = TypeVar("T")
+Prepare = Callable[[Settings], Coroutine[Any, Any, Opening]]
 
 
 class Asked:
     """What the signals ask for. Set from signal handlers, in the event loop."""
 
     def __init__(self) -> None:
-        self.leave = False
         self.reload = False
+        self._leave = asyncio.Event()
         self._news = asyncio.Event()
 
+    @property
+    def leave(self) -> bool:
+        return self._leave.is_set()
+
     def to_leave(self) -> None:
-        self.leave = True
+        self._leave.set()
         self._news.set()
 
     def to_reload(self) -> None:
@@ -49,6 +55,17 @@ class Asked:
         except TimeoutError:
             return
         self._news.clear()
+
+    async def unless_leaving(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Return what work does; None if the process is asked to leave before: work is called off then."""
+        working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self._leave.wait())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in (working, leaving):
+                task.cancel()
+            await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 class Reload:
@@ -77,11 +94,13 @@ class Reload:
         self._mistakes: tuple[str, ...] = ()
         self._tried_at = 0.0
 
-    async def first(self) -> Opening:
-        """Read the configuration. Nothing is in force yet: raises ConfigError, Refused, Unavailable."""
+    async def first(self) -> Opening | None:
+        """Read the configuration; None when the process is asked to leave. Nothing is in force yet: raises
+        ConfigError, Refused, Unavailable.
+        """
         settings = load(self._config, self._environ)
         self._watched.follow(files_of(self._config, settings, self._environ))
-        opening = await self._prepare(settings)
+        opening = await self._asked.unless_leaving(self._prepare(settings))
         self._in_force, self._settings = self._watched.accepted, settings
         return opening
 
@@ -97,7 +116,8 @@ class Reload:
                 wait = SETTLING
                 continue
             wait = EVERY
-            if self._due(look) and (opening := await self._again(look)):
+            # A plugin behind a kubeconfig may take its time: whoever asks us to leave does not wait for it.
+            if self._due(look) and (opening := await self._asked.unless_leaving(self._again(look))):
                 return opening
 
     def _due(self, look: Look) -> bool:

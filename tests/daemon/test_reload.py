@@ -42,12 +42,14 @@ class World:
     refused: list[tuple[str, ...]] = field(default_factory=list)
     accepted: int = 0
     trouble: str = ""
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
         (self.folder / "kube").mkdir()
         (self.folder / "kube" / "config").write_text(yaml.safe_dump(KUBECONFIG))
         self.config.write_text(GOOD)
+        self.gate.set()
         self.reload = Reload(self.config, {}, self.asked, self.prepare, self.refused.append, self.accept)
 
     @property
@@ -59,6 +61,7 @@ class World:
 
     async def prepare(self, settings: Settings) -> Opening:
         self.tried.append(settings)
+        await self.gate.wait()
         if self.trouble:
             raise Refused(self.trouble, "Mend it.")
         opening = await prepare(settings, {}, "me", Doors({}), lambda _, __: None)
@@ -199,6 +202,16 @@ async def test_a_kubeconfig_that_could_not_be_used_for_a_while_is_taken_in_the_e
     world.trouble = ""
     await world.hup()
     assert await asyncio.wait_for(following, 5)
+
+
+async def test_who_is_asked_to_leave_does_not_wait_for_what_is_being_opened(world: World) -> None:
+    world.gate.clear()
+    following = asyncio.create_task(world.reload.following())
+    world.config.write_text(OTHER)
+    await world.hup()
+    await world.until_tried(2)
+    world.asked.to_leave()
+    assert await asyncio.wait_for(following, 5) is None
 
 
 async def test_who_is_asked_to_leave_leaves_at_once(world: World) -> None:

@@ -19,7 +19,7 @@ from kubernetes.aio.config import ConfigException
 from rotator.config import KubernetesSettings
 from rotator.errors import Unavailable
 from rotator.kube.answers import Json, failure, parse
-from rotator.kube.credentials import SERVICE_ACCOUNT, configuration
+from rotator.kube.credentials import SERVICE_ACCOUNT, configuration, rejected
 from rotator.kube.paths import Access
 from rotator.kube.servertime import ServerTime
 
@@ -102,6 +102,8 @@ class Connection:
             await self._send(method, path, query, body, content_type, patience) as answer,
         ):
             content = await answer.read()
+        if answer.status == 401:
+            rejected(self._client.configuration)
         if answer.status >= 300:
             raise failure(answer.status, answer.headers, content, Access.of(method, path), what)
         return parse(content, what)

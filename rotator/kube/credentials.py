@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where kubelet puts a pod's token and the cluster's CA."""
 IN_CLUSTER = "in-cluster"
 """The context that no kubeconfig has to have: the cluster that this process runs in."""
+_AGAIN = 10.0
+"""Seconds between two runs of a plugin whose token is not accepted."""
 
 
 class NoSuchContext(Refused):
@@ -115,10 +118,17 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     user: Mapping[str, Any] = loader._user.value if loader._user else {}  # noqa: SLF001 - no other way to it
     if user.get("exec"):
         _ask_again(cfg, loader)
-    elif user.get("tokenFile") and not user.get("token"):
-        base = Path(loader._get_base_path(loader._user.path))  # noqa: SLF001
-        _follow(cfg, base / user["tokenFile"])
+    elif user.get("tokenFile"):
+        file = Path(loader._get_base_path(loader._user.path)) / user["tokenFile"]  # noqa: SLF001
+        if file.exists() or not user.get("token"):  # of the two the file counts, as for kubectl
+            _follow(cfg, file)
     return cfg
+
+
+def rejected(cfg: Configuration) -> None:
+    """Note that the server does not accept what cfg says (401): who can, asks for something else."""
+    if getattr(cfg, "refresh_api_key_hook", None):  # the library takes it for None
+        cfg.api_key["BearerToken"] = ""
 
 
 def _files(path: str) -> list[Path]:
@@ -150,9 +160,8 @@ def _follow(cfg: Configuration, token: Path) -> None:
 
 
 def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
-    """Have the kubeconfig's plugin run anew when what it gave runs out (the loader knows when).
-
-    A plugin that names no expiry is run once, as kubectl does.
+    """Have the kubeconfig's plugin run anew when what it gave runs out (the loader knows when), and when
+    the server does not accept it any more (see `rejected`), as client-go does: not every one names an expiry.
     """
     if "BearerToken" not in cfg.api_key and not cfg.cert_file:
         raise Refused(
@@ -161,12 +170,17 @@ def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
         )
 
     asking: asyncio.Task[None] | None = None
+    not_before = 0.0
 
     async def refresh(cfg: Configuration) -> None:
-        nonlocal asking
-        if getattr(loader, "exec_plugin_expiry", None) is None:
-            return
+        nonlocal asking, not_before
+        refused, cfg.api_key["BearerToken"] = not cfg.api_key["BearerToken"], loader.token
         if asking is None or asking.done():
+            if refused and time.monotonic() >= not_before:
+                not_before = time.monotonic() + _AGAIN
+                vars(loader).pop("exec_plugin_expiry", None)  # else the loader goes on to believe in it
+            elif getattr(loader, "exec_plugin_expiry", None) is None:
+                return
             asking = asyncio.ensure_future(loader.load_from_exec_plugin())  # type: ignore[no-untyped-call]  # the library has no types
         # Many calls find out at the same time, and each has its own patience: none of them starts a
         # second plugin beside one that hangs.

@@ -98,6 +98,55 @@ async def test_a_kubeconfigs_plugin_is_asked_again_when_its_token_runs_out(
     assert (tmp_path / "runs").read_text() == runs
 
 
+async def test_a_plugins_token_that_is_revoked_before_its_time_is_replaced(
+    connect, sandbox, tmp_path, plugin
+):
+    settings, right = with_user(sandbox, tmp_path, plugin)
+    (tmp_path / "expiry").write_text(f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
+    await a_rejected_plugin_is_asked_again(connect, settings, tmp_path, right)
+
+
+async def test_a_plugin_that_names_no_expiry_is_asked_again_when_its_token_is_not_accepted(
+    connect, sandbox, tmp_path, plugin
+):
+    settings, right = with_user(sandbox, tmp_path, plugin)
+    script = tmp_path / "plugin"
+    named = ', "expirationTimestamp": (here / "expiry").read_text()'
+    assert named in script.read_text()
+    script.write_text(script.read_text().replace(named, ""))
+    await a_rejected_plugin_is_asked_again(connect, settings, tmp_path, right)
+
+
+async def a_rejected_plugin_is_asked_again(connect, settings, tmp_path, right):
+    connection = await connect(settings=settings)
+    assert "does not accept" in await fails(connection)
+    (tmp_path / "given").write_text(right)
+    await prove(connection, "default", "s")
+    runs = (tmp_path / "runs").read_text()
+    await prove(connection, "default", "s")
+    assert (tmp_path / "runs").read_text() == runs == "xx"
+
+
+async def test_a_plugin_whose_tokens_are_never_accepted_is_not_asked_all_the_time(
+    connect, sandbox, tmp_path, plugin
+):
+    settings, _ = with_user(sandbox, tmp_path, plugin)
+    (tmp_path / "expiry").write_text(f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
+    connection = await connect(settings=settings)
+    for _ in range(5):
+        assert "does not accept" in await fails(connection)
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
+async def test_a_token_file_counts_more_than_a_token_beside_it(connect, sandbox, tmp_path):
+    """As in kubeconfigs that were written for a process, from a service account."""
+    file = tmp_path / "token"
+    settings, right = with_user(sandbox, tmp_path, {"tokenFile": str(file), "token": "stale"})
+    await fails(await connect(settings=settings))
+    file.write_text(right)
+    await prove(await connect(settings=settings), "default", "s")
+
+
 async def test_a_kubeconfigs_plugin_that_gives_nothing_is_refused(connect, sandbox, tmp_path):
     broken = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}}
     settings, _ = with_user(sandbox, tmp_path, broken)

@@ -7,13 +7,14 @@ import difflib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rotator.cli.exits import Exit, UsageError
-from rotator.config import Settings, load
-from rotator.daemon.clock import SystemClock
+from rotator.config import Settings, load, oddities
+from rotator.daemon.clock import SystemClock, utc_now
 from rotator.daemon.site import Site, Unit, open_site, person_identity
 from rotator.telemetry.logs import configure
 
@@ -28,6 +29,8 @@ def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
         UsageError: it knows no gateway of a name.
     """
     settings = load(config, os.environ)
+    for sentence in oddities(settings, utc_now()):
+        print(f"warning: {config}: {sentence}", file=sys.stderr)
     configure("warning", settings.log.format)
     for library in ("azure", "kubernetes", "msal"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # our own sentence says it better

@@ -6,6 +6,7 @@ from rotator.config.gateways import TargetSettings
 from rotator.config.load import load
 from rotator.config.model import GatewaySettings, Settings
 from rotator.config.names import Listen, WorkloadRef
+from rotator.config.oddities import oddities
 from rotator.config.pull import PullSettings
 from rotator.config.resource_id import ResourceId
 from rotator.config.sections import (
@@ -35,4 +36,5 @@ __all__ = [
     "WindowTable",
     "WorkloadRef",
     "load",
+    "oddities",
 ]

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from rotator.config import Listen, Settings
 from rotator.daemon.clock import GRACE
-from rotator.errors import Refused
+from rotator.errors import ConfigError, Refused
 from rotator.web.server import Server, bind
 
 INTERNAL, WEBHOOK = "internal", "webhook"
@@ -41,16 +41,16 @@ class Doors:
         """Return sockets for the addresses that are new. Those that are open already stay as they are.
 
         Raises:
-            Refused: an address cannot be had; nothing is changed.
+            ConfigError: an address cannot be had; says which setting asks for it. Nothing is changed.
         """
         bound: dict[str, socket.socket] = {}
-        try:
-            for name, listen in wanted(settings).items():
+        for name, listen in wanted(settings).items():
+            try:
                 if not self._is_open(name, listen):
                     bound[name] = bind(listen)
-        except Refused:
-            close(bound)
-            raise
+            except Refused as mistake:
+                close(bound)
+                raise ConfigError((f"{name}.listen: {str(mistake).rstrip('.')}",)) from mistake
         return bound
 
     def open(self, settings: Settings, bound: dict[str, socket.socket], group: asyncio.TaskGroup) -> None:

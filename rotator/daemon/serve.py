@@ -9,8 +9,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from rotator.config import Settings
-from rotator.daemon.clock import GRACE
+from rotator.config import Settings, oddities
+from rotator.daemon.clock import GRACE, utc_now
 from rotator.daemon.doors import INTERNAL, WEBHOOK, Doors
 from rotator.daemon.generation import PULL, Generation
 from rotator.daemon.opening import Opening, prepare, shut
@@ -37,8 +37,8 @@ async def serve(config: Path, environ: Mapping[str, str]) -> None:
     SIGHUP has the configuration looked at now, not within seconds.
 
     Raises:
-        ConfigError: the configuration cannot be used as the process starts; later the one before stays.
-        Refused: a port is taken.
+        ConfigError: the configuration cannot be used as the process starts (a mistake, a port that is taken);
+            later the one before stays.
         Unavailable: a file that is needed to connect is not there (yet).
     """
     asked = Asked()
@@ -138,6 +138,8 @@ class Daemon:
 
     def tell(self, event: str, settings: Settings) -> None:
         gateways = [g.name for g in settings.gateways]
+        for sentence in oddities(settings, utc_now()):
+            log.warning("something odd in the configuration", extra={"why": sentence})
         log.info(event, extra={"identity": self.identity, "gateways": gateways, "ports": self.doors.ports})
 
 

@@ -26,12 +26,11 @@ def cli() -> str:
     parts.append("| code | meaning |\n| --- | --- |")
     parts += [f"| {code.value} | {code.meaning} |" for code in Exit]
     for command in COMMANDS:
+        name = f"rotator {command}".strip()
         words = [command, "--help"] if command else ["--help"]
         shown = CliRunner(env=WIDE).invoke(app, words, prog_name="rotator").output
         text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
-        parts.append(
-            f"\n## `rotator {command}`".replace(" `", "`") if not command else f"\n## `rotator {command}`"
-        )
+        parts.append(f"\n## `{name}`")
         parts.append(f"\n```\n{text}\n```")
     return "\n".join(parts) + "\n"
 

@@ -132,7 +132,9 @@ async def test_a_taken_port_and_a_missing_kubeconfig_are_told_in_a_sentence(town
         other = town.directory / "taken.toml"
         other.write_text(text)
         code, _, err = await town.command_with(other, "run")
-        assert code == 3 and "in use" in err and "Traceback" not in err
+        number = port(daemon, "internal")
+        assert code == 2 and f"internal.listen: port {number} is in use on 127.0.0.1. Stop what" in err
+        assert "Traceback" not in err
     other.write_text(town.config.read_text().replace(str(town.sandbox.kubeconfig), "/nowhere/kubeconfig"))
     code, _, err = await town.command_with(other, "status")
     assert code == 2 and "there is no kubeconfig at /nowhere/kubeconfig" in err

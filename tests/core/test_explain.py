@@ -14,7 +14,7 @@ from rotator.core.steps import Rest, Step
 from rotator.core.words import Reason
 from rotator.daemon.status import status_of
 from rotator.rotation import look
-from tests.rotation.test_rotation import GW, HOUR, ask, fleet, rotated, run
+from tests.rotation.stories import GW, HOUR, ask, fleet, rotated, run
 from tests.world import START, World, drive
 
 

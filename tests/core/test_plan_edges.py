@@ -14,17 +14,10 @@ from rotator.core.policy import Policy
 from rotator.core.seen import Absent, Observed, Workload
 from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, Verify
 from rotator.core.words import Key, Reason, Revocation
-from rotator.rotation import Noted, look
-from tests.rotation.test_rotation import DAY, GW, ask, fleet, happen, rotated, run
-from tests.world import Crash, World, drive
-
-
-def crash() -> None:
-    raise Crash
-
-
-def seen_in(w: World) -> Observed:
-    return drive(look(replace(GW, hours=w.hours), w.process()))
+from rotator.rotation import Noted
+from tests.rotation.scenes import happen
+from tests.rotation.stories import DAY, GW, ask, crash, fleet, rotated, run, seen_in
+from tests.world import World
 
 
 def with_workloads(seen: Observed, *workloads: Workload, flaw: str = "") -> Observed:

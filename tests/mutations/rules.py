@@ -11,13 +11,23 @@ P, D, E = "rotator/core/plan.py", "rotator/core/due.py", "rotator/core/evidence.
 W = "rotator/core/records.py"
 A, Q, T = "rotator/rotation/act.py", "rotator/rotation/request.py", "rotator/rotation/rotate.py"
 S = "rotator/rotation/signers.py"
-QUICK_FIRST = (
+SENTENCES = (
     "tests/core",
     "tests/rotation/test_signers.py",
     "tests/rotation/test_newcomers.py",
     "tests/rotation/test_revocation.py",
-    "tests/rotation/test_nothing_is_lost.py",
+    "tests/rotation/test_leaks.py",
+    "tests/rotation/test_roll_back.py",
+    "tests/rotation/test_drift.py",
+    "tests/rotation/test_fights.py",
+    "tests/rotation/test_holding.py",
+    "tests/rotation/test_trouble.py",
     "tests/rotation/test_rotation.py",
+    "tests/rotation/test_leases.py",
+)
+QUICK_FIRST = (
+    *SENTENCES,
+    "tests/rotation/test_properties.py",
     "tests/rotation/test_machine.py",
     "tests/rotation/test_every_call.py",
 )

@@ -6,15 +6,73 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.core.steps import Replace
+from rotator.core.steps import Issue, Replace
 from rotator.core.words import Key, Reason
 from rotator.rotation import Gateway
-from tests.rotation.test_rotation import DAY, GW, HOUR, MINUTE, at_rest, fleet, kinds, run
-from tests.world import World
+from tests.rotation.stories import (
+    DAY,
+    GW,
+    HOUR,
+    MINUTE,
+    at_rest,
+    fleet,
+    kinds,
+    rotated,
+    run,
+    settle,
+    tokens,
+)
+from tests.world import count
 
 
-def tokens(w: World, name: str) -> set[str]:
-    return {p.token for d in w.clusters[name].workloads.values() for p in d.pods}
+def test_adoption_writes_annotations_and_nothing_else() -> None:
+    w = fleet(2, 2)
+    run(w)
+    assert kinds(w) == ["Adopt", "Rest"] and not w.restarts and not w.issued
+    at_rest(w, GW)
+
+
+def test_adoption_restarts_nothing_when_nobody_can_tell_the_key() -> None:
+    w = fleet(2, deterministic=False)
+    run(w)
+    assert not w.restarts and not w.issued
+
+
+def test_targets_with_different_live_tokens_wait_for_the_next_rotation() -> None:
+    w = fleet(1)
+    w.boot("t1", w.mint(Key.PRIMARY, w.now + 25 * DAY))
+    run(w)
+    assert not w.restarts and not w.issued
+    w.pass_time(15 * DAY)
+    run(w)
+    at_rest(w, GW)
+    assert len(w.issued) == 1
+
+
+def test_a_target_that_appears_with_a_token_that_is_due_gets_the_current_one() -> None:
+    w, gw = rotated()
+    w.boot("t1", w.mint(Key.SECONDARY, w.now + 2 * DAY))
+    run(w, gw)
+    assert count(w, Issue) == 0
+    w.pass_time(HOUR)
+    at_rest(w, gw)
+
+
+def test_a_target_that_appears_with_a_good_token_keeps_it_until_the_next_rotation() -> None:
+    w, gw = rotated()
+    w.boot("t1", w.mint(Key.SECONDARY, w.now + 20 * DAY))
+    run(w, gw)
+    assert kinds(w) == ["Adopt", "Rest"] and not w.restarts
+
+
+def test_a_target_that_appears_in_a_freeze_is_not_restarted_while_its_token_is_good() -> None:
+    w, gw = rotated()
+    w.boot("t1", w.mint(Key.SECONDARY, w.now + 9 * DAY))
+    w.open_window = False
+    run(w, gw)
+    assert "t1/w0" not in w.restarts
+    settle(w, gw)
+    at_rest(w, gw)
 
 
 @pytest.mark.parametrize("how", ["expired", "empty"])

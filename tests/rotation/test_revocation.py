@@ -6,8 +6,58 @@ import pytest
 
 from rotator.core.steps import Revoke
 from rotator.core.words import Revocation
-from tests.rotation.test_rotation import DAY, MINUTE, ask, rotated, run
-from tests.world import LEASE
+from rotator.rotation import rotate
+from tests.rotation.scenes import happen
+from tests.rotation.stories import DAY, HOUR, MINUTE, ask, at_rest, kinds, rotated, run, settle
+from tests.world import LEASE, drive
+
+
+def test_a_secret_set_back_just_before_a_revocation_stops_it() -> None:
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    w.pass_time(DAY)
+    w.schedule = {w.points + 1: [lambda: happen(w, gw, "set-back", 0)]}
+    run(w, gw)
+    w.schedule = {}
+    settle(w, gw)
+    at_rest(w, gw)
+
+
+def test_after_verify_revokes_once_and_late() -> None:
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    ask(w)
+    for n in range(40):
+        run(w, gw)
+        w.pass_time(HOUR)
+        assert n > 22 or "Revoke" not in kinds(w)
+    assert sum(isinstance(s, Revoke) for s in w.acts) == 1
+    at_rest(w, gw)
+
+
+def test_before_reuse_ends_the_tokens_before_last() -> None:
+    w, gw = rotated(Revocation.BEFORE_REUSE)
+    ask(w)
+    run(w, gw)
+    assert sum(w.generation.values()) == 1
+    at_rest(w, gw)
+
+
+def test_known_limit_a_regeneration_that_is_late_on_the_wire_cannot_be_fenced() -> None:
+    """Paused between the last look and the call itself (or retried by the SDK): I1 falls."""
+    w, gw = rotated(Revocation.BEFORE_REUSE)
+    ask(w)
+    w.pauses = {0: lambda: happen(w, gw, "takeover", 0)}
+    with pytest.raises(AssertionError, match="I1"):
+        run(w, gw)
+
+
+def test_after_a_revocation_nobody_believes_old_answers() -> None:
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    w.proof_age = 6 * HOUR
+    w.pass_time(2 * DAY)
+    process = w.process()
+    for _ in range(3):
+        drive(rotate(gw, process))
+    assert sum(isinstance(s, Revoke) for s in w.acts) == 1
 
 
 @pytest.mark.parametrize("revoke", [Revocation.NEVER, Revocation.BEFORE_REUSE])

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rotator.core.seen import Observed
 from rotator.core.words import Key
 from rotator.rotation import Ports, look
-from tests.rotation.test_rotation import DAY, GW, ask, fleet, run
+from tests.rotation.stories import DAY, GW, ask, fleet, run
 from tests.world import World, drive
 
 

@@ -1,0 +1,119 @@
+"""Somebody else changes a Secret: it is put back, and pods that may have read another value are replaced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.core.plan import next_step
+from rotator.core.steps import Issue, Replace
+from rotator.core.words import Key, Reason, Revocation
+from rotator.rotation import rotate
+from tests.rotation.stories import DAY, HOUR, at_rest, fleet, kinds, rotated, run, seen_in
+from tests.world import drive
+
+
+def test_helm_sets_the_secret_back_and_no_pod_restarts() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    old = w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    c.value, c.version = old, c.version + 1
+    names = {p.name for p in c.workloads["w0"].pods}
+    run(w, gw)
+    assert kinds(w)[0] == "Write" and not w.restarts and {p.name for p in c.workloads["w0"].pods} == names
+    at_rest(w, gw)
+
+
+def test_a_pod_that_started_on_the_strangers_token_is_replaced() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    w.pass_time(10 * timedelta(minutes=1))
+    run(w, gw)
+    assert not w.restarts
+    at_rest(w, gw)
+
+
+def test_a_pod_that_started_in_the_second_of_the_repair_is_not_trusted() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    run(w, gw)
+    at_rest(w, gw)
+
+
+def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
+    """What comes in its place must be trusted, or it would be evicted again and again."""
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    drive(rotate(gw, w.process(timedelta(seconds=30))))
+    assert sum(isinstance(s, Replace) for s in w.acts) <= 1
+    at_rest(w, gw)
+
+
+def test_a_strangers_newer_token_is_adopted_and_reaches_the_pods() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    c.value, c.version = w.mint(Key.PRIMARY, w.now + 29 * DAY + HOUR), c.version + 1
+    run(w, gw)
+    assert "Issue" not in kinds(w)
+    w.pass_time(HOUR)
+    assert {p.token for p in c.workloads["w0"].pods} == {c.value}
+
+
+def test_a_key_regenerated_by_a_stranger_is_seen_and_answered() -> None:
+    w, gw = rotated(targets=2)
+    w.generation[Key.PRIMARY] += 1
+    w.open_window = False
+    run(w, gw)
+    assert [s.reason for s in w.acts if isinstance(s, Issue)] == [Reason.REVOKED]
+    w.pass_time(HOUR)
+    run(w, gw)
+    at_rest(w, gw)
+
+
+def test_known_limit_a_clock_minutes_behind_the_nodes_trusts_pods_it_should_not() -> None:
+    """A repair is stamped by our clock, a pod's start by its node's: they may differ by half of SLACK.
+    Here the stamp is older than a pod that read the stranger's token: I1 falls.
+    """
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    c, behind = w.clusters["t0"], timedelta(minutes=-10)
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    w.pass_time(timedelta(minutes=3))
+    with pytest.raises(AssertionError, match="I1"):
+        for _ in range(5):
+            drive(rotate(gw, w.process(behind)))
+            w.pass_time(DAY)
+
+
+def test_an_emptied_secret_gets_a_new_token_where_the_old_one_cannot_be_issued_again() -> None:
+    w = fleet(1, deterministic=False)
+    run(w)
+    c = w.clusters["t0"]
+    c.value, c.version = "", c.version + 1
+    run(w)
+    assert len(w.issued) == 1
+    w.pass_time(HOUR)
+    assert {p.token for p in c.workloads["w0"].pods} == {c.value} and w.good(c.value)
+
+
+def test_pods_are_evicted_one_at_a_time() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    for pod in list(c.workloads["w0"].pods):
+        c.value, c.version = w.mint(Key.SECONDARY, w.now + 20 * DAY), c.version + 1
+        w.evict(c, c.workloads["w0"], pod.name)
+    run(w, gw)
+    first = next(s for s in w.acts if isinstance(s, Replace))
+    load = first.target.workloads[0]
+    assert len(load.pods) == 2 and all(p.works for p in load.pods)
+    going = replace(load, pods=tuple(replace(p, leaving=p is first.pod) for p in load.pods))
+    seen = replace(seen_in(w), targets=(replace(first.target, workloads=(going,)),))
+    assert not isinstance(next_step(seen, gw.policy, w.now), Replace)

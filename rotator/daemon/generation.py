@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
@@ -12,10 +13,10 @@ from rotator.daemon.board import Board
 from rotator.daemon.clock import GRACE, SystemClock
 from rotator.daemon.dispatch import Dispatcher
 from rotator.daemon.opening import Opening
-from rotator.daemon.readiness import Readiness
+from rotator.daemon.readiness import Readiness, sentence
 from rotator.daemon.runner import Runner
 from rotator.daemon.switch import Switch
-from rotator.errors import Refused, Unavailable
+from rotator.errors import Unavailable
 from rotator.kube import prove
 from rotator.telemetry.metrics import Metrics
 from rotator.triggers.pull import Puller
@@ -26,6 +27,8 @@ from rotator.web.limits import BodyLimit
 
 log = logging.getLogger(__name__)
 PULL = "pull"
+LEFT_ALONE = timedelta(minutes=1)
+"""So long at most is Azure left alone, where it asks for that, before the next gateway is looked for."""
 
 
 class Generation:
@@ -134,10 +137,11 @@ class Generation:
         for gateway in others:  # a mistyped id shall be told now, not at its renewal
             try:
                 await self.site.arm.prove(gateway.resource_id)
-            except Refused as error:
-                unproven(f"azure, gateway {gateway.name}", str(error))
             except Unavailable as error:
                 log.debug("Azure could not be asked for gateway %s: %s", gateway.name, error)
+                await asyncio.sleep(min(error.retry_after or timedelta(), LEFT_ALONE).total_seconds())
+            except Exception as error:  # noqa: BLE001 - a helper that dies would take all work with it
+                unproven(f"azure, gateway {gateway.name}", sentence(error))
 
 
 def unproven(check: str, sentence: str) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from rotator.daemon.backoff import delay
 from rotator.errors import RotatorError, Unavailable
+from rotator.triggers.mishaps import mishap
 from rotator.web import Health
 
 log = logging.getLogger(__name__)
@@ -54,14 +55,23 @@ class Readiness:
         while True:
             try:
                 await proof()
-            except RotatorError as error:
+            except Exception as error:  # noqa: BLE001 - a helper that dies would take all work with it
                 failures += 1
-                self.failed(check, str(error))
-                if str(error) != last:
-                    tell(check, str(error))
-                last = str(error)
+                why = sentence(error)
+                self.failed(check, why)
+                if why != last:
+                    tell(check, why)
+                last = why
                 asked = error.retry_after if isinstance(error, Unavailable) else None
                 await asyncio.sleep(min(delay(check, failures, asked), timedelta(minutes=1)).total_seconds())
             else:
                 self.fine(check)
                 return
+
+
+def sentence(error: Exception) -> str:
+    """Return what to tell of an error: of one that is not ours only its class, for it may quote a Secret."""
+    if isinstance(error, RotatorError):
+        return str(error)
+    log.debug("something unforeseen", extra=mishap(error))
+    return f"an answer that was not foreseen ({type(error).__name__})"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,14 +14,13 @@ import pytest
 import yaml
 
 from rotator.kube.paths import Access
+from rotator.sandbox import Sandbox
 from rotator.sandbox.fleet import Deployed
 from rotator.sandbox.journal import Call
 from tests.chart.helm import ROOT, Helm
-from tests.process.conftest import town
 from tests.process.town import PATIENCE, Town
 
 pytestmark = [pytest.mark.chart, pytest.mark.process]
-__all__ = ["town"]
 SELDOM = {
     ("events", "patch"),
     *((f"{kind}s", verb) for kind in ("statefulset", "daemonset") for verb in ("watch", "patch")),
@@ -27,7 +28,24 @@ SELDOM = {
 """What bergen had no occasion for: it did not hang, and has a Deployment only."""
 EVICTION = {("pods/eviction", "create"), ("pods", "delete")}
 """What a rotation that nobody disturbs has no occasion for: see the test of eviction."""
+RELEASE = "rotator"
+"""The namespace that it is rendered for."""
 WORDS = ("namespace", "group", "resource", "verb", "name")
+
+
+class Installed(Town):
+    """Its Leases are where the chart has them."""
+
+    def head(self) -> str:
+        return super().head().replace("lease_duration =", f'lease_namespace = "{RELEASE}"\nlease_duration =')
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Installed]:
+    async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
+        account = {"name": "tokens-apim-token-rotator", "namespace": RELEASE}
+        sandbox.cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+        yield Installed(sandbox, tmp_path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +143,9 @@ async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
     unused = {right for right in granted if not any(right.covers(n) for n in needs)}
     at_oslo = {(right.resource, right.verb) for right in unused if right.namespace == oslo.namespace}
     assert at_oslo <= EVICTION
-    unused = {right for right in unused if right.namespace != "rotator"}  # for trouble with its configuration
+    at_release = {(right.resource, right.verb) for right in unused if right.namespace == RELEASE}
+    assert at_release == {("events", "create"), ("events", "patch")}, "for trouble with its configuration"
+    unused = {right for right in unused if right.namespace != RELEASE}
     assert {(right.resource, right.verb) for right in unused} <= SELDOM | EVICTION
 
 
@@ -144,19 +164,24 @@ def test_what_is_promised_not_to_be_asked_for_is_not_asked_for(helm: Helm, two: 
     }, "bergen says replace_pods: false"
     assert {r.verb for r in granted} == {"get", "list", "watch", "patch", "create", "delete"}
     assert {r.namespace for r in granted} == {"apim-oslo", "apim-oslo-edge", "apim-bergen", "rotator"}
-    own = {(r.resource, r.verb) for r in granted if r.namespace == "rotator"}
-    assert own == {("events", "create"), ("events", "patch")}
+    assert {r.resource for r in granted if r.namespace == "rotator"} == {"leases", "events"}
 
 
-def test_a_lease_namespace_gets_rights_on_leases_only(helm: Helm, two: dict[str, Any]) -> None:
-    two["config"]["kubernetes"] = {"lease_namespace": "leases"}
+@pytest.mark.parametrize("said", [None, "leases", "apim-oslo"])
+def test_leases_are_granted_by_name_and_in_one_namespace_only(
+    helm: Helm, two: dict[str, Any], said: str | None
+) -> None:
+    """The release's, if the values name none."""
+    if said:
+        two["config"]["kubernetes"] = {"lease_namespace": said}
     granted = rights(helm.render(two))
-    assert {r.resource for r in granted if r.namespace == "leases"} == {"leases"}
-    assert {r.namespace for r in granted if r.resource == "leases"} == {"leases"}
-    assert {r.name for r in granted if r.resource == "leases" and r.verb == "patch"} == {
-        "apim-token-rotator-oslo",
-        "apim-token-rotator-bergen",
+    assert {r.namespace for r in granted if r.resource == "leases"} == {said or RELEASE}
+    names = {"apim-token-rotator-oslo", "apim-token-rotator-bergen"}
+    assert {(r.verb, r.name) for r in granted if r.resource == "leases"} == {
+        *((verb, name) for verb in ("get", "patch") for name in names),
+        ("create", ""),
     }
+    assert {r.resource for r in granted if r.namespace == "leases"} <= {"leases"}
 
 
 def test_evictions_are_granted_only_where_pods_may_be_replaced(helm: Helm, two: dict[str, Any]) -> None:
@@ -171,6 +196,14 @@ def test_evictions_are_granted_only_where_pods_may_be_replaced(helm: Helm, two: 
     assert namespaces() == {"apim-bergen"}
 
 
+def elsewhere(helm: Helm, chosen: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is to be applied in the other cluster."""
+    path = helm.directory / "elsewhere.yaml"
+    path.write_text(yaml.safe_dump(chosen))
+    shown = helm.run("template", "tokens", "--show-only", "templates/elsewhere.yaml", values=path)
+    return list(yaml.safe_load_all(shown))
+
+
 def test_nothing_is_granted_here_for_targets_in_other_clusters(helm: Helm, two: dict[str, Any]) -> None:
     """What is needed there is what the same gateways would need here, but for the Leases."""
     here = [r for r in rights(helm.render(two)) if r.namespace == "apim-oslo-edge"]
@@ -181,10 +214,7 @@ def test_nothing_is_granted_here_for_targets_in_other_clusters(helm: Helm, two: 
     assert "apim-oslo-edge" not in {r.namespace for r in rights(helm.render(two))}
 
     two["rbac"] = {"elsewhere": {"context": "cluster-west", "subjects": [account]}}
-    path = helm.directory / "elsewhere.yaml"
-    path.write_text(yaml.safe_dump(two))
-    shown = helm.run("template", "tokens", "--show-only", "templates/elsewhere.yaml", values=path)
-    there = list(yaml.safe_load_all(shown))
+    there = elsewhere(helm, two)
     assert [m["kind"] for m in there] == ["Role", "RoleBinding"]
     assert rights(there) == here
     assert there[1]["subjects"] == [account]
@@ -203,16 +233,22 @@ def test_a_home_cluster_elsewhere_takes_the_leases_along(helm: Helm, two: dict[s
     two["kubeconfig"] = {"existingSecret": "others"}
     assert {(r.namespace, r.resource) for r in rights(helm.render(two))} == {("rotator", "events")}
     two["config"]["gateways"][0]["targets"][0]["context"] = "in-cluster"
-    two["config"]["kubernetes"]["lease_namespace"] = "rotator"
     granted = rights(helm.render(two))
     assert {r.namespace for r in granted} == {"apim-oslo", "rotator"}
     assert "leases" not in {r.resource for r in granted}
+
+    two["rbac"] = {"elsewhere": {"context": "cluster-west", "subjects": [{"kind": "User", "name": "x"}]}}
+    there = rights(elsewhere(helm, two))
+    assert {r.namespace for r in there} == {"apim-oslo-edge", "apim-bergen", "rotator"}
+    assert {r.namespace for r in there if r.resource == "leases"} == {"rotator"}
+    assert {r.resource for r in there if r.namespace == "rotator"} == {"leases"}
 
 
 def test_the_documented_rules_are_the_rendered_ones(helm: Helm, two: dict[str, Any]) -> None:
     page = (ROOT / "docs/install.md").read_text()
     shown = re.findall(r"```yaml\n# Role in namespace ([\w-]+)[^\n]*\n(.*?)```", page, re.DOTALL)
-    assert [namespace for namespace, _ in shown] == ["apim-oslo", "apim-oslo-edge"]
+    assert [namespace for namespace, _ in shown] == ["apim-oslo", "apim-oslo-edge", "token-rotator"]
     roles = {m["metadata"]["namespace"]: m["rules"] for m in helm.render(two) if m["kind"] == "Role"}
+    roles["token-rotator"] = roles.pop(RELEASE)
     for namespace, rules in shown:
         assert yaml.safe_load(rules) == roles[namespace]

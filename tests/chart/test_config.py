@@ -63,7 +63,7 @@ def test_the_two_gateways_of_the_values_are_what_the_rotator_reads(
 def test_every_key_of_the_example_configuration_arrives_unchanged(
     helm: Helm, least: dict[str, Any], tmp_path: Path
 ) -> None:
-    text = (ROOT / "config.example.toml").read_text()
+    text = (ROOT / "config.example.toml").read_text().replace("# lease_namespace", "lease_namespace")
     (tmp_path / "example.toml").write_text(text)
     least["config"] = tomllib.loads(text)
     assert settings(helm, least, tmp_path) == load(tmp_path / "example.toml", {})
@@ -73,8 +73,8 @@ def test_what_is_hard_to_write_in_toml_arrives_unchanged(
     helm: Helm, least: dict[str, Any], tmp_path: Path
 ) -> None:
     odd = 'a "quoted" \\ back\nline <&> ünïcode {{ .Values }}'
-    least["config"]["azure"] = {"tenant_id": odd}
-    assert settings(helm, least, tmp_path).azure.tenant_id == odd
+    least["config"]["kubernetes"] = {"context": odd}
+    assert settings(helm, least, tmp_path).kubernetes.context == odd
 
 
 def test_the_schema_knows_exactly_the_keys_that_the_rotator_knows() -> None:
@@ -161,6 +161,21 @@ def test_what_the_configuration_says_itself_wins_over_what_the_chart_adds(
     least["config"]["kubernetes"] = {"context": "cluster-west", "kubeconfig": "/a/file"}
     read = settings(helm, least, tmp_path).kubernetes
     assert (read.context, read.kubeconfig) == ("cluster-west", Path("/a/file"))
+
+
+def test_the_leases_are_where_the_release_is_whatever_the_targets_are(
+    helm: Helm, two: dict[str, Any], tmp_path: Path
+) -> None:
+    """Whoever reads the ConfigMap's configuration, on a laptop or after a reload, finds the same Leases."""
+    two["kubeconfig"] = {"existingSecret": "others"}
+    oslo = two["config"]["gateways"][0]
+    assert settings(helm, two, tmp_path).kubernetes.lease_namespace == "rotator"
+    oslo["targets"][0]["namespace"] = "moved"
+    assert settings(helm, two, tmp_path).kubernetes.lease_namespace == "rotator"
+    oslo["targets"] = [{"context": "west", "namespace": "apim", "secret": "token"}]
+    assert settings(helm, two, tmp_path).kubernetes.lease_namespace == "rotator"
+    two["config"]["kubernetes"] = {"lease_namespace": "leases"}
+    assert settings(helm, two, tmp_path).kubernetes.lease_namespace == "leases"
 
 
 def test_tables_within_tables_arrive(helm: Helm, tmp_path: Path) -> None:

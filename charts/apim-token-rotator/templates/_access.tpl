@@ -8,10 +8,9 @@ installed in. The calls behind each verb are in docs/install.md. */ -}}
 {{- $found := false -}}
 {{- $evicts := false -}}
 {{- $named := dict "deployments" list "statefulsets" list "daemonsets" list -}}
+{{- $holds := and (eq .cluster (include "rotator.home" .root)) (eq .namespace (include "rotator.leaseNamespace" .root)) -}}
 {{- range $gateway := $.root.Values.config.gateways -}}
-{{- if and (eq $.cluster (include "rotator.home" $.root)) (eq $namespace (include "rotator.leaseNamespace" (dict "root" $.root "gateway" $gateway))) -}}
-{{- $leases = append $leases (printf "apim-token-rotator-%s" $gateway.name) -}}
-{{- end -}}
+{{- if $holds -}}{{- $leases = append $leases (printf "apim-token-rotator-%s" $gateway.name) -}}{{- end -}}
 {{- range $target := $gateway.targets -}}
 {{- if and (eq $namespace $target.namespace) (eq $.cluster ($target.context | default (include "rotator.home" $.root))) -}}
 {{- $secrets = append $secrets $target.secret -}}
@@ -83,10 +82,10 @@ used. Takes (dict "root" $ "namespace" name "cluster" context). */ -}}
 {{- get $kinds $kind -}}
 {{- end -}}
 
-{{- /* Where a gateway's Lease lives. */ -}}
+{{- /* Where the Leases live, in the home cluster. It is written into the configuration, so that no change of targets
+moves a Lease while replicas reload one after the other. */ -}}
 {{- define "rotator.leaseNamespace" -}}
-{{- $first := first .gateway.targets -}}
-{{- $.root.Values.config.kubernetes.lease_namespace | default $first.namespace -}}
+{{- .Values.config.kubernetes.lease_namespace | default .Release.Namespace -}}
 {{- end -}}
 
 {{- /* The home cluster: a context, "in-cluster" for the one that the chart is installed in, or "?" for whatever context
@@ -109,8 +108,8 @@ context). */ -}}
 {{- $names := list -}}
 {{- if eq .cluster "in-cluster" -}}{{- $names = append $names .root.Release.Namespace -}}{{- end -}}
 {{- $home := include "rotator.home" .root -}}
+{{- if eq .cluster $home -}}{{- $names = append $names (include "rotator.leaseNamespace" .root) -}}{{- end -}}
 {{- range $gateway := .root.Values.config.gateways -}}
-{{- if eq $.cluster $home -}}{{- $names = append $names (include "rotator.leaseNamespace" (dict "root" $.root "gateway" $gateway)) -}}{{- end -}}
 {{- range $target := $gateway.targets -}}
 {{- if eq $.cluster ($target.context | default $home) -}}{{- $names = append $names $target.namespace -}}{{- end -}}
 {{- end -}}

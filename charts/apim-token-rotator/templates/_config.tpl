@@ -43,11 +43,14 @@
 {{- end }}
 {{- end -}}
 
-{{- /* What the mounted Secrets add to a table, unless it says so itself. */ -}}
-{{- define "rotator.mounted" -}}
+{{- /* What the release and the mounted Secrets add to a table, unless it says so itself. */ -}}
+{{- define "rotator.added" -}}
 {{- $lines := dict -}}
-{{- if and (eq .table "kubernetes") .root.Values.kubeconfig.existingSecret -}}
-{{- $lines = dict "kubeconfig" (printf "/etc/rotator-kubeconfig/%s" .root.Values.kubeconfig.key) "context" "in-cluster" -}}
+{{- if eq .table "kubernetes" -}}
+{{- $lines = dict "lease_namespace" (include "rotator.leaseNamespace" .root) -}}
+{{- if .root.Values.kubeconfig.existingSecret -}}
+{{- $lines = merge $lines (dict "kubeconfig" (printf "/etc/rotator-kubeconfig/%s" .root.Values.kubeconfig.key) "context" "in-cluster") -}}
+{{- end -}}
 {{- else if and (eq .table "webhook") .root.Values.webhook.auth.existingSecret -}}
 {{- $lines = dict "secret_file" (printf "/etc/rotator-webhook/%s" .root.Values.webhook.auth.key) -}}
 {{- end -}}
@@ -57,7 +60,7 @@
 {{- define "rotator.toml" -}}
 {{- range $table := list "azure" "kubernetes" "webhook" "pull" "internal" "log" "rotation" "defaults" -}}
 {{- $said := get $.Values.config $table | default dict -}}
-{{- $lines := merge (dict) $said (include "rotator.mounted" (dict "root" $ "table" $table) | fromJson) -}}
+{{- $lines := merge (dict) $said (include "rotator.added" (dict "root" $ "table" $table) | fromJson) -}}
 {{- if or $lines (ne $table "pull") -}}
 [{{ $table }}]
 {{- include "rotator.tomlLines" $lines }}

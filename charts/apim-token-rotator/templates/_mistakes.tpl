@@ -15,6 +15,7 @@ image.digest: is no digest. Write "sha256:" and 64 hex digits
 workloadIdentity.clientId: is empty. Write the client id of the managed identity, or workloadIdentity.enabled: false if the rotator signs in otherwise
 {{- end }}
 {{- end }}
+{{- include "rotator.mistakesOfIds" . -}}
 {{- include "rotator.mistakesOfAccess" . -}}
 {{- range $route := list "ingress" "httpRoute" }}
 {{- if and (get $.Values $route).enabled (not (include "rotator.webhook" $)) }}
@@ -30,6 +31,17 @@ httpRoute.parentRefs: is empty. Write the Gateway to attach to, such as [{name: 
 {{- if and (gt (int .Values.replicas) 1) .Values.podDisruptionBudget.enabled (eq (toString .Values.podDisruptionBudget.maxUnavailable) "0") }}
 podDisruptionBudget.maxUnavailable: 0 lets no node be drained. Write 1 or more
 {{- end }}
+{{- end -}}
+
+{{- define "rotator.mistakesOfIds" -}}
+{{- $azure := .Values.config.azure -}}
+{{- $entra := .Values.config.webhook.entra | default dict -}}
+{{- $ids := dict "workloadIdentity.clientId" .Values.workloadIdentity.clientId "workloadIdentity.tenantId" .Values.workloadIdentity.tenantId "config.azure.client_id" $azure.client_id "config.azure.tenant_id" $azure.tenant_id "config.webhook.entra.tenant_id" $entra.tenant_id -}}
+{{- range $path, $said := $ids -}}
+{{- if and $said (not (regexMatch "^(?i)\\s*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\s*$" $said)) }}
+{{ $path }}: is no GUID. Write it like "00000000-0000-0000-0000-000000000000"
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "rotator.mistakesOfAccess" -}}
@@ -52,16 +64,12 @@ config.pull.{{ $key }}: is missing. Without endpoint, topic and subscription not
 {{- end }}
 {{- end }}
 {{- end }}
-{{- $home := include "rotator.home" . -}}
 {{- range $n, $gateway := .Values.config.gateways -}}
 {{- range $m, $target := $gateway.targets -}}
 {{- if and $target.context (ne $target.context "in-cluster") (not $.Values.kubeconfig.existingSecret) (not $.Values.config.kubernetes.kubeconfig) (not $.Values.extraEnv) (not $.Values.extraEnvFrom) }}
 config.gateways[{{ $n }}].targets[{{ $m }}].context: there is no kubeconfig that could have it. Write kubeconfig.existingSecret
 {{- end }}
 {{- end -}}
-{{- if and (ne $home ((first $gateway.targets).context | default $home)) (not $.Values.config.kubernetes.lease_namespace) }}
-config.kubernetes.lease_namespace: is needed, for the first target of config.gateways[{{ $n }}] is in another cluster than the Leases. Write a namespace of the home cluster, such as this release's
-{{- end }}
 {{- end -}}
 {{- if and .Values.rbac.elsewhere.context (not .Values.rbac.elsewhere.subjects) }}
 rbac.elsewhere.subjects: is empty. Write whom the kubeconfig signs in as, as in a RoleBinding

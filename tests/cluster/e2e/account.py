@@ -72,10 +72,12 @@ class Account:
         new.replace(self.file)
 
 
-async def install(api: Api, helm: Helm, gateways: list[Json], directory: Path) -> Account:
-    """Create what the chart renders for these gateways, but for its pod, and get a token."""
+async def install(api: Api, helm: Helm, gateways: list[Json], leases: str, directory: Path) -> Account:
+    """Create what the chart renders for these gateways, with their Leases in a namespace that is not the
+    release's, which all tests share; but for its pod. Get a token.
+    """
     wanted = values("least")
-    wanted["config"]["gateways"] = gateways
+    wanted["config"] |= {"gateways": gateways, "kubernetes": {"lease_namespace": leases}}
     manifests = helm.render(json.loads(json.dumps(wanted)))
     account = next(m for m in manifests if m["kind"] == "ServiceAccount")
     await _tolerant(api, "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})

@@ -39,13 +39,16 @@ async def test_a_rotation_uses_these_verbs_on_these_names_and_no_others(town: To
     assert sum(counts.values()) <= 100  # a look for each change of the rollout that matters
 
 
-async def test_nothing_is_asked_for_outside_the_namespaces_of_the_targets(town: Town, plane: ControlPlane):
+async def test_nothing_is_asked_for_outside_the_namespaces_of_targets_and_leases(
+    town: Town, plane: ControlPlane
+):
     await town.settle(Order("oslo"))
     before = len(audit.entries(plane.audit, USER))
     async with town.daemon():
         await town.renewed()
     mine = audit.calls(plane.audit, USER)[before:]
     assert {call.namespace for call in mine} == town.namespaces
+    assert {call.namespace for call in mine if call.resource == "leases"} == {town.leases}
     assert {call.allowed for call in mine} == {True}
 
 

@@ -50,6 +50,8 @@ class Town:
     way: Reach | None = None
     webhook: bool = False
     webhook_port: int = 0
+    leases: str = ""
+    """Where the Leases live: apart from the targets, as where the chart is installed, and a test's own."""
 
     @property
     def kubelet(self) -> Kubelet:
@@ -69,7 +71,9 @@ class Town:
 
     @property
     def namespaces(self) -> set[str]:
-        return {d.namespace for places in self.places.values() for d in places if d.cluster == HOME}
+        """Those of the targets, and the one of the Leases."""
+        here = {d.namespace for places in self.places.values() for d in places if d.cluster == HOME}
+        return here | {self.leases} - {""}
 
     def gateways(self) -> list[Json]:
         """The gateways as the configuration, and the chart's values, have them."""
@@ -100,6 +104,7 @@ endpoint = "{self.sandbox.arm_url}"
 ca_file = "{self.sandbox.ca_file}"
 [kubernetes]
 kubeconfig = "{kubeconfig}"
+lease_namespace = "{self.leases}"
 lease_duration = "5s"
 [webhook]
 enabled = {str(self.webhook).lower()}
@@ -122,7 +127,8 @@ renew_before = "5d"
         """A daemon process under the chart's account; its Roles are created with the first."""
         if self.account is None:
             here = [gateway | {"targets": _here(gateway)} for gateway in self.gateways()]
-            self.account = await install(self.world.api, self.helm, here, self.directory)
+            self.leases = await self.world.namespace("leases")
+            self.account = await install(self.world.api, self.helm, here, self.leases, self.directory)
         env = self._env() | {"POD_NAME": "rotator-0"}
         async with Daemon(str(self.config()), env, _tell) as daemon:
             if self.webhook:

@@ -14,8 +14,11 @@ from rotator.core.token import PREFIX, MalformedTokenError, TokenText, fingerpri
 from rotator.errors import Refused
 from rotator.kube.answers import Json
 from rotator.kube.layout import find_key, holds_token
-from rotator.kube.record import decode_record, decode_request
+from rotator.kube.record import PREFIX as OURS
+from rotator.kube.record import Annotations, decode_record, decode_request
 
+KEY, BARE = OURS + "secret-key", OURS + "bare"
+"""Where and in which form the token is: for when somebody takes it out, and the data does not tell."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _PLACEHOLDER = re.compile(r"<[^<>&]*>")
 _TOKEN = re.compile(r"[^\s\"'&]&[0-9]{12}&[A-Za-z0-9+/=]{32}")
@@ -51,14 +54,19 @@ def read_contents(secret: Json, where: str, key: str | None, gateway: str) -> Co
     annotations, data = meta.get("annotations") or {}, secret.get("data") or {}
     if secret.get("immutable"):
         raise Refused(f"{where} is immutable", "Delete it and create it again without `immutable: true`.")
-    if key is not None and data and key not in data:
+    record = decode_record(annotations, where)
+    noted = annotations.get(KEY) if record else None
+    if key is not None and data and key not in data and key != noted:
         raise Refused(
             f"{where} has no key {key} (its keys: {', '.join(sorted(data))})",
             "Set key to the one that holds the token, or leave the line out.",
         )
+    if key is None and noted and not any(map(holds_token, data.values())):
+        key = noted
     key = key or find_key(data, where)
-    record = decode_record(annotations, where)
     mark, expires_at, prefixed = _value(data.get(key, ""), f"{where}, key {key}", gateway, record)
+    if record and noted and mark != record.decision.token.fingerprint:
+        prefixed = BARE not in annotations  # what a stranger put there shows no form of ours
     return Contents(
         key,
         mark,
@@ -83,6 +91,11 @@ def read_token(secret: Json, key: str) -> TokenText | None:
 def write_value(token: str, *, prefixed: bool) -> str:
     """Return what stands in a Secret's data for a bare token."""
     return b64encode(f"{PREFIX if prefixed else ''}{token}".encode()).decode()
+
+
+def note_place(key: str, *, prefixed: bool) -> Annotations:
+    """Return the annotations that say where the token is, and in which form."""
+    return {KEY: key, BARE: None if prefixed else "true"}
 
 
 def leaks(last_applied: str) -> bool:

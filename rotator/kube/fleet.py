@@ -16,7 +16,7 @@ from rotator.kube import paths, workloads
 from rotator.kube.answers import Json, NotFound
 from rotator.kube.cluster import Cluster
 from rotator.kube.clusters import Clusters
-from rotator.kube.contents import LAST_APPLIED, write_value
+from rotator.kube.contents import LAST_APPLIED, note_place, write_value
 from rotator.kube.events import EventSink
 from rotator.kube.holding import token_in
 from rotator.kube.lease import KubeLease
@@ -117,6 +117,7 @@ class KubeFleet(Fleet):
         """Replace value and annotations in one guarded request. Raises Conflict, Refused, Unavailable."""
         contents = self._look_at(target).contents
         body: Json = {"metadata": {"annotations": dict(encode_record(record))}}
+        body["metadata"]["annotations"] |= note_place(contents.key, prefixed=target.prefixed)
         if contents.leaks:
             body["metadata"]["annotations"][LAST_APPLIED] = None
         if token:

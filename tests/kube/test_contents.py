@@ -8,8 +8,8 @@ from rotator.core.records import Decision, Record, Token
 from rotator.core.token import fingerprint
 from rotator.core.words import Key
 from rotator.errors import Refused
-from rotator.kube.contents import LAST_APPLIED, leaks, read_contents, read_token, write_value
-from rotator.kube.record import encode_record
+from rotator.kube.contents import LAST_APPLIED, leaks, note_place, read_contents, read_token, write_value
+from rotator.kube.record import PREFIX, encode_record
 from tests.kube.data import EXPIRY, GATEWAY, NOW, a_secret, encoded, token
 
 RECORD = Record(Decision(1, Token("0123456789ab", Key.PRIMARY, NOW, EXPIRY, "0123456789ab")))
@@ -61,6 +61,37 @@ def test_what_a_stranger_put_over_our_token_shows_as_drift(text):
     found = read(a_secret(OURS, value=text))
     assert (found.fingerprint, found.expires_at) == (fingerprint(text), None)
     assert found.record == RECORD
+
+
+def noted(key, *, prefixed=True):
+    """Our annotations on a Secret whose token was under key."""
+    notes = OURS | note_place(key, prefixed=prefixed)
+    return {name: said for name, said in notes.items() if said is not None}
+
+
+@pytest.mark.parametrize("configured", [None, "odd"])
+@pytest.mark.parametrize("data", [{}, {"odd": ""}, {"other": "kept"}, {"value": "", "odd": "<none>"}])
+def test_a_token_that_somebody_took_out_is_missed_where_it_was(configured, data):
+    found = read(a_secret(noted("odd"), **data), key=configured)
+    assert (found.key, found.fingerprint, found.record, found.prefixed) == ("odd", None, RECORD, True)
+
+
+def test_a_token_that_was_moved_to_another_key_is_found_there():
+    assert read(a_secret(noted("value"), odd=token())).key == "odd"
+
+
+@pytest.mark.parametrize("prefixed", [True, False])
+@pytest.mark.parametrize("text", ["", "<configuration-token>", "hunter2", token("gw2"), token()])
+def test_a_token_is_put_back_in_the_form_it_had(text, prefixed):
+    assert read(a_secret(noted("value", prefixed=prefixed), value=text)).prefixed is prefixed
+
+
+@pytest.mark.parametrize("front", ["", "GatewayKey "])
+def test_a_form_that_somebody_gave_to_our_token_is_kept(front):
+    notes = noted("value", prefixed=not front) | {f"{PREFIX}fingerprint": fingerprint(token())}
+    found = read(a_secret(notes, value=f"{front}{token()}"))
+    assert found.record.decision.token.fingerprint == found.fingerprint
+    assert found.prefixed is bool(front)
 
 
 def test_an_immutable_secret_is_refused():

@@ -44,6 +44,18 @@ async def test_a_bare_value_stays_bare(scene):
     assert scene.secret()["data"][KEY] == encoded(scene.fresh.value)
 
 
+async def test_a_bare_token_that_was_taken_out_is_put_back_as_it_was(scene):
+    """As by a tool that writes the whole data: the key is gone, and with it what showed the form."""
+    cluster, fleet = scene.sandbox.cluster, fleet_of(scene.connection)
+    cluster.apply(secret(scene.value) | {"data": {"odd": encoded(scene.value), "other": encoded("kept")}})
+    await fleet.write(only(await fleet.observe()), scene.fresh, record_of(scene.fresh))
+    cluster.patch("Secret", "default", "s", {"data": {"odd": None}}, "some-tool")
+    found = only(await fleet.observe())
+    assert found.drifted
+    await fleet.write(found, scene.fresh, found.record)
+    assert scene.secret()["data"] == {"odd": encoded(scene.fresh.value), "other": encoded("kept")}
+
+
 async def test_an_empty_secret_is_filled_with_the_prefix(scene):
     scene.sandbox.cluster.apply(secret(None))
     fleet = fleet_of(scene.connection, target("s", "deployment/gw", key=KEY))

@@ -136,6 +136,8 @@ def _ours(annotations: Mapping[str, str], names: tuple[str, ...]) -> dict[str, s
 
 
 def _token(facts: Mapping[str, str]) -> Token:
+    if "mark" not in facts and facts.get("adopted") != "true":
+        raise ValueError("only an adopted token has no mark")
     return Token(
         _fingerprint(facts["fingerprint"]),
         Key(facts["key"]) if "key" in facts else None,

@@ -28,7 +28,10 @@ times = st.datetimes(
 )
 fingerprints = st.text("0123456789abcdef", min_size=12, max_size=12)
 keys = st.none() | st.sampled_from(Key)
-tokens = st.builds(Token, fingerprints, keys, times, times, st.none() | st.text(min_size=1), st.booleans())
+texts = st.text(min_size=1)
+tokens = st.builds(Token, fingerprints, keys, times, times, texts, st.booleans()) | st.builds(
+    Token, fingerprints, keys, times, times, st.none(), st.just(True)
+)
 decisions = st.builds(
     Decision,
     st.integers(0, 10**9 - 1),
@@ -91,6 +94,7 @@ def test_a_request_leaves_the_record_alone():
         ("previous", '{"fingerprint": 1}'),
         ("previous", "[" * 100_000),
         ("issued-at", None),
+        ("mark", None),
     ],
 )
 def test_an_annotation_edited_by_hand_counts_as_no_record_and_is_named(name, text, caplog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import zlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,8 @@ _CONFLICTS = {
 }
 """Conflicts that do not pass by themselves, as other 409 answers do."""
 _LONGEST_TEXT = 500
+_LONGEST_WAIT = timedelta(hours=1)
+"""ARM's buckets fill within seconds or minutes; a proxy's maintenance page may ask for days."""
 _TOKEN = re.compile(r"[^\s\"'&]+&(amp;)?[0-9]{12}&\S+")
 
 
@@ -66,7 +69,7 @@ async def ask(call: Call, answer: Awaitable[T], within: timedelta) -> T:
         cause: Exception | None = None
     except HttpResponseError as error:
         problem, cause = _answered(call, error), None
-    except DeserializationError:
+    except (DeserializationError, ValueError, zlib.error):  # the SDK lets what decoders raise through
         problem, cause = _unreadable(call), None
     except (AzureError, OSError) as error:
         problem, cause = _unanswered(call, error), error
@@ -155,13 +158,15 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def retry_after(error: HttpResponseError) -> timedelta | None:
-    """Return how long Retry-After asks to wait (seconds, or until a date); None if nothing usable."""
+    """Return how long Retry-After asks to wait (seconds, or until a date), an hour at most, for tokens run
+    out meanwhile; None if nothing usable.
+    """
     headers = getattr(error.response, "headers", {})
     text = str(headers.get("Retry-After", "")).strip()
     if text.isdecimal() and len(text) <= 8:
-        return timedelta(seconds=int(text))
+        return min(timedelta(seconds=int(text)), _LONGEST_WAIT)
     until, now = _date(text), _date(str(headers.get("Date", ""))) or datetime.now(UTC)
-    return max(until - now, timedelta()) if until else None
+    return min(max(until - now, timedelta()), _LONGEST_WAIT) if until else None
 
 
 def _date(text: str) -> datetime | None:
@@ -181,7 +186,7 @@ def _said(error: HttpResponseError) -> str:
     if error.error is None:
         return ""
     parts = [error.error, *(error.error.details or [])]
-    texts = [": ".join(text for text in (part.code, part.message) if text) for part in parts]
+    texts = [": ".join(str(text) for text in (part.code, part.message) if text) for part in parts]
     return f" ({_shown('; '.join(texts))})" if any(texts) else ""
 
 

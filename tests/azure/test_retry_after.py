@@ -84,3 +84,16 @@ async def test_a_retry_after_that_says_nothing_is_ignored(
         await dated[1].issue(Key.PRIMARY, in_ten_days)
 
     assert caught.value.retry_after is None
+
+
+@pytest.mark.parametrize("text", ["31536000", "Fri, 01 Jan 2100 00:00:00 GMT"])
+async def test_nobody_is_left_alone_for_longer_than_an_hour(
+    dated: tuple[Dated, ArmIssuer], in_ten_days: datetime, text: str
+) -> None:
+    """As a proxy's maintenance page asks for: the token would run out."""
+    dated[0].retry_after = text
+
+    with pytest.raises(Unavailable) as caught:
+        await dated[1].issue(Key.PRIMARY, in_ten_days)
+
+    assert caught.value.retry_after == timedelta(hours=1)

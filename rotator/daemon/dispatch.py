@@ -14,6 +14,8 @@ from rotator.triggers import TokenEvent
 from rotator.triggers.events import Kind
 
 FOREIGN = "foreign"
+AT_ONCE = 32
+"""So many events are noted at a time: each takes a connection to its cluster, a delivery may hold 5,000."""
 
 
 class Dispatcher:
@@ -28,6 +30,7 @@ class Dispatcher:
         self._by_resource = {u.settings.resource_id.key: u for u in units.values()}
         self._clock = clock
         self._wake = wake
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._pending: dict[tuple[str, datetime | None, datetime | None], asyncio.Task[Noted]] = {}
 
     async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
@@ -45,6 +48,8 @@ class Dispatcher:
         unit = self._by_resource.get(event.resource)
         if unit is None:
             return FOREIGN
+        if event.kind is Kind.EXPIRED:
+            unit.signers.forget()  # Azure refuses a token: whatever its stamp says, ask whether it is alive
         about = (event.resource, event.expires_at, None if event.expires_at else event.time)
         if (task := self._pending.get(about)) is None:
             task = asyncio.create_task(self._note(unit, event))
@@ -60,11 +65,10 @@ class Dispatcher:
 
     async def _note(self, unit: Unit, event: TokenEvent) -> Noted:
         by = f"Event Grid ({event.kind}, instance {event.instance})"
-        if event.kind is Kind.EXPIRED:
-            unit.signers.forget()  # Azure refuses a token: whatever its stamp says, ask whether it is alive
-        outcome = await request(
-            unit.fleet, self._clock, expires_at=event.expires_at, seen_at=event.time, by=by
-        )
+        async with self._turn:
+            outcome = await request(
+                unit.fleet, self._clock, expires_at=event.expires_at, seen_at=event.time, by=by
+            )
         if outcome in {Noted.ACCEPTED, Noted.DUPLICATE}:
             self._wake(unit.gateway.name, str(event.kind))
         return outcome

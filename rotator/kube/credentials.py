@@ -65,11 +65,9 @@ def context_of(settings: KubernetesSettings, environ: Mapping[str, str]) -> str 
     if settings.kubeconfig is None and _in_pod(environ):
         return IN_CLUSTER
     try:
-        files = _files(_kubeconfig(settings, environ))
-        named = [yaml.safe_load(file.read_text()).get("current-context") for file in files]
+        return _current(_kubeconfig(settings, environ))
     except (Refused, OSError, yaml.YAMLError, ValueError, AttributeError):
         return None
-    return next((str(name) for name in reversed(named) if name), None)
 
 
 def _in_pod(environ: Mapping[str, str]) -> bool:
@@ -103,7 +101,8 @@ def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> str
 async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     cfg = Configuration()
     try:
-        loader = await load_kube_config(path, context, cfg, False)  # type: ignore[no-untyped-call]  # the library has no types
+        named = context or _current(path)
+        loader = await load_kube_config(path, named, cfg, False)  # type: ignore[no-untyped-call]  # the library has no types
     except ConfigException as problem:
         if context is not None and context not in (known := _contexts(path)):
             has = f"it has {', '.join(known)}" if known else "it has none"
@@ -135,6 +134,14 @@ def _files(path: str) -> list[Path]:
     """Return the files of a path with ':' that exist."""
     files = [Path(part).expanduser() for part in path.split(os.pathsep) if part]
     return [file for file in files if file.exists()]
+
+
+def _current(path: str) -> str | None:
+    """Return the current context: of several files the first that names one counts, as for kubectl. (The
+    client library takes the last.)
+    """
+    named = [(yaml.safe_load(file.read_text()) or {}).get("current-context") for file in _files(path)]
+    return next((str(name) for name in named if name), None)
 
 
 def _contexts(path: str) -> list[str]:

@@ -11,6 +11,7 @@ import yaml
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
 from rotator.kube import paths, prove
+from rotator.kube.credentials import context_of
 
 PATH = paths.secret("default", "s")
 
@@ -159,6 +160,20 @@ async def test_a_kubeconfig_that_cannot_be_used_is_refused(connect, tmp_path, te
     (tmp_path / "config").write_text(text)
     with pytest.raises(Refused, match=r"Mend .*config"):
         await connect(settings=KubernetesSettings(kubeconfig=tmp_path / "config"), environ={})
+
+
+async def test_of_several_kubeconfigs_the_first_says_the_current_context(connect, sandbox, tmp_path):
+    """As for kubectl: what a person sees with one tool is what the other acts on."""
+    other = yaml.safe_load(sandbox.kubeconfig.read_text())
+    other["clusters"][0] = {"name": "other", "cluster": {"server": "https://127.0.0.1:1"}}
+    other["contexts"][0] = {"name": "other", "context": {"cluster": "other", "user": "other"}}
+    other["users"][0] = {"name": "other", "user": {"token": "x"}}
+    other["current-context"] = "other"
+    (tmp_path / "other").write_text(yaml.safe_dump(other))
+    environ = {"KUBECONFIG": f"{sandbox.kubeconfig}:{tmp_path / 'other'}"}
+    await prove(await connect(settings=KubernetesSettings(), environ=environ), "default", "s")
+    first = yaml.safe_load(sandbox.kubeconfig.read_text())["current-context"]
+    assert context_of(KubernetesSettings(), environ) == first
 
 
 async def test_the_kubeconfig_of_the_environment_is_used(connect, sandbox):

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from rotator import __version__
+from rotator.cli.columns import explained
 from rotator.cli.exits import Exit, UsageError, exit_for
 from rotator.errors import ConfigError, RotatorError
 
@@ -118,9 +119,8 @@ def plan(gateways: Names = None, config: Config = DEFAULT) -> None:
     raise typer.Exit(command(config, gateways or []))
 
 
-@app.command()
+@app.command(help=f"Show each gateway's token, its expiry and who runs it. Writes nothing.\n\n{explained()}")
 def status(gateways: Names = None, config: Config = DEFAULT, output: Output = Form.TABLE) -> None:
-    """Show each gateway's token, its expiry and its renewal. Writes nothing."""
     from rotator.cli.show import status as command
 
     raise typer.Exit(command(config, gateways or [], as_json=output is Form.JSON))

@@ -12,6 +12,7 @@ from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
+from rotator.cli.show import about
 from rotator.core.due import pending
 from rotator.core.evidence import resting
 from rotator.core.explain import explain, span, stamp, told, why_rest
@@ -127,8 +128,8 @@ class Job:
         for target in wanted.targets:
             loads = ", ".join(w.name for w in target.workloads) or "no workload"
             self.progress.tell(self.name, "would then write and restart", f"Secret {target.name}, {loads}")
-        missing = [f"{a.name}: {a.why}" for a in seen.unreachable]
-        missing += [f"{t.name}: {t.flaw}" for t in seen.targets if t.flaw]
+        missing = [about(a.name, a.why) for a in seen.unreachable]
+        missing += [about(t.name, t.flaw) for t in seen.targets if t.flaw]
         for sentence in missing:
             self.progress.end(self.name, "could not", sentence, good=False)
         return Exit.UNSETTLED if missing else Exit.OK

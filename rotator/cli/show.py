@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from rotator.cli.exits import Exit, exit_for, worst
 from rotator.cli.session import work_on
-from rotator.core.explain import span
+from rotator.cli.table import table
 from rotator.daemon.clock import SystemClock
 from rotator.daemon.site import Site, Unit
 from rotator.daemon.status import Json, status_of
@@ -57,8 +53,8 @@ def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
         if as_json:
             print(json.dumps({"gateways": states}, indent=2))
         else:
-            # Without a terminal there is no width to keep to: nothing is cut off or wrapped.
-            Console(width=None if sys.stdout.isatty() else WIDE).print(table(states, clock.now()))
+            # Nothing is cut off; a narrow terminal wraps it.
+            Console(width=WIDE).print(table(states, clock.now()))
             for state in states:
                 if state["state"] != "Settled":
                     print(f"{state['name']}: {state['message']}")
@@ -96,44 +92,15 @@ def exit_of(state: Json) -> Exit:
 def troubles(state: Json) -> list[str]:
     """Return what is wrong with targets, whatever the next step is."""
     flawed = [t for t in state["targets"] if t["message"]]
-    return [f"{t['name']}: {t['message']}" for t in [*flawed, *state.get("unreachable", [])]]
+    return [about(t["name"], t["message"]) for t in [*flawed, *state.get("unreachable", [])]]
+
+
+def about(name: str, message: str) -> str:
+    """Return a sentence that says once what it is about."""
+    return message if name in message else f"{name}: {message}"
 
 
 def print_troubles(state: Json) -> None:
     for trouble in troubles(state):
         if trouble not in state["message"]:
             print(f"{state['name']}: {trouble}")
-
-
-def table(states: Sequence[Json], now: datetime) -> Table:
-    out = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("GATEWAY", "STATE", "TOKEN", "KEY", "EXPIRES", "IN", "RENEWS IN", "PODS"):
-        out.add_column(column, no_wrap=True)
-    for state in states:
-        token = state["token"] or {}
-        cells = (
-            state["name"],
-            state["state"],
-            token.get("fingerprint") or "-",
-            token.get("key") or "-",
-            short(token.get("expires_at")),
-            left(token.get("expires_at"), now),
-            left(state["renewal_at"], now),
-            pods(state),
-        )
-        out.add_row(*(Text(cell) for cell in cells))
-    return out
-
-
-def short(at: str | None) -> str:
-    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M}" if at else "-"
-
-
-def left(at: str | None, now: datetime) -> str:
-    return span(datetime.fromisoformat(at) - now) if at else "-"
-
-
-def pods(state: Json) -> str:
-    """Return how many pods work with the token in force, of how many."""
-    loads = [w for t in state["targets"] for w in t["workloads"]]
-    return f"{sum(min(w['working'], w['current']) for w in loads)}/{sum(w['pods'] for w in loads)}"

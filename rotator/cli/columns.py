@@ -1,0 +1,32 @@
+"""What stands in the table of `rotator status`, for the table, `--help` and docs/cli.md."""
+
+from __future__ import annotations
+
+import textwrap
+
+COLUMNS = {
+    "GATEWAY": "its name; if it has several Secrets, each has a row below it",
+    "STATE": "Settled: all is proven. → Issue and the like: the step that is next, which the service takes, "
+    "or rotate-now. The sentences under the table say why, and tell of all other states",
+    "TOKEN": "the fingerprint of what the Secret holds now, whoever put it there",
+    "KEY": "the key that signed it; dead: that key was regenerated since; -: not known",
+    "EXPIRES": "when it ends (UTC); of several, the first",
+    "LEFT": "how long it is until then",
+    "RENEWS IN": "how long it is until a new one is issued, or tried again after a roll-back; "
+    "due: as soon as it may",
+    "PODS": "how many pods work and are known to have started with this token, of how many. "
+    "~2/2: they are taken to, for it was in place when the rotator came. "
+    "?/2: not known, for somebody else put it there",
+}
+_NAME = max(map(len, COLUMNS)) + 2
+_WIDTH = 76
+"""As much as a terminal of 80 columns shows of a help page."""
+
+
+def explained() -> str:
+    """Return a paragraph that keeps its lines, one or more for each column."""
+    lines = ["\b"]  # so click knows that they are not to be filled
+    for name, text in COLUMNS.items():
+        head, *more = textwrap.wrap(text, _WIDTH - _NAME)
+        lines += [f"{name:{_NAME}}{head}", *(" " * _NAME + line for line in more)]
+    return "\n".join(lines)

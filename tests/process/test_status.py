@@ -1,0 +1,82 @@
+"""`rotator status` tells the truth at a glance: what the Secret holds, who runs it, what went wrong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.process.settings import timing_out
+from tests.process.town import Town
+
+pytestmark = pytest.mark.process
+
+
+async def table(town: Town, *words: str) -> tuple[list[str], str]:
+    """Return the row of the one gateway, and all that stands below it."""
+    _, out, err = await town.command("status", *words)
+    head, row, *rest = out.splitlines()
+    assert err == "" and head.split()[-1] == "PODS"
+    return row.split(), "\n".join(rest)
+
+
+async def test_the_table_follows_a_token_from_the_day_it_was_found(town: Town) -> None:
+    d = await town.settle("oslo", replicas=2)
+    found, _ = await table(town)
+    assert found[:4] == ["oslo", "→", "Adopt", d.token_fingerprint]
+    assert found[4] == "primary" and found[-1] == "?/2"
+
+    async with town.daemon():
+        await town.adopted("oslo")
+    adopted, _ = await table(town)
+    assert adopted[1:4] == ["Settled", d.token_fingerprint, "primary"] and adopted[-1] == "~2/2"
+
+    await town.command("rotate-now", "oslo")
+    rotated, _ = await table(town)
+    assert rotated[1:4] == ["Settled", town.notes("oslo")["fingerprint"], "secondary"]
+    assert rotated[-1] == "2/2"
+
+    stranger = town.azure("oslo").mint("primary", town.expiry("oslo") - timedelta(days=9))
+    town.sandbox.cluster.patch(
+        "Secret", d.namespace, d.secret, {"stringData": {d.key: f"GatewayKey {stranger}"}}
+    )
+    changed, _ = await table(town)
+    assert changed[1:3] == ["→", "Write"] and changed[-1] == "?/2"
+    assert changed[3] != town.notes("oslo")["fingerprint"], (
+        "it shows what the Secret holds, not what is on record"
+    )
+
+
+async def test_an_expired_token_is_seen_as_such_before_adoption(town: Town) -> None:
+    d = await town.settle("oslo", days=-1)
+    row, _ = await table(town)
+    assert row[:4] == ["oslo", "→", "Issue", d.token_fingerprint] and row[-3:] == ["expired", "due", "?/1"]
+
+
+async def test_after_a_roll_back_it_says_what_failed_and_when_it_is_tried_again(town: Town) -> None:
+    d = await town.settle("oslo")
+    await town.command("rotate-now", "oslo")
+    good = town.notes("oslo")["fingerprint"]
+    town.settings = timing_out("2s")
+    town.sandbox.cluster.sick(d.namespace, d.workload.partition("/")[2], "crash-loop")
+    assert (await town.command("rotate-now", "oslo", "--force"))[0] == 5
+
+    row, below = await table(town)
+
+    assert row[1:3] == ["RolledBack", good]
+    assert (
+        "oslo: the rollout failed once and was put back; a new token (Requested) is tried after 20" in below
+    )
+    assert f"the Event RolloutFailed says what failed: kubectl -n {d.namespace} events --for secret/" in below
+    assert " 29 min " in " ".join(row) and row[-1] == "1/1"
+
+
+async def test_a_freeze_that_is_over_is_warned_of(town: Town) -> None:
+    await town.settle("oslo")
+    town.settings = "freeze = 2020-01-01T00:00:00Z"
+    code, out, err = await town.command("status")
+    assert code == 0 and out.startswith("GATEWAY")
+    assert err.startswith("warning: ") and "freeze = 2020-01-01T00:00:00+00:00 is over" in err
+    async with town.daemon() as daemon:
+        line = next(x for x in daemon.lines if x["event"] == "something odd in the configuration")
+    assert line["level"] == "warning" and "gateway oslo. Take the line out" in line["why"]

@@ -84,7 +84,9 @@ class WindowTable(Table):
 
     def _starts(self, after: datetime) -> Iterator[datetime]:
         for start in CronSim(self.cron, after.astimezone(self.zone)):
-            yield start.astimezone(UTC)
+            # In the hour that comes twice when clocks go back, cronsim counts from its first passage.
+            if (at := start.astimezone(UTC)) > after:
+                yield at
 
 
 @dataclass(frozen=True, slots=True)

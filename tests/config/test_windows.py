@@ -68,6 +68,14 @@ def test_a_window_in_an_hour_that_is_skipped_or_comes_twice_opens_on_that_day(
     assert opens is not None and midnight <= opens <= midnight + timedelta(hours=2)
 
 
+def test_a_window_that_closed_does_not_open_again_when_its_hour_comes_again(settings: Write) -> None:
+    """Clocks go back from 03:00 to 02:00 in Oslo: 02:30 is 00:30 UTC, and 01:20 UTC is 02:20 once more."""
+    window = '{ cron = "30 2 * * *", duration = "20m", zone = "Europe/Oslo" }'
+    hours = calendar(settings, f"windows = [{window}]").hours(at("2026-10-25 01:20"))
+
+    assert (hours.open, hours.turns_at) == (False, at("2026-10-26 01:30"))
+
+
 def test_windows_that_meet_are_one(settings: Write) -> None:
     line = 'windows = [{ cron = "0 */2 * * *", duration = "2h" }]'
 

@@ -35,7 +35,8 @@ from rotator.sandbox.cluster.statuses import (
 from rotator.sandbox.cluster.watch import WatchResponse, Wish
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_BODIES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_PROTOBUF = "application/vnd.kubernetes.protobuf"
+_BODIES = ("application/json", "application/yaml")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -198,7 +199,8 @@ async def _body(request: Request, *, optional: bool = False) -> Json:
     if not raw and optional:
         return {}
     if media not in {"", *_BODIES} and not (request.method == "PATCH" and media in PATCHES):
-        raise unknown_patch() if request.method == "PATCH" else unknown_media(_BODIES)
+        known = _BODIES if media == _PROTOBUF else (*_BODIES, _PROTOBUF)  # a real one names all three
+        raise unknown_patch() if request.method == "PATCH" else unknown_media(known)
     try:
         body: Json = yaml.safe_load(raw) if media.endswith("yaml") else json.loads(raw)
     except (ValueError, yaml.YAMLError) as error:

@@ -132,3 +132,14 @@ async def test_logs_and_a_wrong_name_are_answered(running, kubectl):
     assert "no logs" in (await kubectl("logs", name))[1]
     code, _, err = await kubectl("get", "secret", "none")
     assert (code, err.strip()) == (1, 'Error from server (NotFound): secrets "none" not found')
+
+
+async def test_create_secret_is_refused_in_kubernetes_words_and_its_manifest_can_be_applied(cluster, kubectl):
+    """kubectl 1.32.4 sends built-in kinds as protobuf, and goes back to JSON for no answer; manifests are JSON."""
+    words = ("create", "secret", "generic", "s1", "-n", "default", "--from-literal=a=b")
+    code, _, err = await kubectl(*words)
+    assert code == 1 and err.endswith("accepted media types include: application/json, application/yaml\n")
+
+    _, manifest, _ = await kubectl(*words, "--dry-run=client", "-o", "yaml")
+    assert (await kubectl("apply", "-f", "-", text=manifest))[0] == 0
+    assert cluster.get("Secret", "default", "s1")["data"] == {"a": "Yg=="}

@@ -189,12 +189,14 @@ async def test_server_side_apply_creates_and_merges(api):
 async def test_bodies_and_methods_that_make_no_sense_are_refused(api):
     await api("POST", SECRETS, named("s1"))
     broken = await api("POST", SECRETS, "a,b", "text/csv")
+    protobuf = await api("POST", SECRETS, "k8s", "application/vnd.kubernetes.protobuf")
     foreign = await api("PATCH", f"{SECRETS}/s1", {}, "application/json")
     wrong_method = await api("PATCH", SECRETS, {}, "application/merge-patch+json")
     renamed = await api.merge(f"{SECRETS}/s1", {"metadata": {"name": "s2"}})
     number = await api.merge(f"{SECRETS}/s1", {"metadata": {"annotations": {"a": 1}}})
 
-    assert broken.status == 415
+    assert (broken.status, protobuf.status) == (415, 415)
+    assert protobuf.body["message"].endswith("include: application/json, application/yaml")
     assert (foreign.status, foreign.body["reason"]) == (415, "UnsupportedMediaType")
     assert (wrong_method.status, wrong_method.body["reason"]) == (405, "MethodNotAllowed")
     assert (renamed.status, number.status) == (400, 422)

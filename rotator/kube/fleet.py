@@ -19,6 +19,7 @@ from rotator.kube.clusters import Clusters
 from rotator.kube.contents import LAST_APPLIED, note_place, write_value
 from rotator.kube.events import EventSink
 from rotator.kube.holding import token_in
+from rotator.kube.kept import check_kept
 from rotator.kube.lease import KubeLease
 from rotator.kube.lease_state import LeaseState
 from rotator.kube.looking import Look, look, same_secret
@@ -152,7 +153,7 @@ class KubeFleet(Fleet):
     async def _change(self, settings: TargetSettings, path: str, body: Json, what: str) -> None:
         try:
             async with self._clusters.at(settings.context).use() as connection:
-                await connection.patch(path, body, what)
+                check_kept(body, await connection.patch(path, body, what), what)
         except NotFound:
             raise Conflict(f"{what} has been deleted") from None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from rotator.core.seen import Request
 from rotator.core.token import fingerprint
 from rotator.core.words import Key
-from rotator.errors import Conflict
+from rotator.errors import Conflict, Refused
 from rotator.kube import paths
 from rotator.kube.contents import write_value
 from tests.kube.data import encoded
@@ -152,3 +153,20 @@ async def test_a_token_that_nobody_holds_is_not_found(scene):
     scene.sandbox.cluster.apply(secret("<token>", "t"))
     fleet = fleet_of(scene.connection, target("s"), target("t"), target("missing"))
     assert await fleet.find("0123456789ab") is None
+
+
+@pytest.mark.parametrize("what", ["/secrets/s", "/deployments/gw"])
+async def test_annotations_that_admission_takes_away_are_told_and_not_written_for_ever(scene, what):
+    """A webhook or policy may change what is written, and the server still answers 200."""
+    seen = only(await scene.fleet.observe())
+    was = scene.secret() if "secrets" in what else scene.sandbox.cluster.get("Deployment", "default", "gw")
+    answer = {"server": "kubernetes", "method": "PATCH", "path": what, "status": 200, "body": json.dumps(was)}
+    scene.sandbox.faults.add(action="status", **answer)
+    with pytest.raises(
+        Refused, match=r"took away what was written \(.*apim-token-rotator/.*policy"
+    ) as refused:
+        if "secrets" in what:
+            await scene.fleet.write(seen, scene.fresh, record_of(scene.fresh))
+        else:
+            await scene.fleet.restart(seen, seen.workloads[0], scene.fresh.fingerprint)
+    assert scene.fresh.value not in str(refused.value)

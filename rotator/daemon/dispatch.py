@@ -31,7 +31,7 @@ class Dispatcher:
         self._clock = clock
         self._wake = wake
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._pending: dict[tuple[str, datetime | None, datetime | None], asyncio.Task[Noted]] = {}
+        self._pending: dict[tuple[str, datetime], asyncio.Task[Noted]] = {}
 
     async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         """Return for each event what became of it: accepted, duplicate, stale or foreign.
@@ -50,7 +50,12 @@ class Dispatcher:
             return FOREIGN
         if event.kind is Kind.EXPIRED:
             unit.signers.forget()  # Azure refuses a token: whatever its stamp says, ask whether it is alive
-        about = (event.resource, event.expires_at, None if event.expires_at else event.time)
+        if event.expires_at is None:
+            # Which token it means nobody can tell, nor whether that has been replaced since: a request would
+            # rotate at each repetition. A look finds what is true, and every start takes one.
+            self._wake(unit.gateway.name, str(event.kind))
+            return Noted.ACCEPTED
+        about = (event.resource, event.expires_at)
         if (task := self._pending.get(about)) is None:
             task = asyncio.create_task(self._note(unit, event))
             self._pending[about] = task
@@ -66,9 +71,7 @@ class Dispatcher:
     async def _note(self, unit: Unit, event: TokenEvent) -> Noted:
         by = f"Event Grid ({event.kind}, instance {event.instance})"
         async with self._turn:
-            outcome = await request(
-                unit.fleet, self._clock, expires_at=event.expires_at, seen_at=event.time, by=by
-            )
+            outcome = await request(unit.fleet, self._clock, expires_at=event.expires_at, by=by)
         if outcome in {Noted.ACCEPTED, Noted.DUPLICATE}:
             self._wake(unit.gateway.name, str(event.kind))
         return outcome

@@ -107,9 +107,8 @@ ADAPTERS = [
     Mutation(
         "a wake-up without a request",
         DISPATCH,
-        "        outcome = await request(\n"
-        "            unit.fleet, self._clock, expires_at=event.expires_at, seen_at=event.time, by=by\n        )\n",
-        "        outcome = Noted.ACCEPTED\n",
+        "            outcome = await request(unit.fleet, self._clock, expires_at=event.expires_at, by=by)\n",
+        "            outcome = Noted.ACCEPTED\n",
         EVENTS,
     ),
     Mutation(

@@ -19,10 +19,11 @@ _MANY = 3
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """complete: the controller has nothing left to do. idle: no pod is meant to run.
+    """complete: the controller has nothing left to do; pods may be on their way out. idle: no pod is
+    meant to run.
 
     failed: a Deployment exceeded its progress deadline (the other kinds have none).
-    note: what it waits for, for people; empty when complete.
+    note: what it waits for, for people.
     """
 
     complete: bool
@@ -41,7 +42,7 @@ def rollout(workload: Json, pods: Sequence[Json]) -> Rollout:
     wait = wait or _old_revision(workload, pods)
     failed = kind == "Deployment" and _deadline_exceeded(status)
     coming = _unready(workload, pods) if wait and "ready" not in wait else ""
-    note = "; ".join(part for part in (wait, coming, *troubles(pods)) if part)
+    note = "; ".join(part for part in (wait, coming, _leaving(pods), *troubles(pods)) if part)
     return Rollout(not wait, failed, idle, note)
 
 
@@ -59,8 +60,6 @@ def _deployment(workload: Json) -> str:
         return f"{old} old {_pods(old)} to go"
     if available < updated:
         return f"{available} of {updated} new pods ready"
-    if leaving := _count(status, "terminatingReplicas"):
-        return f"{leaving} {_pods(leaving)} terminating"
     return ""
 
 
@@ -112,6 +111,14 @@ def _unready(workload: Json, pods: Sequence[Json]) -> str:
     mark = mark_of(workload["spec"]["template"].get("metadata") or {})
     new = [is_ready(pod.get("status") or {}) for pod in pods if mark_of(pod["metadata"]) == mark]
     return "" if all(new) else f"{sum(new)} of {len(new)} new pods ready"
+
+
+def _leaving(pods: Sequence[Json]) -> str:
+    """They take as long as their grace period, and for ever on a node that is gone; not every server counts
+    them in the workload's status.
+    """
+    leaving = sum("deletionTimestamp" in pod["metadata"] for pod in pods)
+    return f"{leaving} {_pods(leaving)} terminating" if leaving else ""
 
 
 def troubles(pods: Iterable[Json]) -> list[str]:

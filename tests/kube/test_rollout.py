@@ -45,11 +45,18 @@ def test_a_controller_that_has_not_seen_the_template_is_waited_for(kind):
         ({"updatedReplicas": 1}, "1 of 3 pods are new"),
         ({"replicas": 4}, "1 old pod to go"),
         ({"availableReplicas": 1}, "1 of 3 new pods ready"),
-        ({"terminatingReplicas": 2}, "2 pods terminating"),
     ],
 )
 def test_a_deployment_waits_for(status, note):
     waits(a_workload("Deployment", FULL | status), note)
+
+
+def test_pods_on_their_way_out_are_told_and_no_work_of_the_controllers():
+    """Whether they still run the token before, the pods themselves say."""
+    going = a_pod("old", "0123456789ab")
+    going["metadata"]["deletionTimestamp"] = "2029-12-24T12:00:00Z"
+    found = rollout(a_workload("Deployment", FULL | {"terminatingReplicas": 1}), [going])
+    assert (found.complete, found.note) == (True, "1 pod terminating")
 
 
 def test_a_deployment_past_its_progress_deadline_has_failed():

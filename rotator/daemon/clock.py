@@ -12,10 +12,22 @@ from rotator.errors import Stopping
 GRACE = timedelta(seconds=10)
 """How long requests and the step under way may take once they shall end (Kubernetes grants 30 s)."""
 
+SET_BACK = timedelta(minutes=1)
+
 
 def utc_now() -> datetime:
     """Return the time of day by this machine's clock."""
     return datetime.now(UTC)
+
+
+async def set_back(by: timedelta = SET_BACK, look_every: timedelta = GRACE) -> None:
+    """Return once this machine's clock was set back by so much: what is due by it comes late by as much."""
+    ticks = asyncio.get_running_loop().time
+    most = lead = utc_now().timestamp() - ticks()
+    while most - lead < by.total_seconds():
+        await asyncio.sleep(look_every.total_seconds())
+        lead = utc_now().timestamp() - ticks()
+        most = max(most, lead)
 
 
 class SystemClock:

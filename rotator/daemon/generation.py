@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from rotator.daemon.board import Board
-from rotator.daemon.clock import GRACE, SystemClock
+from rotator.daemon.clock import GRACE, SystemClock, set_back
 from rotator.daemon.dispatch import Dispatcher
 from rotator.daemon.opening import Opening
 from rotator.daemon.readiness import Readiness, sentence
@@ -63,7 +63,7 @@ class Generation:
 
     def begin(self, cause: str) -> None:
         """Wake every gateway; from now on events and the schedule do."""
-        work = [self.prove_kubernetes(), self.prove_azure()]
+        work = [self.prove_kubernetes(), self.prove_azure(), self.follow_the_clock()]
         if self.settings.pull:
             work.append(self.pull())
         self.helpers = [self.group.create_task(w) for w in work]
@@ -97,6 +97,14 @@ class Generation:
         except TimeoutError:
             log.warning("a step or a request hangs: going on without it")
             self.wakeups.abandon()
+
+    async def follow_the_clock(self) -> None:
+        """Look at every gateway when this machine's clock was set back: each then gets a new due time."""
+        while True:
+            await set_back()
+            log.warning("this machine's clock was set back: looking at every gateway")
+            for name in self.site.units:
+                self.wakeups.wake(name, "clock")
 
     async def pull(self) -> None:
         arm, settings = self.site.arm, self.settings.pull

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.daemon.clock import SystemClock
+from rotator.daemon import clock as module
+from rotator.daemon.clock import SystemClock, set_back, utc_now
 from rotator.errors import Stopping, Unavailable
 
 
@@ -42,3 +44,29 @@ def test_nothing_is_begun_once_the_process_was_asked_to_leave() -> None:
     stop.set()
     with pytest.raises(Stopping):
         clock.checkpoint()
+
+
+async def test_a_clock_that_is_set_back_is_noticed_and_one_that_runs_on_or_leaps_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ahead, looks = [timedelta(days=10)], 0
+
+    def now() -> datetime:
+        nonlocal looks
+        looks += 1
+        return utc_now() + ahead[0]
+
+    monkeypatch.setattr(module, "utc_now", now)
+    noticed = asyncio.create_task(set_back(look_every=timedelta(seconds=0.001)))
+
+    async def looked_at_twice() -> None:
+        before = looks
+        while looks < before + 2 and not noticed.done():
+            await asyncio.sleep(0)
+
+    await looked_at_twice()
+    ahead[0] += timedelta(hours=1)
+    await looked_at_twice()
+    assert not noticed.done()
+    ahead[0] -= timedelta(minutes=2)
+    await asyncio.wait_for(noticed, 5)

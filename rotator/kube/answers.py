@@ -6,20 +6,15 @@ Bodies that were sent are never quoted, and what the server says is cleaned of w
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from rotator.errors import Conflict, Refused, RotatorError, Unavailable
+from rotator.kube.cleaning import clean
 from rotator.kube.paths import Access
 
 Json = dict[str, Any]
-
-_TOKEN = re.compile(r"(GatewayKey\s+)?(?<![^\s\"'&])[^\s\"'&]+&[0-9]{12}&[^\s\"']*")
-"""Looked for from the beginning of a word only: from every character it would cost quadratic time."""
-_ENCODED = re.compile(r"[A-Za-z0-9+/=]{24,}")
-_SLASHED_PATH = re.compile(r"[a-z0-9./-]+")
 
 
 class NotFound(RotatorError):  # noqa: N818 - named by what it is, as HTTP names it
@@ -28,12 +23,6 @@ class NotFound(RotatorError):  # noqa: N818 - named by what it is, as HTTP names
 
 class Withheld(Unavailable):
     """A PodDisruptionBudget does not allow an eviction now."""
-
-
-def clean(text: str) -> str:
-    """Return text without anything that looks like a token or like base64 of one."""
-    shorter = _TOKEN.sub("…", text)
-    return _ENCODED.sub(lambda m: m[0] if _SLASHED_PATH.fullmatch(m[0]) else "…", shorter)
 
 
 def parse(body: bytes, what: str) -> Json:

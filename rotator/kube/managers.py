@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rotator.kube.answers import Json, clean
+from rotator.kube.answers import Json
+from rotator.kube.cleaning import clean
 from rotator.kube.connection import FIELD_MANAGER
 from rotator.kube.record import read_time
 

@@ -12,7 +12,8 @@ from typing import Literal
 
 from rotator.errors import RotatorError, Unavailable
 from rotator.kube import paths
-from rotator.kube.answers import Json, NotFound, clean
+from rotator.kube.answers import Json, NotFound
+from rotator.kube.cleaning import clean
 from rotator.kube.cluster import Cluster
 from rotator.kube.connection import Connection
 

@@ -16,7 +16,8 @@ from rotator.core.seen import Target as Seen
 from rotator.core.token import fingerprint
 from rotator.core.words import Key, Revocation
 from rotator.errors import Refused, RotatorError, Unavailable
-from rotator.kube.answers import clean, failure, parse
+from rotator.kube.answers import failure, parse
+from rotator.kube.cleaning import clean
 from rotator.kube.contents import LAST_APPLIED, read_contents, read_token
 from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
 from rotator.kube.paths import Access

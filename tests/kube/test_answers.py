@@ -7,7 +7,7 @@ import pytest
 
 from rotator.errors import Conflict, Refused, Unavailable
 from rotator.kube import paths
-from rotator.kube.answers import NotFound, clean, failure, parse
+from rotator.kube.answers import NotFound, failure, parse
 from rotator.kube.paths import Access
 from tests.kube.data import encoded, token
 
@@ -80,13 +80,6 @@ def test_what_the_server_says_is_cleaned_of_values():
     assert "in Secret" in text
     assert token() not in text
     assert encoded(token()) not in text
-
-
-def test_cleaning_keeps_names_and_sentences():
-    text = (
-        'deployments.apps "gateway-in-namespace-with-a-very-long-name" not found in kube-system/coordination'
-    )
-    assert clean(text) == text
 
 
 def test_a_body_that_is_no_status_is_not_quoted():

@@ -42,11 +42,6 @@ class Expected:
     role: str
 
 
-def event_grid_app(cloud: Cloud) -> str | None:
-    """Return the client id of Event Grid's first-party app; None where Microsoft publishes none."""
-    return _CLOUDS[cloud].app
-
-
 def expected(entra: EntraSettings, cloud: Cloud) -> Expected:
     """Return what a token has to say in this cloud.
 

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from rotator.errors import Unavailable
 from rotator.kube.answers import Json, failure, parse
 from rotator.kube.credentials import SERVICE_ACCOUNT, configuration, rejected
 from rotator.kube.paths import Access
-from rotator.kube.servertime import ServerTime
+from rotator.kube.servertime import ServerTime, local_time
 
 MERGE_PATCH = "application/merge-patch+json"
 FIELD_MANAGER = "apim-token-rotator"
@@ -162,7 +161,7 @@ class Connection:
             body=body,
             auth_settings=["BearerToken"],
         )
-        sent = datetime.now(UTC)
+        sent = local_time()
         answer = await self._client.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=patience))
         response: aiohttp.ClientResponse = answer.response
         self.time.note(response.headers, sent)

@@ -16,6 +16,11 @@ TOLERANCE = timedelta(seconds=5)
 _log = logging.getLogger("rotator.kube")
 
 
+def local_time() -> datetime:
+    """Return the time of day (UTC) by this machine's clock."""
+    return datetime.now(UTC)
+
+
 class ServerTime:
     """offset: the server's clock minus ours; nothing while they agree within TOLERANCE."""
 
@@ -24,7 +29,7 @@ class ServerTime:
 
     def now(self) -> datetime:
         """Return the time of day (UTC) by the server's clock."""
-        return datetime.now(UTC) + self.offset
+        return local_time() + self.offset
 
     def note(self, headers: Mapping[str, str], sent: datetime | None = None) -> None:
         """Look at the `Date` of an answer that has just begun. One that cannot be read says nothing.
@@ -36,7 +41,7 @@ class ServerTime:
             at = parsedate_to_datetime(headers.get("Date", ""))
         except (ValueError, TypeError):
             return
-        at, now = at.replace(tzinfo=at.tzinfo or UTC), datetime.now(UTC)
+        at, now = at.replace(tzinfo=at.tzinfo or UTC), local_time()
         measured = at - now
         took = now - sent if sent else timedelta()
         if took > TOLERANCE and -TOLERANCE <= self.offset - measured <= took + TOLERANCE:

@@ -69,16 +69,27 @@ class KubeLease(Lease):
         return timedelta(seconds=max(0.0, self._seen_at + lasts - self._monotonic()))
 
     async def read(self) -> LeaseState:
-        """Return the Lease as it is. Raises Unavailable, Refused."""
+        """Return the Lease as it is. If another process has it by now, it is lost at once. Raises
+        Unavailable, Refused.
+        """
+        held = None if self._good_until is None else self._state.transitions
         try:
             answer = await self._connection.call(
                 "GET", paths.lease(self._namespace, self._name), what=self._what
             )
         except NotFound:
             answer = {}
+        state = read_state(answer)
+        if self._renewal and held == self._state.transitions and not self._ours(state):
+            self._renewal.cancel()
+            self._good_until = None
+            _log.warning("%s was taken by %s", self._what, state.holder or "nobody")
         if self._good_until is None:
             self._note(answer)
-        return read_state(answer)
+        return state
+
+    def _ours(self, state: LeaseState) -> bool:
+        return (state.holder, state.transitions) == (self._identity, self._state.transitions)
 
     async def acquire(self, seen: Observed) -> bool:
         """Take the Lease as it was when seen; False: another process holds it (`holder`, `expires_in`).

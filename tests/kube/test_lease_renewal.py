@@ -116,3 +116,37 @@ async def test_a_lease_that_was_deleted_is_lost(make, connection, caplog):
     with pytest.raises(LeaseLost):
         await lease.assert_held()
     await lease.release()
+
+
+@pytest.mark.parametrize("how", ["deleted", "taken", "taken by the same name"])
+async def test_a_lease_that_somebody_else_has_is_lost_at_the_next_look(make, sandbox, connection, how):
+    """Not only at the next renewal: each regenerate has a look right before it. A machine that slept
+    believes that no time has passed.
+    """
+    lease, other = make("a"), make("a" if how.endswith("name") else "b")
+    await take(lease)
+    if how == "deleted":
+        await connection.call("DELETE", PATH)
+    else:
+        sandbox.cluster.patch("Lease", "default", NAME, {"spec": {"holderIdentity": None}}, "kubectl")
+        assert await take(other)
+    await lease.assert_held()
+    await lease.read()
+    with pytest.raises(LeaseLost):
+        await lease.assert_held()
+    await lease.release()
+    if how != "deleted":
+        await other.read()
+        await other.assert_held()
+        await other.release()
+
+
+async def test_a_look_that_was_begun_before_the_lease_was_taken_loses_nothing(make, sandbox):
+    lease = make("a")
+    late = sandbox.faults.add(server="kubernetes", method="GET", action="latency", when="after", seconds=0.3)
+    early = asyncio.create_task(lease.read())
+    await late.hit()
+    assert await take(lease)
+    await early
+    await lease.assert_held()
+    await lease.release()

@@ -41,6 +41,8 @@ class Connection:
         self._patience = patience
         self._watches = 0
         self.time = ServerTime()
+        self.blind: set[str] = set()
+        """What this process may not watch, as far as that was told already."""
 
     @classmethod
     async def connect(

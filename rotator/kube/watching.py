@@ -97,7 +97,9 @@ async def _watch(connection: Connection, sight: Sight, within: float) -> None:
                 if event["type"] == "DELETED" or _differs(event["object"], sight):
                     return
     except Refused as problem:
-        _log.warning("rollouts are watched by looking again and again: %s", problem)
+        level = logging.DEBUG if sight.path in connection.blind else logging.WARNING
+        connection.blind.add(sight.path)
+        _log.log(level, "rollouts are watched by looking again and again: %s", problem)
     except RotatorError as problem:
         _log.debug("a watch could not be had: %s", problem)
     await asyncio.sleep(POLL)

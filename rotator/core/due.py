@@ -44,7 +44,7 @@ def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
         return Reason.MISSING
     followed = in_force(seen)
     token = min((t for t in followed if not outlived(t, seen, policy, now)), key=lambda t: t.expires_at)
-    if seen.dead(current.token) or any(seen.dead(t) for t in followed):
+    if any(seen.dead(t) for t in followed):
         return Reason.REVOKED
     if token.expires_at <= now:
         return Reason.EXPIRED
@@ -94,10 +94,10 @@ def in_force(seen: Observed) -> list[Token]:
 
 
 def outlived(token: Token, seen: Observed, policy: Policy, now: datetime) -> bool:
-    """Whether an adopted token is due while the current one is not: its target gets that one, and no new one
-    has to be issued.
+    """Whether a target's own token is due while the current one is not: the target gets that one, and no
+    new one has to be issued.
     """
-    if not seen.current or not token.adopted or seen.current.token.adopted:
+    if not seen.current or seen.current.token.adopted:
         return False
     return token.expires_at - policy.renew_before <= now < seen.current.token.expires_at - policy.renew_before
 

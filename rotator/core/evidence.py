@@ -80,16 +80,13 @@ def broken_pods(t: Target, now: datetime) -> list[Pod]:
 
 
 def everything_runs(t: Target) -> bool:
+    """Whether every pod of the target is known to run the token of its record, which we gave it."""
     r = t.record
     if not r or t.drifted or t.flaw or r.decision.token.mark is None:
         return False
     return all(
         w.mark == r.decision.token.mark and w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads
     )
-
-
-def proven_by_pods(t: Target) -> bool:
-    return everything_runs(t) and t.record is not None and not t.record.verified
 
 
 def resting(t: Target) -> bool:
@@ -150,7 +147,7 @@ def moving(w: Workload, policy: Policy, now: datetime) -> bool:
 
 def under_way(seen: Observed, policy: Policy, now: datetime) -> bool:
     """Whether some target's pods are on their way to the token in force, in time, or are yet to be noted."""
-    return any(proven_by_pods(t) or not overtime(t, policy, now) for t in current_targets(seen))
+    return any(everything_runs(t) or not overtime(t, policy, now) for t in current_targets(seen))
 
 
 def overdue(t: Target, policy: Policy, now: datetime) -> bool:

@@ -88,7 +88,7 @@ def told(token: Token) -> str:
 
 def why_issue(step: Issue, seen: Observed, policy: Policy, now: datetime) -> str:
     if step.basis is None:
-        return f"{step.target.name} holds no token"
+        return why_first(step.target, now)
     token = earliest(seen)
     match step.reason:
         case Reason.EXPIRED:
@@ -106,6 +106,15 @@ def why_issue(step: Issue, seen: Observed, policy: Policy, now: datetime) -> str
             return f"the key of {told(token)} is condemned"
 
 
+def why_first(t: Target, now: datetime) -> str:
+    """Return why what a target holds could not be taken over."""
+    if t.fingerprint is None or t.expires_at is None:
+        return f"{t.name} holds no token"
+    if t.expires_at <= now:
+        return f"the token in {t.name} expired {span(now - t.expires_at)} ago"
+    return f"the token in {t.name} is dead: its key was regenerated"
+
+
 def progress(names: tuple[str, ...], seen: Observed) -> str:
     notes = [f"{w.name}: {w.note}" for t in seen.targets if t.name in names for w in t.workloads if w.note]
     young = "pods started too close to a change of the Secret to be sure of them"
@@ -121,14 +130,19 @@ def why_roll_back(step: RollBack, seen: Observed, policy: Policy, now: datetime)
 
 def why_rest(seen: Observed, policy: Policy, now: datetime) -> str:
     """Return what is left unsettled or put off, or what everything rests on."""
-    open_ends = [f"{a.name}: {a.why}" for a in seen.unreachable]
-    open_ends += [f"{t.name}: {t.troubled or t.flaw}" for t in seen.targets if t.troubled or t.flaw]
+    open_ends = [about(a.name, a.why) for a in seen.unreachable]
+    open_ends += [about(t.name, t.troubled or t.flaw) for t in seen.targets if t.troubled or t.flaw]
     known = {t.name for t in seen.targets if t.troubled or t.flaw}
     open_ends += [f"{t.name}: {why}" for t in seen.targets if t.name not in known and (why := unproven(t))]
     open_ends += held(seen, policy, now)
     if open_ends:
         return "; ".join(open_ends)
     return f"everything runs {told(earliest(seen))}" if seen.current else "no target can be looked at"
+
+
+def about(name: str, why: str) -> str:
+    """Return a sentence that says once what it is about."""
+    return why if name in why else f"{name}: {why}"
 
 
 def unproven(t: Target) -> str:

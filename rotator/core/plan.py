@@ -18,9 +18,9 @@ from rotator.core.evidence import (
     adoptable,
     broken_pods,
     current_targets,
+    everything_runs,
     overdue,
     overtime,
-    proven_by_pods,
     resting,
     restored_targets,
     rolling,
@@ -163,7 +163,7 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         return None
     for t in current_targets(seen):
         r = t.record
-        if not r or not r.previous or proven_by_pods(t):
+        if not r or not r.previous or everything_runs(t):
             continue
         if overdue(t, policy, now) and good(r.previous.token, seen, policy, now):
             now_current, back = r.decision, r.previous.token
@@ -188,7 +188,7 @@ def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
             return Replace(t, pods[0])
     waiting = []
     for t in [*current_targets(seen), *restored_targets(seen)]:
-        if proven_by_pods(t):
+        if everything_runs(t):
             return Verify(t)
         if not overtime(t, policy, now):
             waiting.append(t.name)

@@ -101,8 +101,7 @@ class Run:
                 await self.hold()
                 await act(step, self.policy, self.ports)
         except Lost as lost:
-            # Who is away may hold it; and where nothing else may be issued now, asking again is no help.
-            if self.seen.unreachable or lost.fingerprint in self.lost:
+            if lost.fingerprint in self.lost:  # nothing else may be issued now: asking again is no help
                 raise Unavailable(str(lost)) from lost
             self.lost[lost.fingerprint] = None  # as good as dead: another one has to be issued
             return

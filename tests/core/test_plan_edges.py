@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.core.due import concerned
-from rotator.core.evidence import settled
+from rotator.core.evidence import moving, settled
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.seen import Absent, Observed, Workload
@@ -16,7 +16,7 @@ from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, V
 from rotator.core.words import Key, Reason, Revocation
 from rotator.rotation import Noted
 from tests.rotation.scenes import happen
-from tests.rotation.stories import DAY, GW, ask, crash, fleet, rotated, run, seen_in
+from tests.rotation.stories import DAY, GW, HOUR, ask, crash, fleet, rotated, run, seen_in
 from tests.world import World
 
 
@@ -319,3 +319,20 @@ def test_a_flawed_target_is_unsettled_even_if_it_was_only_adopted() -> None:
     seen = seen_in(w)
     step = next_step(with_workloads(seen, flaw="deployment/nope does not exist"), GW.policy, w.now)
     assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED
+
+
+def test_a_workload_whose_restart_failed_is_sick_not_moving() -> None:
+    w = in_mid_rollout()
+    (load,) = seen_in(w).targets[0].workloads
+    assert moving(load, GW.policy, w.now)
+    assert not moving(replace(load, failed=True), GW.policy, w.now)
+
+
+def test_while_a_target_is_away_the_next_look_is_soon() -> None:
+    w, _ = rotated(targets=2)
+    policy = replace(GW.policy, look_every=6 * HOUR, renew_before=2 * DAY, panic_before=DAY)
+    step = next_step(seen_in(w), policy, w.now)
+    assert isinstance(step, Rest) and step.until == w.now + policy.look_every
+    w.clusters["t1"].reachable = False
+    step = next_step(seen_in(w), policy, w.now)
+    assert isinstance(step, Rest) and step.until == w.now + policy.recheck

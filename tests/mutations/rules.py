@@ -134,7 +134,7 @@ RULES = [
         "now_current.revision",
     ),
     Mutation(
-        "roll back what all pods run", P, "or not r.previous or proven_by_pods(t):", "or not r.previous:"
+        "roll back what all pods run", P, "or not r.previous or everything_runs(t):", "or not r.previous:"
     ),
     Mutation(
         "standby ignores condemned",
@@ -174,7 +174,7 @@ RULES = [
     Mutation(
         "Revoked not noticed",
         D,
-        "if seen.dead(current.token) or any(seen.dead(t) for t in followed):",
+        "if any(seen.dead(t) for t in followed):",
         "if False:",
     ),
     Mutation(

@@ -13,6 +13,7 @@ from tests.rotation.stories import (
     MINUTE,
     ask,
     at_rest,
+    fleet,
     kinds,
     rotated,
     run,
@@ -136,3 +137,22 @@ def test_no_fight_lets_a_token_expire() -> None:
     w.pass_time(2 * MINUTE)
     run(w, gw)
     at_rest(w, gw)
+
+
+def test_after_a_fight_nothing_is_called_a_fight_that_is_none() -> None:
+    w, gw = rotated()
+    w.repairs, w.repaired_at = 6, w.now
+    reason, _ = said_at_rest(w, gw)
+    assert reason is Reason.SETTLED
+
+
+def test_a_fight_over_an_adopted_token_rests_too() -> None:
+    w = fleet(1)
+    run(w)
+    w.clusters["t0"].owned = w.mint(Key.SECONDARY, w.now + 10 * DAY)
+    for _ in range(10):
+        run(w)
+        w.pass_time(HOUR)
+    w.acts.clear()
+    reason, _ = said_at_rest(w)
+    assert reason is Reason.FIGHTING and kinds(w) == ["Rest"]

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
+import pytest
+
 from rotator.core.words import Revocation
+from rotator.errors import Stopping
+from rotator.rotation import rotate
+from tests.actor import Process
 from tests.rotation.scenes import happen
 from tests.rotation.stories import ask, at_rest, rotated, run
-from tests.world import LEASE
+from tests.world import LEASE, drive
 
 
 def test_a_process_that_lost_its_lease_does_nothing_more() -> None:
@@ -37,3 +45,31 @@ def test_a_lease_that_runs_out_while_azure_mints_a_token_keeps_it_from_being_wri
     w.watch = lambda _, call, after: w.pass_time(2 * LEASE) if (call, after) == ("issue", True) else None
     run(w, gw)
     assert w.late == [] and len(w.issued) == 1
+
+
+def test_a_process_that_is_asked_to_stop_takes_no_further_step() -> None:
+    w, gw = rotated()
+    ask(w)
+    process = w.process()
+    actor = process.fleet
+    assert isinstance(actor, Process)
+
+    def stop(_: object, call: str, after: bool) -> None:
+        actor.stopping = actor.stopping or (call, after) == ("write", True)
+
+    w.watch = stop
+    with pytest.raises(Stopping):
+        drive(rotate(gw, process))
+    assert len(w.issued) == 2 and not w.restarts and w.leader is None
+    run(w, gw)
+    at_rest(w, gw)
+
+
+def test_a_run_that_rolled_nothing_gives_up_no_room_that_it_never_had() -> None:
+    w, gw = rotated()
+    process = replace(w.process(), rollouts=asyncio.Semaphore(1))
+    drive(rotate(gw, process))
+    ask(w)
+    drive(rotate(gw, process))
+    drive(process.rollouts.acquire())
+    assert process.rollouts.locked()

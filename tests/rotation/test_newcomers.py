@@ -126,3 +126,34 @@ def test_a_suspect_beside_an_adopted_token_is_told_where_nothing_may_be_evicted(
     w.pass_time(MINUTE)
     step = run(w, gw)
     assert step and step.reason is Reason.SETTLED
+
+
+def test_a_pod_from_before_a_strangers_newer_token_is_no_witness_of_that_token() -> None:
+    """Adopted twice: whoever set the second one by hand was to restart the pods. If they did not, it shows."""
+    w = fleet(1)
+    run(w)
+    c = w.clusters["t0"]
+    newer = w.mint(Key.PRIMARY, w.now + 29 * DAY + HOUR)
+    c.value, c.version = newer, c.version + 1
+    run(w)
+    assert c.value == newer and not w.issued
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1
+    run(w)
+    assert c.value == newer and tokens(w, "t0") == {newer}
+
+
+def test_a_target_that_joins_in_the_middle_of_a_fight_is_taken_over_all_the_same() -> None:
+    w = fleet(1)
+    run(w)
+    w.repairs, w.repaired_at = 6, w.now
+    w.join("t1", "other")
+    run(w)
+    assert w.clusters["t1"].record and not w.issued
+
+
+def test_a_first_token_that_is_dead_is_replaced_not_taken_over() -> None:
+    w = fleet(1)
+    w.generation[Key.SECONDARY] += 1
+    run(w)
+    assert len(w.issued) == 1
+    at_rest(w, GW)

@@ -8,7 +8,19 @@ from rotator.core.steps import Revoke
 from rotator.core.words import Revocation
 from rotator.rotation import rotate
 from tests.rotation.scenes import happen
-from tests.rotation.stories import DAY, HOUR, MINUTE, ask, at_rest, kinds, rotated, run, settle
+from tests.rotation.stories import (
+    DAY,
+    HOUR,
+    MINUTE,
+    ask,
+    at_rest,
+    fleet,
+    gateway,
+    kinds,
+    rotated,
+    run,
+    settle,
+)
 from tests.world import LEASE, drive
 
 
@@ -98,3 +110,21 @@ def test_a_lease_that_runs_out_during_the_last_look_keeps_the_key_alive() -> Non
     w.watch = None
     run(w, gw)
     assert len(w.revoked) == 1
+
+
+def test_a_key_that_nobody_can_tell_is_not_ended() -> None:
+    w, gw = fleet(1, deterministic=False), gateway(Revocation.AFTER_VERIFY)
+    run(w, gw)
+    ask(w)
+    run(w, gw)
+    w.pass_time(2 * DAY)
+    drive(rotate(gw, w.process()))
+    assert w.revoked == []
+
+
+def test_ending_a_key_rewrites_no_secret_that_says_nothing_of_it() -> None:
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    w.pass_time(2 * DAY)
+    version = w.clusters["t0"].version
+    run(w, gw)
+    assert len(w.revoked) == 1 and w.clusters["t0"].version == version

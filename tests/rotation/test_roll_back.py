@@ -181,3 +181,32 @@ def test_a_failed_token_goes_no_further_although_it_cannot_be_put_back() -> None
     with suppress(Refused):
         drive(rotate(gw, ports))
     assert len(w.issued) == before + 1
+
+
+def test_a_rollout_that_failed_is_not_waited_for() -> None:
+    """Kubernetes knows it before our own time is up."""
+    w, gw = rotated()
+    d = w.clusters["t0"].workloads["w0"]
+    d.stuck, began = True, w.now
+
+    def fail(_: object, call: str, after: bool) -> None:
+        d.failed = d.failed or (call, after) == ("restart", True)
+
+    w.watch = fail
+    ask(w)
+    run(w, gw)
+    record = w.clusters["t0"].record
+    assert count(w, RollBack) == 1 and record and record.disturbed_at
+    assert record.disturbed_at - began < gw.policy.rollout_timeout
+
+
+def test_a_success_ends_the_count_of_failures() -> None:
+    w, gw = rotated()
+    d = w.clusters["t0"].workloads["w0"]
+    for stuck, failures in ((True, 1), (False, 1), (False, 0), (True, 1)):
+        d.stuck = stuck
+        ask(w, anew=True)
+        run(w, gw)
+        record = w.clusters["t0"].record
+        assert record and record.decision.failures == failures
+        w.pass_time(DAY)

@@ -9,7 +9,7 @@ import pytest
 from rotator.core.steps import Issue, RollBack
 from rotator.core.words import Key, Revocation
 from rotator.errors import Unavailable
-from rotator.rotation import Noted, rotate
+from rotator.rotation import Noted, Result, rotate
 from tests.rotation.stories import (
     DAY,
     GW,
@@ -134,3 +134,35 @@ def test_an_event_about_a_token_that_may_be_where_nobody_answers_is_not_stale() 
         ask(w, expires_at=w.now + 3 * DAY)
     w.clusters["t1"].reachable = True
     assert ask(w, expires_at=w.now + 3 * DAY) is Noted.STALE
+
+
+def test_targets_whose_tokens_are_dead_roll_all_at_once() -> None:
+    """How many may be unavailable at a time says nothing about those that are so already."""
+    w = fleet(3)
+    run(w)
+    w.pass_time(31 * DAY)
+    w.acts.clear()
+    run(w)
+    assert kinds(w) == ["Issue", "Write", "Restart", "Verify", "Rest"] and w.restarts.keys() == {
+        "t0/w0",
+        "t1/w0",
+        "t2/w0",
+    }
+    at_rest(w, GW)
+
+
+def test_the_others_get_a_copy_of_the_token_that_the_first_one_got() -> None:
+    """Where the issuer gives another token each time, as it may."""
+    w = fleet(3, deterministic=False)
+    run(w)
+    ask(w)
+    run(w)
+    assert len(w.issued) == 1 and {c.value for c in w.clusters.values()} == set(w.issued)
+
+
+def test_what_was_only_adopted_is_called_so() -> None:
+    w = fleet(1)
+    assert drive(rotate(GW, w.process())).result is Result.ADOPTED
+    assert drive(rotate(GW, w.process())).result is Result.RESTED
+    ask(w)
+    assert drive(rotate(GW, w.process())).result is Result.ROTATED

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rotator.core.seen import Observed
 from rotator.core.words import Key
-from rotator.rotation import Ports, look
+from rotator.rotation import Ports, look, rotate
 from tests.rotation.stories import DAY, GW, ask, fleet, run
 from tests.world import World, drive
 
@@ -85,3 +85,33 @@ def test_expired_tokens_are_not_asked_about() -> None:
     w.asked = 0
     drive(look_afresh(w.process()))
     assert w.asked == 0
+
+
+def test_an_old_answer_is_not_believed_while_nobody_can_be_asked() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    process = w.process()
+    assert set(drive(look_afresh(process)).signers.values()) == {Key.SECONDARY}
+    w.azure = False
+    w.pass_time(timedelta(hours=7))
+    assert drive(look(GW, process)).signers == {}
+
+
+def test_a_process_that_lives_on_does_not_ask_about_what_it_just_got() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    process = w.process()
+    w.pass_time(timedelta(hours=7))
+    ask(w)
+    w.asked = 0
+    drive(rotate(GW, process))
+    assert w.asked == 1, "the token that was there is asked about again; the new one is known"
+
+
+def test_what_is_on_record_counts_while_nobody_can_be_asked() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    w.azure = False
+    seen = drive(look_afresh(w.process()))
+    assert seen.signers == {} and seen.current
+    assert seen.key(seen.current.token) is Key.SECONDARY

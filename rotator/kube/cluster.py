@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -49,6 +50,7 @@ class Cluster:
         self._failures = 0
         self._probing: asyncio.Task[None] | None = None
         self._back = asyncio.Event()
+        self._closed = False
 
     @property
     def at_home(self) -> bool:
@@ -78,8 +80,8 @@ class Cluster:
             self._leave_alone(problem, asyncio.get_running_loop().time() - began)
 
     async def close(self) -> None:
-        """Close the connection, for good."""
-        self._connect = None
+        """Close the connection, for good. Calls under way fail, and no probe begins any more."""
+        self._closed = True
         if self._probing:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
@@ -105,6 +107,10 @@ class Cluster:
         except RotatorError:
             self._failures = 0  # it answered
             raise
+        except Exception as problem:
+            if self._closed:  # aiohttp fails an assertion when its session is closed under a request
+                raise Unavailable(f"{self.name} was closed meanwhile") from problem
+            raise
         self._failures = 0
 
     async def back(self) -> None:
@@ -118,12 +124,16 @@ class Cluster:
 
     async def _open(self) -> Connection:
         if self._connection is None:
-            self._connection = await self._connected()
+            connection = await self._connected()
+            if self._closed:  # meanwhile
+                await connection.close()
+                raise Unavailable(f"{self.name} is not open")
+            self._connection = connection
         return self._connection
 
     async def _connected(self) -> Connection:
         """Connect; away from home in bounded time, and saying which cluster it is if that fails."""
-        if self._connect is None:
+        if self._connect is None or self._closed:
             raise Unavailable(f"{self.name} is not open")
         if self.at_home:
             return await self._connect()
@@ -141,7 +151,7 @@ class Cluster:
             raise Unavailable(f"{self.name}: no credentials within {_OPENING:g} s") from problem
 
     def _leave_alone(self, problem: Refused | Unavailable, waited: float) -> None:
-        if self._trouble:
+        if self._trouble or self._closed:
             return
         asked = problem.retry_after if isinstance(problem, Unavailable) else None
         pause = max(self._rest, _FACTOR * waited) * 2 ** min(self._failures, 10)
@@ -161,8 +171,8 @@ class Cluster:
                     self._trouble = trouble
                 else:
                     break
-            except Exception:  # noqa: BLE001 - for ever away would be worse
-                _log.exception("%s could not be probed", self.name)
+            except Exception as defect:  # noqa: BLE001 - for ever away would be worse
+                _log.error("%s could not be probed: %s", self.name, _told(defect))
             pause = min(self._longest, 2 * pause)
         self._trouble = None
         self._back.set()
@@ -180,3 +190,9 @@ class Cluster:
         except RotatorError:
             pass  # forbidden is an answer, too
         return None
+
+
+def _told(defect: Exception) -> str:
+    """Return which class of exception came from where: its text may quote an answer."""
+    innermost = traceback.extract_tb(defect.__traceback__)[-1]
+    return f"{type(defect).__name__} in {innermost.filename.rpartition('/')[2]}:{innermost.lineno}"

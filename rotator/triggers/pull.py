@@ -6,7 +6,6 @@ Whatever dies in between, an event that was not acknowledged comes again when it
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections import Counter, defaultdict
@@ -213,9 +212,12 @@ class Puller:
 
     async def _give_back(self, fetched: Sequence[Fetched]) -> None:
         """Whatever goes wrong here: the puller leaves. What was settled already stays so."""
-        with contextlib.suppress(Exception):
+        try:
             async with asyncio.timeout(GOODBYE):
                 await self._broker.release([f.lock for f in fetched], timedelta())
+        except Exception as e:  # noqa: BLE001 - they come again when their locks run out
+            why = e if isinstance(e, RotatorError) else type(e).__name__
+            log.warning("%d events were not given back on leaving: %s", len(fetched), why)
 
 
 def _monotonic() -> float:

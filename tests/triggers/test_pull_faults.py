@@ -155,8 +155,8 @@ async def test_what_is_held_is_given_back_at_once_when_cancelled(namespace: Name
     assert desk.counted == {}
 
 
-async def test_cancelling_ends_even_if_nothing_can_be_given_back(
-    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+async def test_cancelling_ends_even_if_nothing_can_be_given_back_and_that_is_told(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("rotator.triggers.pull.GOODBYE", 0.1)
     namespace.fault("release", action="hang")
@@ -166,6 +166,8 @@ async def test_cancelling_ends_even_if_nothing_can_be_given_back(
 
     async with asyncio.timeout(2), pulling(namespace, desk):
         await desk.arrived.wait()
+
+    assert "1 events were not given back on leaving: TimeoutError" in caplog.messages
 
 
 async def test_nothing_of_an_event_or_an_answer_is_logged(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -113,7 +114,7 @@ class KubeLease(Lease):
     async def _take(self, state: LeaseState) -> Json:
         spec = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": max(1, round(self._duration)),
+            "leaseDurationSeconds": math.ceil(self._duration),  # others never believe in it for less
             "acquireTime": self._now(),
             "renewTime": self._now(),
             "leaseTransitions": state.transitions + 1,  # tells two processes of one identity apart

@@ -20,6 +20,14 @@ async def test_a_lease_that_does_not_exist_yet_is_created(make, sandbox):
     await lease.release()
 
 
+async def test_others_never_believe_in_a_lease_for_less_than_its_holder(make, sandbox):
+    """Leases name whole seconds."""
+    lease = make("a", seconds=3.4)
+    await take(lease)
+    assert sandbox.cluster.get("Lease", "default", NAME)["spec"]["leaseDurationSeconds"] == 4
+    await lease.release()
+
+
 async def test_times_on_the_lease_have_a_fraction_that_no_client_cuts_off(make, sandbox):
     lease = make("a")
     await take(lease)

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 WORTH_TELLING = timedelta(minutes=2)
 """A `Date` has whole seconds and an answer takes some: less than this may be nothing."""
+_SENT = "apim-token-rotator-sent"
 
 
 class Skew(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
@@ -30,17 +31,26 @@ class Skew(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self._told = False
         self.offset: timedelta | None = None
 
+    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
+        """Note when it was asked."""
+        request.context[_SENT] = self._clock()
+
     def on_response(
         self,
-        request: PipelineRequest[HttpRequest],  # noqa: ARG002 - the SDK's signature
+        request: PipelineRequest[HttpRequest],
         response: PipelineResponse[HttpRequest, AsyncHttpResponse],
     ) -> None:
-        """Compare. Never raises: an answer without a usable `Date` says nothing."""
+        """Compare. Never raises: an answer without a usable `Date` says nothing. One that waited for us while
+        this process was held up was true at some moment since it was asked for: the best one counts.
+        """
         try:
             at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
         except (ValueError, TypeError):
             return
-        offset = at.replace(tzinfo=at.tzinfo or UTC) - self._clock()
+        now = self._clock()
+        offset = at.replace(tzinfo=at.tzinfo or UTC) - now
+        if offset < timedelta():
+            offset = min(timedelta(), offset + (now - request.context.get(_SENT, now)))
         self.offset = offset
         if (off := abs(offset) > WORTH_TELLING) != self._told:
             self._told = off

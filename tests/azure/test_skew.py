@@ -16,6 +16,10 @@ from tests.azure.conftest import Cloud
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def asked() -> Any:
+    return SimpleNamespace(context={})
+
+
 def answered(date: str | None) -> Any:
     return SimpleNamespace(http_response=SimpleNamespace(headers={"Date": date} if date else {}))
 
@@ -25,18 +29,28 @@ def test_a_clock_that_is_off_is_told_once_and_so_is_its_return(caplog: pytest.Lo
     skew = Skew(lambda: ours)
     with caplog.at_level(logging.INFO, "rotator.azure.skew"):
         for _ in range(3):
-            skew.on_response(None, answered("Wed, 02 Jan 2030 03:04:05 GMT"))  # type: ignore[arg-type]
+            skew.on_response(asked(), answered("Wed, 02 Jan 2030 03:04:05 GMT"))
         assert skew.offset == timedelta(minutes=-10)
         ours = NOW
-        skew.on_response(None, answered("Wed, 02 Jan 2030 03:04:05 GMT"))  # type: ignore[arg-type]
+        skew.on_response(asked(), answered("Wed, 02 Jan 2030 03:04:05 GMT"))
     assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
     assert "600 s ahead of Azure's" in caplog.records[0].getMessage()
+
+
+def test_an_answer_that_waited_for_a_process_that_was_held_up_tells_nothing_of_a_clock() -> None:
+    """The next answer may be hours away, and there is an alert on the metric."""
+    ours, request = NOW, asked()
+    skew = Skew(lambda: ours)
+    skew.on_request(request)
+    ours = NOW + timedelta(minutes=20)
+    skew.on_response(request, answered("Wed, 02 Jan 2030 03:04:05 GMT"))
+    assert skew.offset == timedelta()
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Jan 2030 03:04:05 GMT"])
 def test_an_answer_without_a_time_says_nothing(date: str | None) -> None:
     skew = Skew(lambda: NOW)
-    skew.on_response(None, answered(date))  # type: ignore[arg-type]
+    skew.on_response(asked(), answered(date))
     assert skew.offset is None
 
 

@@ -21,6 +21,10 @@ PATIENCE = 20.0
 """Seconds for all credentials: nothing bounds the exec plugin behind the home cluster's kubeconfig."""
 
 
+class Hanging(Unavailable):
+    """A plugin does not answer, and nothing ends it: whoever tries again by himself starts more and more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """admission: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when they
@@ -44,7 +48,7 @@ async def prepare(
 
     Raises:
         ConfigError: a kubeconfig, a context, a certificate or a credential is missing; a port is taken.
-        Unavailable: a file that should be there is not (yet), or a plugin does not answer.
+        Unavailable: a file that should be there is not (yet). Hanging: a plugin does not answer.
     """
     async with AsyncExitStack() as stack:
         site = await _site(open_site(settings, environ, identity), stack)
@@ -60,7 +64,8 @@ async def _site(opened: AbstractAsyncContextManager[Site], stack: AsyncExitStack
             return await stack.enter_async_context(opened)
     except TimeoutError as error:
         why = f"no credentials for the clusters within {PATIENCE:g} s"
-        raise Unavailable(f"{why}. Run the exec plugin of the kubeconfig by hand to see why") from error
+        remedy = "Run the exec plugin of the kubeconfig by hand to see why, then send SIGHUP"
+        raise Hanging(f"{why}. {remedy}") from error
 
 
 async def _admission(settings: Settings, observe: Observe, stack: AsyncExitStack) -> Admission:

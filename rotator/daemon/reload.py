@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rotator.config import Settings, load
-from rotator.daemon.opening import Opening, files_of
+from rotator.daemon.opening import Hanging, Opening, files_of
 from rotator.daemon.watched import Look, Watched
 from rotator.errors import ConfigError, RotatorError
 from rotator.triggers.mishaps import mishap
@@ -143,6 +144,8 @@ class Reload:
             self._wrong(error.mistakes, look)
         except RotatorError as error:
             self._wrong((str(error),), look)
+            if isinstance(error, Hanging):
+                self._tried_at = math.inf  # not by itself: only when a file changes, or somebody asks
         except Exception as error:  # noqa: BLE001 - whatever it is, the generation before goes on
             log.error("reading the configuration failed", extra=mishap(error))  # noqa: TRY400 - see mishaps
             self._wrong((f"a defect of the rotator ({type(error).__name__})",), look)

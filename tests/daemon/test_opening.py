@@ -8,10 +8,9 @@ import yaml
 from rotator.config import load
 from rotator.daemon import opening
 from rotator.daemon.doors import Doors
-from rotator.errors import Unavailable
 from tests.daemon.test_reload import GOOD, KUBECONFIG
 
-PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["60"]}
+PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["5"]}
 
 
 async def test_a_plugin_that_hangs_is_not_waited_for_for_ever(
@@ -22,5 +21,5 @@ async def test_a_plugin_that_hangs_is_not_waited_for_for_ever(
     (tmp_path / "kube").mkdir()
     users = [{"name": "a", "user": {"exec": PLUGIN | {"interactiveMode": "Never"}}}]
     (tmp_path / "kube" / "config").write_text(yaml.safe_dump(KUBECONFIG | {"users": users}))
-    with pytest.raises(Unavailable, match="exec plugin"):
+    with pytest.raises(opening.Hanging, match="exec plugin"):
         await opening.prepare(load(config, {}), {}, "me", Doors({}), lambda _, __: None)

@@ -15,7 +15,7 @@ import yaml
 from rotator.config import Settings
 from rotator.daemon import reload as module
 from rotator.daemon.doors import Doors
-from rotator.daemon.opening import Opening, prepare
+from rotator.daemon.opening import Hanging, Opening, prepare
 from rotator.daemon.reload import Asked, Reload
 from rotator.errors import Refused
 from tests.daemon.test_reload_files import TEXT
@@ -42,6 +42,7 @@ class World:
     refused: list[tuple[str, ...]] = field(default_factory=list)
     accepted: int = 0
     trouble: str = ""
+    hanging: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -62,6 +63,8 @@ class World:
     async def prepare(self, settings: Settings) -> Opening:
         self.tried.append(settings)
         await self.gate.wait()
+        if self.hanging:
+            raise Hanging("a plugin hangs")
         if self.trouble:
             raise Refused(self.trouble, "Mend it.")
         opening = await prepare(settings, {}, "me", Doors({}), lambda _, __: None)
@@ -135,6 +138,32 @@ async def test_what_is_in_nobodys_file_is_tried_again_by_itself(
     world.trouble = ""
     assert await asyncio.wait_for(following, 5)
     assert len(world.refused) == 1
+
+
+async def test_a_plugin_that_hangs_is_not_started_again_and_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVERY", timedelta(seconds=0.01))
+    monkeypatch.setattr(module, "RETRY", timedelta(seconds=0.01))
+    looks = 0
+
+    async def within(wait: timedelta) -> None:
+        nonlocal looks
+        looks += 1
+        await asked(wait)
+
+    asked = world.asked.within
+    monkeypatch.setattr(world.asked, "within", within)
+    world.hanging = True
+    following = asyncio.create_task(world.reload.following())
+    world.config.write_text(OTHER)
+    await world.until_tried(2)
+    so_far = looks
+    await until(lambda: looks >= so_far + 10)
+    assert len(world.tried) == 2 and len(world.refused) == 1
+    world.hanging = False
+    world.asked.to_reload()
+    assert await asyncio.wait_for(following, 5)
 
 
 @pytest.mark.parametrize("name", ["config.toml", "kube/config"])

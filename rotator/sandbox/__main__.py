@@ -1,3 +1,5 @@
+"""`python -m rotator.sandbox`."""
+
 from __future__ import annotations
 
 from rotator.sandbox.byhand import main

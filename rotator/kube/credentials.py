@@ -9,7 +9,6 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
+from rotator.kube import plugin
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where kubelet puts a pod's token and the cluster's CA."""
@@ -167,7 +167,7 @@ def _follow(cfg: Configuration, token: Path) -> None:
 
 
 def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
-    """Have the kubeconfig's plugin run anew when what it gave runs out (the loader knows when), and when
+    """Have the kubeconfig's plugin run anew when what it gave runs out, and when
     the server does not accept it any more (see `rejected`), as client-go does: not every one names an expiry.
     """
     if "BearerToken" not in cfg.api_key and not cfg.cert_file:
@@ -185,15 +185,13 @@ def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
         if asking is None or asking.done():
             if refused and time.monotonic() >= not_before:
                 not_before = time.monotonic() + _AGAIN
-                vars(loader).pop("exec_plugin_expiry", None)  # else the loader goes on to believe in it
-            elif getattr(loader, "exec_plugin_expiry", None) is None:
+            elif not plugin.expired(loader):
                 return
-            asking = asyncio.ensure_future(loader.load_from_exec_plugin())  # type: ignore[no-untyped-call]  # the library has no types
+            asking = asyncio.ensure_future(plugin.ask(loader))
         # Many calls find out at the same time, and each has its own patience: none of them starts a
         # second plugin beside one that hangs.
         await asyncio.shield(asking)
-        with suppress(AttributeError):  # it gave a certificate, not a token
-            cfg.api_key["BearerToken"] = loader.token
+        cfg.api_key["BearerToken"] = loader.token
 
     if "BearerToken" in cfg.api_key:
         cfg.refresh_api_key_hook = refresh  # type: ignore[assignment]  # the library takes it for None

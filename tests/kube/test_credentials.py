@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from datetime import UTC, datetime, timedelta
@@ -137,6 +138,28 @@ async def test_a_plugin_whose_tokens_are_never_accepted_is_not_asked_all_the_tim
     for _ in range(5):
         assert "does not accept" in await fails(connection)
     assert (tmp_path / "runs").read_text() == "xx"
+
+
+HANGS = """import os, pathlib, time
+pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
+time.sleep(600)
+import json"""
+
+
+async def test_a_plugin_that_hangs_is_ended_and_asked_again(connect, sandbox, tmp_path, plugin, monkeypatch):
+    settings, right = with_user(sandbox, tmp_path, plugin)
+    (tmp_path / "given").write_text(right)
+    connection = await connect(settings=settings)
+    monkeypatch.setattr("rotator.kube.plugin.LONGEST", 1.0)
+    script = (tmp_path / "plugin").read_text()
+    (tmp_path / "plugin").write_text(script.replace("import json", HANGS, 1))
+    await prove(connection, "default", "s")  # with what it gave before
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    (tmp_path / "plugin").write_text(script)
+    (tmp_path / "given").write_text("new")
+    sandbox.cluster.expect("new")
+    await prove(connection, "default", "s")
 
 
 async def test_a_token_file_counts_more_than_a_token_beside_it(connect, sandbox, tmp_path):

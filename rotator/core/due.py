@@ -86,9 +86,7 @@ def in_force(seen: Observed) -> list[Token]:
     own = [
         d.token
         for t in seen.targets
-        if t.record
-        and (d := t.record.decision).revision == current.revision
-        and (d.token.adopted or d == current)
+        if t.record and (d := t.record.decision).revision == current.revision and d.token.adopted
     ]
     return [current.token, *own]
 

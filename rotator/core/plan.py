@@ -132,17 +132,13 @@ def marked(current: Decision) -> Decision:
 
 def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A workload that names another token follows, few targets at a time."""
-    away = {t.name for t in seen.targets if rolling(t)}
+    away = [t for t in seen.targets if rolling(t)]
     for t in seen.workable:
         stale = [w for w in outdated(t) if may_restart(w, policy, now) or flees(t, seen)]
         stale = [w for w in stale if not reverted(t, w) or may_repair(seen, now)]
         if not stale or t.drifted or waits(t, seen, policy, now):
             continue
-        if (
-            t.name in away
-            or len(away) < policy.max_unavailable_targets
-            or not good_previous(t, seen, policy, now)
-        ):
+        if len(away) < policy.max_unavailable_targets or not good_previous(t, seen, policy, now):
             return Restart(t, stale[0], t.record.decision.token.mark)  # type: ignore[union-attr]
     return None
 

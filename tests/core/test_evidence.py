@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.core.evidence import SLACK, adoptable, broken_pods, resting, runs, steady, strangers_pods, waits
+from rotator.core.plan import standby_key
 from rotator.core.records import Decision, Record, Token
-from rotator.core.revocation import exposed
+from rotator.core.restraint import fought_over, may_repair, truce
+from rotator.core.revocation import exposed, needs_proof
 from rotator.core.seen import Observed, Pod, Target, Workload
-from rotator.core.words import Key
+from rotator.core.words import Key, Revocation
 from tests.rotation.stories import DAY, GW, MINUTE
 from tests.world import START
 
@@ -136,3 +138,71 @@ def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
     sick = replace(stale, pods=(replace(stale.pods[0], works=False),))
     t = replace(t, workloads=(moved, sick))
     assert waits(t, Observed((t,)), GW.policy, NOW)
+
+
+def test_only_pods_of_the_current_template_are_suspects() -> None:
+    touched = record(disturbed_at=NOW - 3 * SLACK)
+    old = with_pod(mark="b2", started_at=NOW - 3 * SLACK)
+    assert strangers_pods(target(old, touched), NOW) == []
+
+
+def test_a_suspect_that_does_not_work_goes_though_others_are_missing() -> None:
+    touched = record(disturbed_at=NOW - 3 * SLACK)
+    sick = replace(with_pod(started_at=NOW - 3 * SLACK, works=False), complete=False)
+    assert strangers_pods(target(sick, touched), NOW) == [sick.pods[0]]
+    well = replace(with_pod(started_at=NOW - 3 * SLACK), complete=False)
+    assert strangers_pods(target(well, touched), NOW) == []
+
+
+def test_what_the_issuer_says_of_a_key_counts_more_than_what_is_on_record() -> None:
+    t = target()
+    assert Observed((t,)).key(TOKEN) is Key.PRIMARY
+    assert Observed((t,), signers={"a1": Key.SECONDARY}).key(TOKEN) is Key.SECONDARY
+
+
+def test_repairs_slow_down_and_then_pause_for_a_day() -> None:
+    def until(repairs: int) -> timedelta | None:
+        end = truce(Observed((), repairs=repairs, repaired_at=NOW))
+        return end - NOW if end else None
+
+    assert [until(n) for n in range(8)] == [
+        *[None] * 3,
+        5 * MINUTE,
+        10 * MINUTE,
+        20 * MINUTE,
+        DAY,
+        DAY,
+    ]
+    assert truce(Observed((), repairs=9)) is None
+    seen = Observed((), repairs=3, repaired_at=NOW)
+    assert not may_repair(seen, NOW) and may_repair(seen, NOW + 5 * MINUTE)
+
+
+def test_only_what_somebody_else_changed_is_fought_over() -> None:
+    calm = target(replace(LOAD, restarted_at=START + MINUTE))
+    template = replace(target(replace(LOAD, mark=None, restarted_at=START + MINUTE)), name="template")
+    drifted = replace(target(held=BEFORE), name="drifted")
+    seen = Observed((calm, template, drifted), repairs=6, repaired_at=NOW)
+    assert [t.name for t in fought_over(seen, NOW)] == ["template", "drifted"]
+    assert fought_over(seen, NOW + DAY) == []
+
+
+def test_who_signs_is_asked_before_a_key_may_have_to_end() -> None:
+    (t,) = (target(rec=replace(record(), verified_at=START)),)
+    seen, condemned = Observed((t,)), Observed((t,), remembered=frozenset({Key.SECONDARY}))
+
+    def asks(seen: Observed, revoke: Revocation, now: datetime = START) -> bool:
+        return needs_proof(seen, replace(GW.policy, revoke=revoke), now)
+
+    assert not any(asks(seen, revoke) for revoke in Revocation)
+    assert all(asks(condemned, revoke) for revoke in Revocation)
+    assert asks(seen, Revocation.BEFORE_REUSE, START + 19 * DAY)
+    assert asks(seen, Revocation.AFTER_VERIFY, START + DAY)
+
+
+def test_the_key_of_the_next_token_is_the_other_one_unless_that_waits_to_be_ended() -> None:
+    assert standby_key(None, frozenset()) is Key.PRIMARY
+    assert standby_key(Key.PRIMARY, frozenset()) is Key.SECONDARY
+    assert standby_key(Key.PRIMARY, frozenset({Key.PRIMARY})) is Key.SECONDARY
+    assert standby_key(Key.PRIMARY, frozenset({Key.SECONDARY})) is Key.PRIMARY
+    assert standby_key(Key.PRIMARY, frozenset(Key)) is Key.SECONDARY

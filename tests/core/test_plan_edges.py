@@ -118,6 +118,8 @@ def broken(seen: Observed, what: str) -> Observed:
             t = replace(t, workloads=(replace(t.workloads[0], pods=(sick,)),))
         case "flawed":
             t = replace(t, flaw="deployment/gone does not exist")
+        case "in trouble":
+            t = replace(t, troubled="it may not be written")
         case "drifted":
             t = replace(t, fingerprint="a stranger's")
         case "signed by the very key":
@@ -136,6 +138,7 @@ def broken(seen: Observed, what: str) -> Observed:
         "a pod of the old template",
         "a pod that does not work",
         "flawed",
+        "in trouble",
         "drifted",
         "signed by the very key",
         "nobody could be asked",

@@ -145,8 +145,8 @@ RULES = [
     Mutation(
         "max_unavailable_targets ignored",
         P,
-        "t.name in away\n            or len(away) < policy.max_unavailable_targets",
-        "True",
+        "if len(away) < policy.max_unavailable_targets or",
+        "if True or",
     ),
     Mutation("no alternation of keys", P, "else key.other\n\n\ndef write", "else key\n\n\ndef write"),
     Mutation("rolls back though it may not", P, "    if not policy.roll_back:\n        return None\n", ""),

@@ -13,6 +13,7 @@ from tests.rotation.stories import (
     MINUTE,
     ask,
     at_rest,
+    crash,
     fleet,
     kinds,
     rotated,
@@ -155,4 +156,38 @@ def test_a_fight_over_an_adopted_token_rests_too() -> None:
         w.pass_time(HOUR)
     w.acts.clear()
     reason, _ = said_at_rest(w)
+    assert reason is Reason.FIGHTING and kinds(w) == ["Rest"]
+
+
+def test_while_a_secret_is_fought_over_no_pod_is_made_to_read_what_is_there() -> None:
+    """Neither restarted, nor replaced, nor waited for."""
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    ask(w)
+    w.schedule = {w.points + 6: [crash]}
+    run(w, gw)
+    w.schedule = {}
+    assert c.workloads["w0"].mark != c.value, "the new token is written, nothing restarted yet"
+    w.pass_time(HOUR)
+    c.value, c.version = w.mint(Key.SECONDARY, w.now + 5 * DAY), c.version + 1
+    w.repairs, w.repaired_at = 6, w.now
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    w.acts.clear()
+    reason, _ = said_at_rest(w, gw)
+    assert reason is Reason.FIGHTING and kinds(w) == ["Rest"] and not w.restarts
+
+
+def test_a_proven_token_that_is_fought_over_is_not_waited_for() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    assert c.record
+    c.value, c.record, c.version = (
+        w.mint(Key.SECONDARY, w.now + 5 * DAY),
+        replace(c.record, disturbed_at=w.now),
+        c.version + 1,
+    )
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    w.repairs, w.repaired_at = 6, w.now
+    w.pass_time(5 * MINUTE)
+    reason, _ = said_at_rest(w, gw)
     assert reason is Reason.FIGHTING and kinds(w) == ["Rest"]

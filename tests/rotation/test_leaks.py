@@ -121,3 +121,13 @@ def test_a_leak_ends_every_adopted_token_whatever_its_key() -> None:
     settle(w, GW)
     assert not [t for t in tokens if w.alive(t)]
     at_rest(w, GW)
+
+
+def test_a_leak_waits_for_no_budget_of_restarts() -> None:
+    w, gw = rotated()
+    d = w.clusters["t0"].workloads["w0"]
+    d.restarts, d.counted_since = gw.policy.max_restarts_per_hour, w.now
+    ask(w, leak=True)
+    run(w, gw)
+    assert w.restarts == {"t0/w0": 1}
+    at_rest(w, gw)

@@ -17,6 +17,7 @@ from rotator.rotation import Result, rotate
 from tests.rotation.stories import (
     DAY,
     HOUR,
+    MINUTE,
     ask,
     at_rest,
     fleet,
@@ -210,3 +211,13 @@ def test_a_success_ends_the_count_of_failures() -> None:
         record = w.clusters["t0"].record
         assert record and record.decision.failures == failures
         w.pass_time(DAY)
+
+
+def test_the_next_try_is_made_before_the_token_that_came_back_is_about_to_end() -> None:
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    c.workloads["w0"].stuck = True
+    last_call = w.expiry(c.value) - gw.policy.panic_before
+    w.pass_time(last_call - w.now - 20 * MINUTE)
+    run(w, gw)
+    assert count(w, RollBack) == 1 and c.record and c.record.decision.retry_at == last_call

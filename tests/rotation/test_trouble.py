@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from rotator.core.records import Record
+from rotator.core.seen import Target
 from rotator.core.steps import Issue, Rest
 from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Refused, Unavailable
@@ -19,11 +21,11 @@ from tests.world import START, World, count, drive
 
 def test_a_key_that_may_not_be_regenerated_before_its_reuse_holds_up_no_renewal() -> None:
     w, gw = rotated(Revocation.BEFORE_REUSE)
-    w.revocable, before = False, len(w.issued)
+    w.revocable, before, key = False, len(w.issued), w.clusters["t0"].value.split("|")[0]
     ask(w)
     with pytest.raises(Refused, match="not allowed"):
         drive(rotate(gw, w.process()))
-    assert len(w.issued) == before + 1
+    assert len(w.issued) == before + 1 and w.clusters["t0"].value.split("|")[0] != key
     at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
 
 
@@ -191,3 +193,22 @@ def test_a_token_that_would_be_due_at_once_is_not_written() -> None:
     with pytest.raises(Refused, match="renew_before smaller"):
         drive(rotate(short, ports))
     assert w.clusters["t0"].value == before
+
+
+def test_a_cluster_that_did_not_answer_is_tried_again_while_others_roll() -> None:
+    w, gw = rotated(targets=2)
+    process, failures = w.process(), 0
+    write = process.fleet.write
+
+    async def fail_once(target: Target, token: IssuedToken | None, record: Record) -> None:
+        nonlocal failures
+        if target.name == "t1" and token and not failures:
+            failures += 1
+            raise Unavailable("no answer")
+        await write(target, token, record)
+
+    process.fleet.write = fail_once  # type: ignore[method-assign]
+    ask(w)
+    assert drive(rotate(gw, process)).result is Result.ROTATED
+    assert failures == 1
+    at_rest(w, gw)

@@ -89,6 +89,24 @@ def everything_runs(t: Target) -> bool:
     )
 
 
+def came_up(t: Target) -> bool:
+    """Whether all pods run the token but those on their way out: they take as long as their grace period, or
+    for ever on a node that is gone, and that says nothing against the token.
+    """
+    staying = tuple(replace(w, pods=tuple(p for p in w.pods if not p.leaving)) for w in t.workloads)
+    return everything_runs(replace(t, workloads=staying))
+
+
+def verified(t: Target) -> bool:
+    """Whether the target was proven since its workloads were last restarted: one that lost its mark, or
+    joined later, is restarted after the proof.
+    """
+    r = t.record
+    if not r or not r.verified or r.verified_at is None:
+        return False
+    return all(w.restarted_at is None or w.restarted_at <= r.verified_at for w in t.workloads)
+
+
 def resting(t: Target) -> bool:
     """Whether nothing is left to prove: verified, or adopted and never touched. An adopted token that was
     put back or rolled back to is not proven by anything but pods that work, and that read nothing else.
@@ -99,7 +117,7 @@ def resting(t: Target) -> bool:
     if r.decision.token.mark is None:
         touched = r.decision.rolled_back or r.disturbed_at is not None
         return not touched or all(w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads)
-    return r.verified
+    return verified(t)
 
 
 def current_targets(seen: Observed) -> list[Target]:
@@ -109,7 +127,7 @@ def current_targets(seen: Observed) -> list[Target]:
         for t in seen.targets
         if t.record
         and not t.drifted
-        and not t.record.verified
+        and not verified(t)
         and t.record.decision.token.mark is not None
         and all(w.mark == t.record.decision.token.mark for w in t.workloads)
         and not t.troubled

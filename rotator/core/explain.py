@@ -149,7 +149,8 @@ def unproven(t: Target) -> str:
     """Return what keeps a target from being proven, in words; empty if nothing does."""
     if not t.record or t.drifted or resting(t):
         return ""
-    sick = [f"{w.name}: {w.note or 'not every pod works'}" for w in t.workloads if not w.healthy]
+    unready = [w for w in t.workloads if not w.healthy or any(p.leaving for p in w.pods)]
+    sick = [f"{w.name}: {w.note or 'not every pod works'}" for w in unready]
     return "; ".join(sick) or "not every pod is known to run the token in place"
 
 

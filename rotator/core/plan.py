@@ -17,6 +17,7 @@ from rotator.core.due import cause, due, good, lags, outlived, pending, renewal_
 from rotator.core.evidence import (
     adoptable,
     broken_pods,
+    came_up,
     current_targets,
     everything_runs,
     overdue,
@@ -159,7 +160,7 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         return None
     for t in current_targets(seen):
         r = t.record
-        if not r or not r.previous or everything_runs(t):
+        if not r or not r.previous or came_up(t):
             continue
         if overdue(t, policy, now) and good(r.previous.token, seen, policy, now):
             now_current, back = r.decision, r.previous.token

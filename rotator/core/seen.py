@@ -50,9 +50,13 @@ class Workload:
 
     @property
     def healthy(self) -> bool:
+        """Whether all pods that are to stay work and are of its template. Those on their way out say nothing:
+        they may take as long as their grace period, or for ever on a node that is gone.
+        """
         if self.idle:
             return True
-        return self.complete and bool(self.pods) and all(p.works and p.mark == self.mark for p in self.pods)
+        staying = [p for p in self.pods if not p.leaving]
+        return self.complete and bool(staying) and all(p.works and p.mark == self.mark for p in staying)
 
 
 @dataclass(frozen=True, slots=True)

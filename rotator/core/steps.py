@@ -96,3 +96,19 @@ class Rest:
 
 
 Step = Adopt | Issue | Write | Restart | Replace | RollBack | Await | Verify | Revoke | Rest
+
+
+def same(step: Step) -> tuple[str, ...]:
+    """Return what tells a step from others of a run: its kind, and the names of what it is done to."""
+    kind = type(step).__name__
+    match step:
+        case Restart(target, workload):
+            return kind, target.name, workload.name
+        case Replace(target, pod):
+            return kind, target.name, pod.name, pod.instance
+        case Adopt(target) | Issue(target) | Write(target) | RollBack(target) | Verify(target):
+            return kind, target.name
+        case Revoke(key):
+            return kind, key
+        case Await() | Rest():
+            return (kind,)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from rotator.config import TargetSettings
+from rotator.core.evidence import verified
 from rotator.core.records import Record
 from rotator.core.restraint import count_restart
 from rotator.core.seen import Absent, Observed, Pod, Request, Target, Workload
@@ -239,4 +240,4 @@ def _seen(name: str, found: Look | Absent | Unavailable) -> Target | Absent:
 
 
 def _under_way(target: Target) -> bool:
-    return target.record is not None and not target.record.verified
+    return target.record is not None and not verified(target)

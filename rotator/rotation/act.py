@@ -75,8 +75,12 @@ async def restart(step: Restart, ports: Ports) -> None:
 
 
 def testify(target: Target, record: Record, now: datetime) -> Record:
-    """Return the record of a target whose pods are all proven, with those pods as witnesses."""
-    return replace(record, verified_at=now, witnesses=instances(target))
+    """Return the record of a target whose pods are all proven, with those pods as witnesses: no earlier than
+    what it proves, for clocks differ by seconds, and are set back.
+    """
+    before = [record.disturbed_at, *(w.restarted_at for w in target.workloads)]
+    verified_at = max([now, *(at for at in before if at)])
+    return replace(record, verified_at=verified_at, witnesses=instances(target))
 
 
 def instances(target: Target) -> frozenset[str]:
@@ -99,6 +103,9 @@ async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
             kept = replace(target.record, disturbed_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), kept)
         case _:
+            if target.record is None and any(w.mark == decision.token.mark for w in target.workloads):
+                # A manifest brought the mark along: its pods are older than the value.
+                record = replace(record, disturbed_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), record)
 
 
@@ -151,6 +158,9 @@ async def end_key(key: Key, ports: Ports) -> None:
         raise KeyTrouble(key, Refused("this process cannot regenerate keys", "Set revoke to never."))
     seen = await ports.fleet.observe()
     signers = await ports.signers.of(seen, ports.clock.now(), fresh=True)
+    if seen.current and seen.current.token.fingerprint not in signers:
+        unknown = "Azure does not say which key signed the token in place: none is regenerated"
+        raise KeyTrouble(key, Unavailable(unknown), sent=False)
     if not settled(replace(seen, signers=signers), key):
         raise Conflict("the key is in use again")
     await ports.lease.assert_held(ports.revoker.patience)

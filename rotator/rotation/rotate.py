@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from datetime import timedelta
 from rotator.core.plan import good_previous, next_step
 from rotator.core.revocation import needs_proof
 from rotator.core.seen import Observed
-from rotator.core.steps import Await, Rest, Restart, Step
+from rotator.core.steps import Await, Rest, Restart, Step, same
 from rotator.core.words import Key
 from rotator.errors import Busy, Conflict, Unavailable
 from rotator.rotation.act import act
@@ -22,6 +23,8 @@ LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
 MANY_CONFLICTS = 20
 """So many in a row are no coincidence: somebody rewrites the Secret all the time."""
+MANY_TIMES = 20
+"""So often in one run the same step is taken: what it does cannot last."""
 
 
 async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
@@ -73,6 +76,7 @@ class Run:
         self.held = False
         self.rolling = False
         self.conflicts = 0
+        self.times: Counter[tuple[str, ...]] = Counter()
 
     async def to_rest(self, step: Step) -> Outcome:
         clock = self.ports.clock
@@ -119,8 +123,15 @@ class Run:
                 raise Unavailable("somebody else rewrites Secret, workload or Lease all the time") from None
             return
         self.conflicts = 0
+        self.count(step)
         self.taken.add(type(step))
         self.ports.reporter.done(step, self.ports.clock.now())
+
+    def count(self, step: Step) -> None:
+        """Give up for now on what does not last, whatever undoes it: no run goes on for ever."""
+        self.times[same(step)] += 1
+        if self.times[same(step)] >= MANY_TIMES:
+            raise Unavailable(f"{' '.join(same(step))} was done {MANY_TIMES} times and does not last")
 
     async def hold(self) -> None:
         """Take the lease at the first step; until then nobody else needs to wait for us."""
@@ -144,7 +155,7 @@ class Run:
         token of that key is worth anything.
         """
         self.troubles[f"{trouble.key} key"] = Trouble(trouble.error)
-        unknown = isinstance(trouble.error, Unavailable)
+        unknown = trouble.sent and isinstance(trouble.error, Unavailable)
         avoid = self.policy.avoid | ({trouble.key} if unknown else set())
         self.policy = replace(self.policy, regenerate_keys=False, avoid=avoid)
 

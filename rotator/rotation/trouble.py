@@ -41,10 +41,13 @@ class Troubled(RotatorError):  # noqa: N818 - named by what it is
 
 
 class KeyTrouble(RotatorError):  # noqa: N818
-    """A key that could not be regenerated, or whose fate is unknown. error: why."""
+    """A key that could not be regenerated, or whose fate is unknown. error: why. sent: whether a call was
+    made, which may arrive late.
+    """
 
-    def __init__(self, key: Key, error: Refused | Unavailable) -> None:
+    def __init__(self, key: Key, error: Refused | Unavailable, *, sent: bool = True) -> None:
         super().__init__(str(error))
+        self.sent = sent
         self.key = key
         self.error = error
 

@@ -7,7 +7,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.core.evidence import SLACK, adoptable, broken_pods, resting, runs, steady, strangers_pods, waits
+from rotator.core.evidence import (
+    SLACK,
+    adoptable,
+    broken_pods,
+    came_up,
+    everything_runs,
+    resting,
+    runs,
+    steady,
+    strangers_pods,
+    verified,
+    waits,
+)
 from rotator.core.plan import standby_key
 from rotator.core.records import Decision, Record, Token
 from rotator.core.restraint import fought_over, may_repair, truce
@@ -51,6 +63,9 @@ def test_a_workload_is_healthy_with_all_pods_working_on_its_template() -> None:
     assert not replace(LOAD, complete=False).healthy
     assert not replace(LOAD, pods=()).healthy
     assert replace(LOAD, pods=(), idle=True).healthy
+    old = replace(POD, mark="b2", works=False, leaving=True)
+    assert replace(LOAD, pods=(POD, old)).healthy
+    assert not replace(LOAD, pods=(old,)).healthy
 
 
 def test_a_workload_can_do_without_a_pod_only_while_all_are_there() -> None:
@@ -206,3 +221,18 @@ def test_the_key_of_the_next_token_is_the_other_one_unless_that_waits_to_be_ende
     assert standby_key(Key.PRIMARY, frozenset({Key.PRIMARY})) is Key.SECONDARY
     assert standby_key(Key.PRIMARY, frozenset({Key.SECONDARY})) is Key.PRIMARY
     assert standby_key(Key.PRIMARY, frozenset(Key)) is Key.SECONDARY
+
+
+def test_pods_on_their_way_out_say_nothing_against_a_token_but_prove_none_either() -> None:
+    old = replace(POD, name="old", mark="b2", leaving=True)
+    t = target(replace(LOAD, pods=(POD, old)))
+    assert came_up(t) and not everything_runs(t)
+    assert not came_up(target(replace(LOAD, pods=(POD, replace(old, leaving=False)))))
+
+
+def test_a_target_is_verified_as_long_as_nothing_was_restarted_since() -> None:
+    proven = replace(record(), verified_at=NOW - MINUTE)
+    assert verified(target(rec=proven)) and resting(target(rec=proven))
+    later = target(replace(LOAD, restarted_at=NOW), proven)
+    assert not verified(later) and not resting(later)
+    assert not verified(target())

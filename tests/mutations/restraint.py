@@ -241,6 +241,29 @@ HOURS = [
         "pass",
     ),
     Mutation(
+        "a restart after the proof needs none", E, "    return verified(t)\n", "    return r.verified\n"
+    ),
+    Mutation("old pods on their way out fail a token", P, "or came_up(t):", "or everything_runs(t):"),
+    Mutation(
+        "proven before what it proves",
+        A,
+        "verified_at = max([now, *(at for at in before if at)])",
+        "verified_at = now",
+    ),
+    Mutation(
+        "a mark in a copied manifest is proof",
+        A,
+        "                record = replace(record, disturbed_at=now)\n",
+        "                pass\n",
+    ),
+    Mutation("what does not last is done for ever", T, "        self.count(step)\n", ""),
+    Mutation(
+        "an Azure that does not answer is asked again at once",
+        A,
+        "if seen.current and seen.current.token.fingerprint not in signers:",
+        "if False:",
+    ),
+    Mutation(
         "nobody waits for pods beside an adopted token",
         P,
         "[*current_targets(seen), *restored_targets(seen)]",

@@ -133,9 +133,7 @@ RULES = [
         "now_current.revision + 1",
         "now_current.revision",
     ),
-    Mutation(
-        "roll back what all pods run", P, "or not r.previous or everything_runs(t):", "or not r.previous:"
-    ),
+    Mutation("roll back what all pods run", P, "or not r.previous or came_up(t):", "or not r.previous:"),
     Mutation(
         "standby ignores condemned",
         P,

@@ -8,10 +8,14 @@ from datetime import timedelta
 import pytest
 
 from rotator.core.plan import next_step
+from rotator.core.records import Record
+from rotator.core.seen import Target
 from rotator.core.steps import Issue, Replace
 from rotator.core.words import Key, Reason, Revocation
+from rotator.errors import Unavailable
+from rotator.ports import IssuedToken
 from rotator.rotation import rotate
-from tests.rotation.stories import DAY, HOUR, at_rest, fleet, kinds, rotated, run, seen_in
+from tests.rotation.stories import DAY, HOUR, MINUTE, ask, at_rest, fleet, kinds, rotated, run, seen_in
 from tests.world import drive
 
 
@@ -117,3 +121,30 @@ def test_pods_are_evicted_one_at_a_time() -> None:
     going = replace(load, pods=tuple(replace(p, leaving=p is first.pod) for p in load.pods))
     seen = replace(seen_in(w), targets=(replace(first.target, workloads=(going,)),))
     assert not isinstance(next_step(seen, gw.policy, w.now), Replace)
+
+
+def test_a_repair_that_lies_in_the_future_is_proven_once() -> None:
+    """The process that repaired had a clock a few seconds ahead, or an API server's was set back."""
+    w, gw = rotated()
+    c = w.clusters["t0"]
+    assert c.record
+    pods = frozenset(p.name for p in c.workloads["w0"].pods)
+    c.record = replace(c.record, disturbed_at=w.now + MINUTE, witnesses=pods)
+    run(w, gw)
+    assert [type(s).__name__ for s in w.acts] == ["Verify", "Rest"]
+
+
+def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
+    """Something takes away whatever is written, and says it was."""
+    w, gw = rotated()
+    process, written = w.process(), 0
+
+    async def forget(target: Target, token: IssuedToken | None, record: Record) -> None:
+        nonlocal written
+        written += 1
+
+    process.fleet.write = forget  # type: ignore[method-assign]
+    ask(w)
+    with pytest.raises(Unavailable, match="Issue t0 was done 20 times and does not last"):
+        drive(rotate(gw, process))
+    assert written == 20

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.core.steps import Issue, Replace
+from rotator.core.steps import Issue, Replace, RollBack
 from rotator.core.words import Key, Reason
-from rotator.rotation import Gateway
+from rotator.rotation import Gateway, Result, rotate
 from tests.rotation.stories import (
     DAY,
     GW,
@@ -22,7 +22,7 @@ from tests.rotation.stories import (
     settle,
     tokens,
 )
-from tests.world import count
+from tests.world import Workload, World, count, drive
 
 
 def test_adoption_writes_annotations_and_nothing_else() -> None:
@@ -157,3 +157,45 @@ def test_a_first_token_that_is_dead_is_replaced_not_taken_over() -> None:
     run(w)
     assert len(w.issued) == 1
     at_rest(w, GW)
+
+
+def add_workload(w: World, stuck: bool = False) -> Workload:
+    c = w.clusters["t0"]
+    c.workloads["late"] = d = Workload(None, [])
+    d.pods = [w.start(c, d, None) for _ in range(2)]
+    d.stuck = stuck
+    return d
+
+
+def test_a_workload_that_joins_a_proven_target_is_waited_for_and_proven_too() -> None:
+    w, gw = rotated()
+    add_workload(w)
+    outcome = drive(rotate(gw, w.process()))
+    assert kinds(w) == ["Restart", "Verify", "Rest"] and outcome.rest.reason is Reason.SETTLED
+    at_rest(w, gw)
+    run(w, gw)
+    assert kinds(w)[-1] == "Rest" and w.restarts == {"t0/late": 1}
+
+
+def test_a_workload_that_joins_and_does_not_come_up_is_not_called_settled() -> None:
+    w, gw = rotated()
+    add_workload(w, stuck=True)
+    for _ in range(3):
+        outcome = drive(rotate(gw, w.process()))
+        assert (outcome.result, outcome.rest.reason) == (Result.UNSETTLED, Reason.UNSETTLED)
+        w.pass_time(HOUR)
+    assert not any(isinstance(s, RollBack) for s in w.acts), "the token was proven by the others"
+
+
+@pytest.mark.parametrize("how", ["expired", "empty"])
+def test_a_manifest_that_was_copied_with_our_mark_proves_nothing(how: str) -> None:
+    """kubectl get deployment -o yaml | kubectl apply -n elsewhere -f -"""
+    w, gw = rotated()
+    w.join("t1", how)
+    (d,) = w.clusters["t1"].workloads.values()
+    d.mark = w.clusters["t0"].value
+    for p in d.pods:
+        p.mark = d.mark
+    run(w, gw)
+    assert tokens(w, "t1") == {w.clusters["t1"].value}
+    at_rest(w, gw)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import pytest
 
+from rotator.core.evidence import Doubt
 from rotator.core.steps import Revoke
-from rotator.core.words import Revocation
+from rotator.core.words import Key, Revocation
+from rotator.errors import Unavailable
 from rotator.rotation import rotate
 from tests.rotation.scenes import happen
 from tests.rotation.stories import (
@@ -128,3 +132,25 @@ def test_ending_a_key_rewrites_no_secret_that_says_nothing_of_it() -> None:
     version = w.clusters["t0"].version
     run(w, gw)
     assert len(w.revoked) == 1 and w.clusters["t0"].version == version
+
+
+def test_an_azure_that_does_not_answer_at_the_last_look_is_left_in_peace() -> None:
+    """It throttles, perhaps: the question is not repeated at once, and the renewal goes on."""
+    w, gw = rotated(Revocation.AFTER_VERIFY)
+    w.proof_age = 6 * HOUR
+    w.pass_time(2 * DAY)
+    process, asked = w.process(), 0
+    signers = process.issuer.signers
+
+    async def throttled(doubts: Iterable[Doubt]) -> Mapping[str, Key | None]:
+        nonlocal asked
+        asked += 1
+        return await signers(doubts) if asked == 1 else {}
+
+    process.issuer.signers = throttled  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="does not say which key"):
+        drive(rotate(gw, process))
+    assert asked == 2 and w.revoked == []
+    ask(w)
+    run(w, gw)
+    assert len(w.issued) == 2

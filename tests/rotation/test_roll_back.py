@@ -10,7 +10,7 @@ import pytest
 
 from rotator.core.plan import next_step
 from rotator.core.seen import Observed
-from rotator.core.steps import Issue, Replace, RollBack, Step
+from rotator.core.steps import Issue, Replace, Rest, RollBack, Step
 from rotator.core.words import Reason
 from rotator.errors import Refused
 from rotator.rotation import Result, rotate
@@ -221,3 +221,23 @@ def test_the_next_try_is_made_before_the_token_that_came_back_is_about_to_end() 
     w.pass_time(last_call - w.now - 20 * MINUTE)
     run(w, gw)
     assert count(w, RollBack) == 1 and c.record and c.record.decision.retry_at == last_call
+
+
+def test_old_pods_that_take_long_to_end_are_no_reason_to_roll_back() -> None:
+    """A grace period longer than rollout_timeout, or a node that is gone: told, not undone."""
+    w, gw = rotated()
+    ask(w)
+    run(w, gw)
+    seen = seen_in(w)
+    (t,), c = seen.targets, w.clusters["t0"]
+    assert t.record and c.record
+    load = t.workloads[0]
+    old = replace(load.pods[0], name="old", mark="an older one", instance="old", leaving=True)
+    unproven = replace(t.record, verified_at=None)
+    slow = replace(t, record=unproven, workloads=(replace(load, pods=(*load.pods, old)),))
+    later = w.now + 2 * gw.policy.rollout_timeout
+    step = next_step(replace(seen, targets=(slow,)), gw.policy, later)
+    assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED
+    broken = replace(load.pods[0], works=False)
+    failed = replace(slow, workloads=(replace(load, pods=(broken, old)),))
+    assert isinstance(next_step(replace(seen, targets=(failed,)), gw.policy, later), RollBack)

@@ -117,6 +117,8 @@ class Daemon:
         if self.present and (why := shut(opening.admission)):
             await opening.stack.aclose()  # the generation at work has secrets that still let people in
             raise ConfigError((f"webhook.secret_file: {why}",))
+        if self.present and self.present.admission and opening.admission:
+            opening.admission.inherit(self.present.admission)
         return opening
 
     def configure(self, settings: Settings) -> None:

@@ -82,6 +82,11 @@ class Admission:
             found.append(f"webhook.entra: {why}")
         return "; ".join(found)
 
+    def inherit(self, other: Admission) -> None:
+        """Begin with what the door before knew and what may not be had at the moment: Entra's keys."""
+        if self.ways.bearer and other.ways.bearer:
+            self.ways.bearer.keys.inherit(other.ways.bearer.keys)
+
     async def judge(self, headers: _Headers, query_string: bytes) -> Judgement:
         """Return what the credentials of a request say of it; one good one is enough. Never raises."""
         if self.settings.allow_unauthenticated:

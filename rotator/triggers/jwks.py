@@ -63,6 +63,11 @@ class SigningKeys:
             await self._fetch()
         return self._keys.get(kid)
 
+    def inherit(self, other: SigningKeys) -> None:
+        """Begin with the keys that another has of the same address, until they are fetched again."""
+        if self.url == other.url and not self._keys and other._keys:
+            self._keys, self.trouble = other._keys, ""
+
     async def refresh(self) -> None:
         """Fetch the keys now. Raises Unavailable; the old ones stay then."""
         async with self._lock:
@@ -95,7 +100,8 @@ class SigningKeys:
         self._keys, self.trouble = found, ""
 
     def _failed(self, error: Exception) -> None:
-        """Tell it once, not at each attempt."""
+        """Tell it once, not at each attempt. Who waited for this one does not begin another at once."""
+        self._not_before = self.clock() + AFTER_FAILURE
         why = str(error) if isinstance(error, ValueError) else type(error).__name__
         trouble = f"{self.url} does not answer with keys: {why}"
         if trouble != self.trouble:

@@ -1,4 +1,6 @@
-"""Ends connections that send no request, or its header too slowly or too long: uvicorn waits for ever."""
+"""Ends connections that are too many, or send no request, or its header too slowly or too long: uvicorn
+takes them all, and waits for ever.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-LONGEST_HEADER = 65_536
+LONGEST_HEADER = 32_768
+MOST_CONNECTIONS = 1_000
+"""Of one port. Event Grid opens a few; with the longest header each, these hold 32 MB."""
 
 
 def patient_protocol(header_seconds: float) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol with a limit to the seconds from a connection's, or a request's, first
-    byte to the end of the header, and one of 64 KiB to the header's size.
+    byte to the end of the header, one of 32 KiB to the header's size, and one to the number of connections.
 
     httptools, not h11: it refuses a request with both Content-Length and Transfer-Encoding.
     """
@@ -41,6 +45,9 @@ class _PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
         self._wait_for_header()
 
     def connection_lost(self, exc: Exception | None) -> None:

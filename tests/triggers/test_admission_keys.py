@@ -195,3 +195,32 @@ async def test_a_key_set_of_a_hundred_keys_is_no_burden(azure: Login) -> None:
     one = azure.entra.signing.public
     many = {"keys": [{**one, "kid": str(n)} for n in range(100)]}
     assert len(jwks.usable(json.loads(json.dumps(many)))) == 100
+
+
+async def test_a_door_that_follows_begins_with_the_keys_of_the_one_before(
+    azure: Login, webhook: Door, clock: Clock
+) -> None:
+    """A configuration that is read again while Entra is away puts no delivery off."""
+    azure.faults.add(server="entra", action="status", times=None)
+    async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as following:
+        assert await following.bearer(token(azure)) == 503
+        assert webhook.admission and following.admission
+        following.admission.inherit(webhook.admission)
+        assert await following.bearer(token(azure)) == 200
+        assert following.admission.trouble() == ""
+
+
+async def test_who_waited_for_keys_in_vain_does_not_begin_anew_at_once(
+    azure: Login, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.3)
+    hang = azure.faults.add(server="entra", action="hang")
+    azure.faults.add(server="entra", action="status", times=None)
+    async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as webhook:
+        await hang.hit()
+        clock.seconds += 10  # as long as a fetch may take
+        assert await webhook.bearer(token(azure)) == 503
+        assert webhook.admission
+        said = webhook.admission.trouble()
+        assert await webhook.bearer(token(azure)) == 503
+        assert webhook.admission.trouble() == said, "it was asked again"

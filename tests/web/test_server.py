@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiohttp
 import pytest
@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from rotator.config import Listen
 from rotator.errors import Refused
-from rotator.web import Server, bind
+from rotator.web import Server, bind, patience
 
 ANY = Listen("127.0.0.1", 0)
 
@@ -202,3 +202,23 @@ async def test_two_ways_to_say_the_length_are_refused() -> None:
 def test_a_bound_socket_names_its_protocol_so_that_answers_are_not_delayed() -> None:
     with bind(Listen("127.0.0.1", 0)) as sock:
         assert sock.proto == socket.IPPROTO_TCP
+
+
+async def test_connections_beyond_the_limit_are_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them may hold a long header until its time is up."""
+    monkeypatch.setattr(patience, "MOST_CONNECTIONS", 3)
+    server = Server(Door().app, bind(ANY), 1)
+    async with serving(server) as url, AsyncExitStack() as stack:
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            stack.callback(writer.close)
+            writer.write(b"GET / HTTP/1.1\r\n")
+            await writer.drain()
+        with suppress(ConnectionResetError):
+            assert await raw(server.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+        await stack.aclose()
+        async with asyncio.timeout(10):
+            while True:
+                with suppress(aiohttp.ClientError):
+                    assert (await get(url))[0] == 200
+                    break

@@ -7,7 +7,7 @@ from datetime import datetime
 from rotator.core.due import cause, due
 from rotator.core.evidence import moving, waits
 from rotator.core.policy import Policy
-from rotator.core.restraint import BUDGET_PERIOD, flees, fought_over, may_repair, may_restart, truce
+from rotator.core.restraint import BUDGET_PERIOD, flees_now, fought_over, may_repair, may_restart, truce
 from rotator.core.seen import Observed, Target
 from rotator.core.words import Reason
 
@@ -78,7 +78,7 @@ def restart(t: Target, seen: Observed, policy: Policy, now: datetime) -> str:
     stale = [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
     if not stale or (t.record and t.record.decision.token.mark is None):
         return ""
-    if spent := [w for w in stale if not may_restart(w, policy, now) and not flees(t, seen)]:
+    if spent := [w for w in stale if not may_restart(w, policy, now) and not flees_now(t, w, seen)]:
         first = spent[0]
         until = (first.counted_since or now) + BUDGET_PERIOD
         return (

@@ -32,7 +32,7 @@ from rotator.core.evidence import (
 )
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Token
-from rotator.core.restraint import flees, fought_over, may_issue, may_repair, may_restart, reverted, truce
+from rotator.core.restraint import flees_now, fought_over, may_issue, may_repair, may_restart, reverted, truce
 from rotator.core.revocation import exposed, revoke_condemned, revoke_previous
 from rotator.core.seen import Observed, Target, Workload
 from rotator.core.steps import (
@@ -135,7 +135,7 @@ def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     """A workload that names another token follows, few targets at a time."""
     away = [t for t in seen.targets if rolling(t)]
     for t in seen.workable:
-        stale = [w for w in outdated(t) if may_restart(w, policy, now) or flees(t, seen)]
+        stale = [w for w in outdated(t) if may_restart(w, policy, now) or flees_now(t, w, seen)]
         stale = [w for w in stale if not reverted(t, w) or may_repair(seen, now)]
         if not stale or t.drifted or waits(t, seen, policy, now):
             continue

@@ -62,6 +62,16 @@ def count_restart(w: Workload, now: datetime) -> tuple[int, datetime]:
     return w.restarts + 1, w.counted_since
 
 
+def flees_now(t: Target, w: Workload, seen: Observed) -> bool:
+    """Whether the workload's template still names a leaked token: no budget holds up its leaving that."""
+    return (
+        flees(t, seen)
+        and t.record is not None
+        and t.record.previous is not None
+        and (w.mark == t.record.previous.token.mark)
+    )
+
+
 def fought_over(seen: Observed, now: datetime) -> list[Target]:
     """Return the targets that somebody else changed and that are left as they are for now."""
     if may_repair(seen, now):

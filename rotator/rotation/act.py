@@ -103,10 +103,16 @@ async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
             kept = replace(target.record, disturbed_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), kept)
         case _:
-            if target.record is None and any(w.mark == decision.token.mark for w in target.workloads):
-                # A manifest brought the mark along: its pods are older than the value.
+            if decision.token.mark in marks(target):
+                # Pods are there already, which read something else: a manifest was copied, notes were lost.
                 record = replace(record, disturbed_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), record)
+
+
+def marks(target: Target) -> set[str]:
+    """Return every mark that a template or a pod of the target carries."""
+    found = {w.mark for w in target.workloads} | {p.mark for w in target.workloads for p in w.pods}
+    return {mark for mark in found if mark}
 
 
 async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
@@ -139,11 +145,12 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
 
 
 async def another(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToken:
-    """Return a token that the target has not had before. A token is a function of key and minute:
-    asked twice within one, the issuer gives the same again, and nothing would tell old pods from new.
+    """Return a token that the target has not had before, as far as anything there tells. A token is a
+    function of key and minute: asked twice within one, the issuer gives the same again, and nothing would
+    tell old pods from new.
     """
-    record = step.target.record
-    had = {record.decision.token.fingerprint} if record else set()
+    record, had = step.target.record, marks(step.target)
+    had |= {record.decision.token.fingerprint} if record else set()
     had |= {record.previous.token.fingerprint} if record and record.previous else set()
     token = await ports.issuer.issue(step.key, expires_at)
     while token.fingerprint in had:

@@ -256,6 +256,15 @@ HOURS = [
         "                record = replace(record, disturbed_at=now)\n",
         "                pass\n",
     ),
+    Mutation(
+        "a token whose mark is there already",
+        A,
+        "step.target.record, marks(step.target)",
+        "step.target.record, set()",
+    ),
+    Mutation(
+        "a leak that is left already has no budget", K, "w.mark == t.record.previous.token.mark", "True"
+    ),
     Mutation("what does not last is done for ever", T, "        self.count(step)\n", ""),
     Mutation(
         "an Azure that does not answer is asked again at once",

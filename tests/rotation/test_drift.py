@@ -16,7 +16,7 @@ from rotator.errors import Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation import rotate
 from tests.rotation.stories import DAY, HOUR, MINUTE, ask, at_rest, fleet, kinds, rotated, run, seen_in
-from tests.world import drive
+from tests.world import LEASE, Crash, drive
 
 
 def test_helm_sets_the_secret_back_and_no_pod_restarts() -> None:
@@ -148,3 +148,23 @@ def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
     with pytest.raises(Unavailable, match="Issue t0 was done 20 times and does not last"):
         drive(rotate(gw, process))
     assert written == 20
+
+
+def test_a_token_that_a_template_names_already_is_not_issued_again_though_the_notes_are_gone() -> None:
+    """Pods came up under its mark and read what a stranger had put there meanwhile."""
+    w, gw = rotated()
+    c, now = w.clusters["t0"], w.now
+    ask(w)
+    w.watch = lambda _, call, after: steal() if (call, after) == ("restart", True) else None
+
+    def steal() -> None:
+        c.value, c.record, c.request, c.version = "", None, None, c.version + 1
+        raise Crash
+
+    run(w, gw)
+    w.watch = None
+    mark = c.workloads["w0"].mark
+    w.pass_time(LEASE + MINUTE)
+    drive(rotate(gw, w.process(now - w.now)))  # its clock is behind: it is in the minute of the first one
+    assert mark and c.value != mark
+    at_rest(w, gw)

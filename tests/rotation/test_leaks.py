@@ -8,6 +8,7 @@ from tests.rotation.stories import (
     DAY,
     GW,
     HOUR,
+    MINUTE,
     ask,
     at_rest,
     crash,
@@ -17,7 +18,7 @@ from tests.rotation.stories import (
     seen_in,
     settle,
 )
-from tests.world import count
+from tests.world import LEASE, Crash, count
 
 
 def test_a_leak_ends_the_leaked_key() -> None:
@@ -131,3 +132,21 @@ def test_a_leak_waits_for_no_budget_of_restarts() -> None:
     run(w, gw)
     assert w.restarts == {"t0/w0": 1}
     at_rest(w, gw)
+
+
+def test_a_leak_that_the_template_has_left_already_keeps_to_the_budget() -> None:
+    """Somebody says it again and again while the pods do not come up."""
+    w, gw = rotated()
+    w.clusters["t0"].workloads["w0"].stuck = True
+
+    def die(_: object, call: str, after: bool) -> None:
+        if (call, after) == ("restart", True):
+            raise Crash
+
+    w.watch = die
+    for _ in range(9):
+        ask(w, leak=True)
+        run(w, gw)
+        w.pass_time(LEASE + MINUTE)
+    assert len(w.issued) > gw.policy.max_restarts_per_hour
+    assert w.restarts == {"t0/w0": gw.policy.max_restarts_per_hour}

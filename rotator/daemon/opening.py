@@ -22,7 +22,7 @@ PATIENCE = 20.0
 
 
 class Hanging(Unavailable):
-    """A plugin does not answer, and nothing ends it: whoever tries again by himself starts more and more."""
+    """A plugin does not answer. Each try takes its time: the next one is made when somebody asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
-from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
@@ -102,7 +102,9 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     cfg = Configuration()
     try:
         named = context or _current(path)
-        loader = await load_kube_config(path, named, cfg, False)  # type: ignore[no-untyped-call]  # the library has no types
+        config = KubeConfigMerger(path).config  # type: ignore[no-untyped-call]  # the library has no types
+        loader = plugin.Loader(config, active_context=named)  # type: ignore[no-untyped-call]  # the library has no types
+        await loader.load_and_set(cfg)  # type: ignore[no-untyped-call]  # the library has no types
     except ConfigException as problem:
         if context is not None and context not in (known := _contexts(path)):
             has = f"it has {', '.join(known)}" if known else "it has none"
@@ -118,7 +120,8 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     if user.get("exec"):
         _ask_again(cfg, loader)
     elif user.get("tokenFile"):
-        file = Path(loader._get_base_path(loader._user.path)) / user["tokenFile"]  # noqa: SLF001
+        found: Any = loader
+        file = Path(found._get_base_path(found._user.path)) / user["tokenFile"]  # noqa: SLF001
         if file.exists() or not user.get("token"):  # of the two the file counts, as for kubectl
             _follow(cfg, file)
     return cfg

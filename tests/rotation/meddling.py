@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,7 +48,7 @@ class Meddler:
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
         self.plans: dict[Process, list[Deed]] = {}
-        self.leaks: set[int] = set()
+        self.leaks: Counter[int] = Counter()
         self.unused = False
         """Whether the last run ended before all its deeds could happen."""
 
@@ -123,7 +124,7 @@ class Meddler:
             self.estate.ask(whom, j, expires=told)
         else:
             if what == "leak":
-                self.leaks.add(j)
+                self.leaks[j] += 1
             self.estate.ask(whom, j, leak=what == "leak")
 
     def outage(self, what: str, w: World, whom: int) -> None:

@@ -103,7 +103,7 @@ async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     try:
         named = context or _current(path)
         config = KubeConfigMerger(path).config  # type: ignore[no-untyped-call]  # the library has no types
-        loader = plugin.Loader(config, active_context=named)  # type: ignore[no-untyped-call]  # the library has no types
+        loader = plugin.Loader(config, named, config_base_path=None)  # type: ignore[no-untyped-call]  # the library has no types
         await loader.load_and_set(cfg)  # type: ignore[no-untyped-call]  # the library has no types
     except ConfigException as problem:
         if context is not None and context not in (known := _contexts(path)):

@@ -107,10 +107,6 @@ class Cluster:
         except RotatorError:
             self._failures = 0  # it answered
             raise
-        except Exception as problem:
-            if self._closed:  # aiohttp fails an assertion when its session is closed under a request
-                raise Unavailable(f"{self.name} was closed meanwhile") from problem
-            raise
         self._failures = 0
 
     async def back(self) -> None:

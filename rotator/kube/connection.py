@@ -195,6 +195,7 @@ async def _translated(what: str, patience: float) -> AsyncIterator[None]:
     except aiohttp.ClientError as problem:
         kind = type(problem).__name__
         raise Unavailable(f"{what}: the Kubernetes API cannot be reached ({kind}: {problem})") from problem
-    except (ConfigException, ApiException, OSError, ValueError, RuntimeError):
-        # their texts may hold headers or bodies
+    except (ConfigException, ApiException, OSError, ValueError, RuntimeError, AssertionError):
+        # Their texts may hold headers or bodies. (aiohttp asserts: it repeats a GET, with a session that was
+        # closed meanwhile.)
         raise Unavailable(f"{what}: the request to the Kubernetes API could not be made") from None

@@ -1,0 +1,28 @@
+"""Pods that take longer to end than a rollout may take: with long grace periods, or on a node that is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rotator.sandbox import Sandbox
+from tests.process.town import PATIENCE, Town, ended
+
+pytestmark = pytest.mark.process
+
+
+async def test_pods_that_take_long_to_end_undo_no_rotation_and_are_waited_for(tmp_path: Path) -> None:
+    async with Sandbox(tmp_path, ready_delay=0.1, term_delay=8.0) as sandbox:
+        town = Town(sandbox, tmp_path)
+        town.settings = 'rollout_timeout = "3s"\nrecheck = "1s"\nlook_every = "1s"\n'
+        await town.settle("oslo", replicas=2)
+        async with town.daemon() as daemon:
+            await town.adopted("oslo")
+            await town.complain("oslo", daemon)
+            line = await daemon.line(lambda x: ended("oslo")(x) and "Issue" in x.get("steps", []), PATIENCE)
+            assert "RollBack" not in line["steps"]
+            assert "terminating" in str(line), "it does not say what is missing"
+            await town.rests_at("oslo", 1)
+        assert len(town.minted("oslo")) == 1
+        await town.pods_run_the_secrets_token("oslo")

@@ -91,6 +91,9 @@ async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
     """Write a decision, and its token unless it is in place already, to one target."""
     target, decision, now = step.target, step.decision, ports.clock.now()
     record = succeed(target.record, decision, now)
+    if decision.token.mark in marks(target):
+        # Pods are there already, which may have read something else: a manifest was copied, notes were lost.
+        record = replace(record, disturbed_at=now)
     match step:
         case Adopt():
             if decision.token.mark:
@@ -103,9 +106,6 @@ async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
             kept = replace(target.record, disturbed_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), kept)
         case _:
-            if decision.token.mark in marks(target):
-                # Pods are there already, which read something else: a manifest was copied, notes were lost.
-                record = replace(record, disturbed_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), record)
 
 

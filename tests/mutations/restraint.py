@@ -253,8 +253,8 @@ HOURS = [
     Mutation(
         "a mark in a copied manifest is proof",
         A,
-        "                record = replace(record, disturbed_at=now)\n",
-        "                pass\n",
+        "        record = replace(record, disturbed_at=now)\n",
+        "        pass\n",
     ),
     Mutation(
         "a token whose mark is there already",

@@ -168,3 +168,16 @@ def test_a_token_that_a_template_names_already_is_not_issued_again_though_the_no
     drive(rotate(gw, w.process(now - w.now)))  # its clock is behind: it is in the minute of the first one
     assert mark and c.value != mark
     at_rest(w, gw)
+
+
+def test_our_own_token_that_comes_back_without_our_notes_proves_no_pod() -> None:
+    """A GitOps tool had another one there meanwhile, and a pod read it."""
+    w, gw = rotated()
+    c, ours = w.clusters["t0"], w.clusters["t0"].value
+    strange = w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    c.value, c.version = strange, c.version + 1
+    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
+    c.value, c.record, c.request, c.version = ours, None, None, c.version + 1
+    run(w, gw)
+    assert strange not in {p.token for p in c.workloads["w0"].pods} and not w.restarts
+    at_rest(w, gw)

@@ -196,13 +196,16 @@ class Doubt:
 
 
 def doubts(seen: Observed, now: datetime) -> list[Doubt]:
-    """Return every token that a decision may rest on and that the issuer can still be asked about."""
+    """Return every token that a decision may rest on and that the issuer can still be asked about. What
+    stands on record says nothing of a token that somebody else put in place: its key may have ended since.
+    """
     found: dict[str, Doubt] = {}
     for t in seen.targets:
         if t.record:
             known = [t.record.decision.token] + ([t.record.previous.token] if t.record.previous else [])
             found |= {k.fingerprint: Doubt(k.fingerprint, k.expires_at, k.key) for k in known}
-        if t.fingerprint and t.expires_at and t.fingerprint not in found:
+    for t in seen.targets:
+        if t.fingerprint and t.expires_at and (t.record is None or t.drifted):
             found[t.fingerprint] = Doubt(t.fingerprint, t.expires_at, None)
     return [d for d in found.values() if d.expires_at > now]
 

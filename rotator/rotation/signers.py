@@ -9,6 +9,10 @@ from rotator.core.seen import Observed
 from rotator.core.words import Key
 from rotator.ports import IssuedToken, Issuer
 
+STRANGERS_AGE = timedelta(minutes=1)
+"""So long an answer about a token that somebody else put in place is believed: long enough to take it over,
+and too short for another process to end its key meanwhile."""
+
 
 class Signers:
     """The issuer's answers, each believed for max_age.
@@ -48,7 +52,9 @@ class Signers:
 
     def _due(self, doubt: Doubt, now: datetime, *, hints: bool) -> bool:
         if doubt.fingerprint in self._known:
-            return not self._young(self._known[doubt.fingerprint][1], now)
+            asked_at = self._known[doubt.fingerprint][1]
+            strange = doubt.hint is None and now - asked_at >= STRANGERS_AGE
+            return strange or not self._young(asked_at, now)
         return doubt.hint is None or not hints or not self._young(self._started, now)
 
     def _young(self, asked_at: datetime, now: datetime) -> bool:

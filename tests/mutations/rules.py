@@ -244,6 +244,13 @@ RULES = [
         "if not self.held and not await self.ports.lease.acquire(self.seen):",
         "if False:",
     ),
+    Mutation(
+        "what is on record tells of a stranger's token",
+        E,
+        "and (t.record is None or t.drifted):\n            found",
+        "and t.fingerprint not in found:\n            found",
+    ),
+    Mutation("old answers about a stranger's token", S, "return strange or not self", "return not self"),
     Mutation("stale answers before a regenerate", S, "return answers if fresh else", "return"),
     Mutation(
         "a restart asks Azure about every token",

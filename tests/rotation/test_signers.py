@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rotator.core.seen import Observed
-from rotator.core.words import Key
+from rotator.core.words import Key, Revocation
 from rotator.rotation import Ports, look, rotate
-from tests.rotation.stories import DAY, GW, ask, fleet, run
+from tests.rotation.stories import DAY, GW, ask, fleet, gateway, run
 from tests.world import World, drive
 
 
@@ -115,3 +115,32 @@ def test_what_is_on_record_counts_while_nobody_can_be_asked() -> None:
     seen = drive(look_afresh(w.process()))
     assert seen.signers == {} and seen.current
     assert seen.key(seen.current.token) is Key.SECONDARY
+
+
+def test_a_token_that_a_stranger_puts_back_is_asked_about_though_it_is_on_record_elsewhere() -> None:
+    """Its key was ended by another process since: it is dead, and must not be taken over, let alone spread."""
+    w, gw = fleet(2), gateway(Revocation.AFTER_VERIFY)
+    in_real_life(w)
+    first = w.clusters["t0"].value
+    run(w, gw)
+    here = w.process()
+    drive(rotate(gw, here))
+    ask(w, leak=True)
+    run(w, gw)
+    assert not w.alive(first)
+    c = w.clusters["t0"]
+    c.value, c.record, c.request, c.version = first, None, None, c.version + 1
+    drive(rotate(gw, here))
+    assert {c.value for c in w.clusters.values()} == {w.issued[0]}
+
+
+def test_an_answer_about_a_strangers_token_is_believed_for_a_moment_only() -> None:
+    w = in_real_life(fleet(1))
+    run(w)
+    process, c = w.process(), w.clusters["t0"]
+    c.value, c.version = w.mint(Key.PRIMARY, w.now + DAY), c.version + 1
+    w.asked = 0
+    for asked in (1, 1, 2):
+        drive(look(GW, process))
+        assert w.asked == asked
+        w.pass_time(timedelta(seconds=30))

@@ -7,7 +7,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
 from typing import Any
 
 from kubernetes.aio.config.config_exception import ConfigException
@@ -82,15 +85,18 @@ async def _status(loader: KubeConfigLoader) -> dict[str, Any]:
 async def _run(args: list[str], env: dict[str, str], version: str) -> dict[str, Any]:
     info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
     env = {**env, "KUBERNETES_EXEC_INFO": json.dumps(info)}
-    process = await asyncio.create_subprocess_exec(*args, env=env, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *args, env=env, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
     try:
         async with asyncio.timeout(LONGEST):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with all that it started
+            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - wait() waits for its pipes, too
             await process.wait()
-            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - what it started may hold its pipes
     if process.returncode:
         raise ChildProcessError(process.returncode, "it failed")
     status: dict[str, Any] = json.loads(said)["status"]

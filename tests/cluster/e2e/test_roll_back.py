@@ -60,8 +60,8 @@ async def test_a_daemon_set_goes_back_to_the_old_token(town: Town):
     """It replaces in place: one pod was taken down for the new one, and gets the old token again."""
     place, before = await failing(town, "DaemonSet")
     async with town.daemon() as daemon:
-        await daemon.line(rolled_back, PATIENCE)
-        breaks(town, place, None)
+        await daemon.line(lambda x: x.get("step") == "RollBack", PATIENCE)
+        breaks(town, place, None)  # before the pod is there again: it would stay as it started
         await restored(town, place)
     after = await running(town, place)
     assert len(set(before.values()) & set(after.values())) == len(before) - 1

@@ -153,6 +153,8 @@ def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
 def test_a_token_that_a_template_names_already_is_not_issued_again_though_the_notes_are_gone() -> None:
     """Pods came up under its mark and read what a stranger had put there meanwhile."""
     w, gw = rotated()
+    ask(w)
+    run(w, gw)  # so that the next one is of the key that a first token is of
     c, now = w.clusters["t0"], w.now
     ask(w)
     w.watch = lambda _, call, after: steal() if (call, after) == ("restart", True) else None

@@ -126,9 +126,13 @@ def read_time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
+    try:
+        at = at.astimezone(UTC)  # at the ends of the calendar there is no such time
+    except OverflowError:
+        raise ValueError("a time that nobody means") from None
     if not FIRST_YEAR <= at.year < LAST_YEAR:
         raise ValueError("a time that nobody means")
-    return at.astimezone(UTC)
+    return at
 
 
 def _ours(annotations: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

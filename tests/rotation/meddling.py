@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,7 +47,7 @@ class Meddler:
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
         self.plans: dict[Process, list[Deed]] = {}
-        self.leaks: Counter[int] = Counter()
+        self.leaks: set[int] = set()
         self.unused = False
         """Whether the last run ended before all its deeds could happen."""
 
@@ -124,7 +123,7 @@ class Meddler:
             self.estate.ask(whom, j, expires=told)
         else:
             if what == "leak":
-                self.leaks[j] += 1
+                self.leaks.add(j)
             self.estate.ask(whom, j, leak=what == "leak")
 
     def outage(self, what: str, w: World, whom: int) -> None:

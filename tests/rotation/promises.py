@@ -26,7 +26,7 @@ def kept(estate: Estate) -> None:
     """What holds at every moment."""
     for j, w in enumerate(estate.worlds):
         assert w.late == [], f"I6: effects without the lease: {w.late}"
-        few_restarts(w, estate.meddler.leaks[j])
+        few_restarts(w)
         most = crowded(w.mended, DAY)
         assert most <= MANY_REPAIRS, f"{most} repairs within a day"
         one_rotation_per_complaint(w)
@@ -34,11 +34,10 @@ def kept(estate: Estate) -> None:
             assert not w.revoked, f"regenerated for nothing: {w.revoked}"
 
 
-def few_restarts(w: World, leaks: int) -> None:
-    """A leaked token is left at once, once for each time that somebody says it leaked."""
+def few_restarts(w: World) -> None:
     for name in {name for name, _ in w.restarted}:
         most = crowded([at for n, at in w.restarted if n == name], HOUR)
-        assert most <= MANY_RESTARTS + leaks, f"{most} restarts of {name} within an hour"
+        assert most <= MANY_RESTARTS, f"{most} restarts of {name} within an hour"
 
 
 def crowded(times: list[datetime], span: timedelta) -> int:
@@ -84,9 +83,7 @@ def unexpired(estate: Estate, j: int) -> None:
         assert current.token.expires_at > w.now, f"I2: {current.token} expired"
     for name, c in w.clusters.items():
         meddled = c.owned is not None or any(d.owned or d.stuck or d.failed for d in c.workloads.values())
-        # Docs: a key that somebody else regenerated is found by an event only, where nobody can be asked.
-        unknowable = not w.deterministic and bool(c.value) and not w.alive(c.value)
-        if meddled or unknowable:
+        if meddled:
             continue
         assert w.expiry(c.value) > w.now, f"I2: the token in {name} expired"
         for d in c.workloads.values():

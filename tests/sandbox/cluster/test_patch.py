@@ -38,13 +38,17 @@ def test_a_json_patch_does_each_operation(operations, expected):
         {"op": "remove", "path": "/none"},
         {"op": "replace", "path": "/none", "value": 1},
         {"op": "add", "path": "/none/x", "value": 1},
+        {"op": "replace", "path": "", "value": [1]},
+        {"op": "append", "path": "/a", "value": "x"},
         {"op": "what", "path": "/a"},
+        {"op": "add", "path": 3, "value": 1},
+        "no operation",
         {"op": "add"},
     ],
 )
 def test_a_json_patch_that_does_not_apply_is_refused_as_a_whole(operation):
     with pytest.raises(ApiError) as refused:
-        json_patch({"a": 1}, [{"op": "add", "path": "/b", "value": 1}, operation])
+        json_patch({"a": "1"}, [{"op": "add", "path": "/b", "value": 1}, operation])
 
     assert refused.value.code == 422
 

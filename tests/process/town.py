@@ -36,6 +36,8 @@ class Town:
     settings: str = ""
     extra: dict[str, str] = field(default_factory=dict)
     """Further lines of a gateway's target."""
+    webhook: str = ""
+    """Further lines of the table `[webhook]`."""
     webhook_port: int = 0
     """The one of the first daemon: those after it listen there, too, as behind a Service."""
 
@@ -105,6 +107,7 @@ lease_duration = "5s"
 [webhook]
 listen = "127.0.0.1:{self.webhook_port}"
 allow_unauthenticated = true
+{self.webhook}
 [internal]
 listen = "127.0.0.1:0"
 [log]

@@ -120,8 +120,8 @@ class EventGrid:
 
     async def settled(self) -> None:
         """Wait until every delivery has succeeded or is dead."""
-        while self._work:
-            await asyncio.gather(*self._work)
+        while under_way := [task for task in self._work if not task.done()]:
+            await asyncio.gather(*under_way)
 
     async def _push(self, to: Subscription, events: list[Json]) -> None:
         attempt, waited, status = 0, 0.0, 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -173,6 +174,19 @@ async def test_batches_are_at_most_as_large_as_agreed(cloud, webhook, url, oslo,
     await cloud.eventgrid.deliver([near_expiry(oslo, in_29_days) for _ in range(10)])
     await cloud.eventgrid.settled()
     assert sorted(len(body) for _, body in webhook.notifications()) == [2, 4, 4]
+
+
+async def test_settling_does_not_wait_for_deliveries_that_have_just_ended(cloud, webhook, url, event):
+    """A task's callbacks run one turn of the loop after its end: this test looks in between."""
+    await cloud.eventgrid.subscribe(url)
+    before = asyncio.all_tasks()
+    await cloud.eventgrid.deliver([event])
+    (delivery,) = asyncio.all_tasks() - before
+    while not delivery.done():
+        await asyncio.sleep(0)
+    with pytest.raises(StopIteration):
+        cloud.eventgrid.settled().send(None)
+    assert len(webhook.notifications()) == 1
 
 
 async def test_unsubscribing_is_told_and_ends_the_deliveries(cloud, webhook, url, event):

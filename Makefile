@@ -17,7 +17,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)  ## rotate three gateways in a sandbox: no cloud, no cluster
-	$(BIN)/rotator demo
+	$(BIN)/python -m sandbox demo
 
 test: $(STAMP)  ## all tests but the slow ones
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not mutation and not chart and not image and not cluster and not faults and not fuzz"

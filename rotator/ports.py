@@ -5,15 +5,15 @@ Whatever a library raises stops at the adapter: only the errors of `rotator.erro
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from rotator.core.evidence import Doubt
+from rotator.core.observation import Observed, Pod, Request, Target, Workload
 from rotator.core.records import Record
-from rotator.core.seen import Observed, Pod, Request, Target, Workload
 from rotator.core.steps import Step
+from rotator.core.verification import Doubt
 from rotator.core.words import Key
 
 
@@ -143,6 +143,44 @@ class Lease(Protocol):
 
     async def release(self) -> None:
         """Let go, if it is held. Never raises: a lease runs out by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedEvent:
+    """An event of an Event Grid namespace that this process holds until its lock runs out.
+
+    event: as it came, an object if all is well. deliveries: how often it was delivered, this time included.
+    """
+
+    lock: str = field(repr=False)
+    deliveries: int
+    event: object = field(repr=False)
+
+
+class EventQueue(Protocol):
+    """One subscription of an Event Grid namespace. Each call raises Unavailable or Refused if it failed; the
+    calls that settle locks return how many of them had been lost.
+    """
+
+    async def receive(self, most: int, wait: timedelta) -> list[FetchedEvent]:
+        """Return at most this many events as soon as there are any, and none after wait (10 to 120 s)."""
+        ...
+
+    async def acknowledge(self, locks: Sequence[str]) -> int:
+        """Remove events that were dealt with."""
+        ...
+
+    async def reject(self, locks: Sequence[str]) -> int:
+        """Give up events that no receiver can deal with: they are dead-lettered, or dropped."""
+        ...
+
+    async def release(self, locks: Sequence[str], delay: timedelta) -> int:
+        """Return events to the queue; they come again after delay: 0, 10, 60, 600 or 3600 s, no other."""
+        ...
+
+    async def renew(self, locks: Sequence[str]) -> int:
+        """Keep the events for another lock duration."""
         ...
 
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rotator.core import seen as m
-from rotator.core.evidence import Doubt
+from rotator.core import observation as m
+from rotator.core.limits import count_restart
+from rotator.core.observation import Absent, Observed, Request
 from rotator.core.records import Record
-from rotator.core.restraint import count_restart
-from rotator.core.seen import Absent, Observed, Request
 from rotator.core.steps import Issue, Step
+from rotator.core.verification import Doubt
 from rotator.core.words import Key, Reason
 from rotator.errors import Conflict, LeaseLost, Refused, Stopping, Unavailable
 from rotator.ports import IssuedToken

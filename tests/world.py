@@ -9,9 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rotator.core.hours import Hours
+from rotator.core.observation import Request
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Record
-from rotator.core.seen import Request
 from rotator.core.steps import Issue, RollBack, Step
 from rotator.core.words import Key
 from rotator.rotation import Gateway, Ports, Signers

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rotator.azure.client import Arm
+from rotator.azure.clock_offset import Skew
 from rotator.azure.issuer import ArmIssuer
 from rotator.azure.revoker import ArmRevoker
-from rotator.azure.skew import Skew
 
 __all__ = ["Arm", "ArmIssuer", "ArmRevoker", "Skew"]

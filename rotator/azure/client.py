@@ -19,11 +19,11 @@ from azure.mgmt.apimanagement.models import (
 )
 
 from rotator import __version__
+from rotator.azure.clock_offset import Skew
 from rotator.azure.clouds import cloud
 from rotator.azure.credential import Credential, build
 from rotator.azure.errors import Call, Rejected, ask
-from rotator.azure.identification import Identification
-from rotator.azure.skew import Skew
+from rotator.azure.signer_detection import Identification
 from rotator.config import AzureSettings, ResourceId
 from rotator.core.words import Key
 from rotator.errors import Refused, Unavailable

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from rotator.azure.client import Arm
-from rotator.azure.identification import Inquiry
+from rotator.azure.signer_detection import Inquiry
 from rotator.config import ResourceId
-from rotator.core.evidence import Doubt
+from rotator.core.access_token import MalformedTokenError, TokenText, parse_token
 from rotator.core.policy import LONGEST_LIFE
-from rotator.core.token import MalformedTokenError, TokenText, parse_token
+from rotator.core.verification import Doubt
 from rotator.core.words import Key
 from rotator.errors import Refused
 from rotator.ports import IssuedToken

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from rotator.cli.progress import Progress
-from rotator.core.explain import explain
+from rotator.core.messages import explain
+from rotator.core.observation import Observed
 from rotator.core.policy import Policy
-from rotator.core.seen import Observed
 from rotator.core.steps import Rest, Step
 from rotator.telemetry.report import Listener
 

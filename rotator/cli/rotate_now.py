@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from rotator.app.bootstrap import Site, Unit, person
+from rotator.app.clock import SystemClock
+from rotator.app.event_listener import announcer
 from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
 from rotator.cli.show import about
-from rotator.core.due import pending
-from rotator.core.evidence import resting
-from rotator.core.explain import explain, span, stamp, told, why_rest
 from rotator.core.hours import ALWAYS
+from rotator.core.messages import explain, span, stamp, told, why_rest
+from rotator.core.observation import Observed, Request
 from rotator.core.plan import next_step
+from rotator.core.renewal import pending
 from rotator.core.revocation import exposed
-from rotator.core.seen import Observed, Request
 from rotator.core.steps import Rest
-from rotator.daemon.announce import announcer
-from rotator.daemon.clock import SystemClock
-from rotator.daemon.site import Site, Unit, person
+from rotator.core.verification import resting
 from rotator.errors import Busy, LeaseLost, Refused, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
-from rotator.rotation.silent import SILENT
+from rotator.rotation.null_reporter import SILENT
 
 RECENT = timedelta(hours=1)
 """Who asks again so soon most likely repeats a command: --force if not."""

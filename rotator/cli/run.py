@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from rotator.cli.exits import Exit
-from rotator.daemon.serve import serve
+from rotator.daemon.main import serve
 
 
 def run(config: Path) -> Exit:

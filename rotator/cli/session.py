@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rotator.app.bootstrap import Site, Unit, open_site, person_identity
+from rotator.app.clock import SystemClock, utc_now
 from rotator.cli.exits import Exit, UsageError
 from rotator.config import Settings, load, oddities
-from rotator.daemon.clock import SystemClock, utc_now
-from rotator.daemon.site import Site, Unit, open_site, person_identity
 from rotator.telemetry.logs import configure
 
 Work = Callable[[Site, Sequence[Unit], SystemClock], Awaitable[Exit]]

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from rotator.app.bootstrap import Site, Unit
+from rotator.app.clock import SystemClock
+from rotator.app.status import Json, status_of
 from rotator.cli.exits import Exit, exit_for, worst
 from rotator.cli.session import work_on
 from rotator.cli.table import table
-from rotator.daemon.clock import SystemClock
-from rotator.daemon.site import Site, Unit
-from rotator.daemon.status import Json, status_of
 from rotator.errors import RotatorError
 from rotator.rotation import look
-from rotator.rotation.silent import SILENT
+from rotator.rotation.null_reporter import SILENT
 
 WIDE = 1000
 

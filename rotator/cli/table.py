@@ -8,13 +8,13 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from rotator.app.status import Json
 from rotator.cli.columns import COLUMNS
-from rotator.core.explain import span
-from rotator.daemon.status import Json
+from rotator.core.messages import span
 
 
 def table(states: Sequence[Json], now: datetime) -> Table:
-    """Return the table as of now. states: as daemon/status.py has them."""
+    """Return the table as of now. states: as app/status.py has them."""
     out = Table(box=None, header_style="bold", pad_edge=False)
     for column in COLUMNS:
         out.add_column(column, no_wrap=True)

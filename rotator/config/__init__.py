@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from rotator.config.gateways import TargetSettings
 from rotator.config.load import load
-from rotator.config.model import GatewaySettings, Settings
-from rotator.config.names import Listen, WorkloadRef
-from rotator.config.oddities import oddities
-from rotator.config.pull import PullSettings
-from rotator.config.resource_id import ResourceId
-from rotator.config.sections import (
+from rotator.config.schema.document import GatewaySettings, Settings
+from rotator.config.schema.gateways import TargetSettings
+from rotator.config.schema.pull import PullSettings
+from rotator.config.schema.sections import (
     AzureSettings,
     InternalSettings,
     KubernetesSettings,
     LogSettings,
     RotationSettings,
 )
-from rotator.config.webhook import WebhookSettings
-from rotator.config.windows import Calendar, WindowTable
+from rotator.config.schema.webhook import WebhookSettings
+from rotator.config.types.names import Listen, WorkloadRef
+from rotator.config.types.resource_id import ResourceId
+from rotator.config.types.windows import Calendar, WindowTable
+from rotator.config.warnings import oddities
 
 __all__ = [
     "AzureSettings",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.config.mistakes import Json, Mistake, Path
+from rotator.config.errors import Json, Mistake, Path
 
 _PROBE = "probing pods comes in a later version. Take this line out"
 _CONTEXTS = (

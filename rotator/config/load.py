@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rotator.config import checks, explain, later
-from rotator.config.gateways import GatewayTable, PolicyTable
-from rotator.config.mistakes import Json, Mistake, show
-from rotator.config.model import Document, GatewaySettings, Settings
+from rotator.config import error_messages, later, validate
+from rotator.config.errors import Json, Mistake, show
 from rotator.config.policies import overlay, to_calendar, to_policy
-from rotator.config.sections import RotationSettings
+from rotator.config.schema.document import Document, GatewaySettings, Settings
+from rotator.config.schema.gateways import GatewayTable, PolicyTable
+from rotator.config.schema.sections import RotationSettings
 from rotator.config.times import TIMES, check_jitter, check_times
 from rotator.errors import ConfigError
 
@@ -28,12 +28,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """
     raw = _read(path)
     cleaned, mistakes = later.take_out(raw)
-    mistakes += checks.check(cleaned)
+    mistakes += validate.check(cleaned)
     document: Document | None = None
     try:
         document = Document.model_validate(cleaned)
     except ValidationError as error:
-        mistakes += explain.explain(error)
+        mistakes += error_messages.explain(error)
     mistakes += _times(cleaned)
     if document is None or mistakes:
         raise ConfigError(show(mistakes, raw))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rotator.config.gateways import PolicyTable
-from rotator.config.windows import Calendar
+from rotator.config.schema.gateways import PolicyTable
+from rotator.config.types.windows import Calendar
 from rotator.core.policy import Policy
 from rotator.core.words import Revocation
 

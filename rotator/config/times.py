@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rotator.config.durations import about, written
-from rotator.config.gateways import PolicyTable
-from rotator.config.mistakes import Mistake, Path
+from rotator.config.errors import Mistake, Path
+from rotator.config.schema.gateways import PolicyTable
+from rotator.config.types.durations import about, written
 from rotator.core.policy import Policy
 from rotator.core.words import Revocation
 

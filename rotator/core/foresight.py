@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from rotator.core.observation import Observed
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.records import succeed
-from rotator.core.seen import Observed
 from rotator.core.steps import Adopt, Step
 
 

@@ -13,8 +13,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.core.due import cause, due, good, lags, outlived, pending, renewal_time, retry_time
-from rotator.core.evidence import (
+from rotator.core.limits import flees_now, fought_over, may_issue, may_repair, may_restart, reverted, truce
+from rotator.core.observation import Observed, Target, Workload
+from rotator.core.policy import Policy
+from rotator.core.records import Decision, Token
+from rotator.core.renewal import cause, due, good, lags, outlived, pending, renewal_time, retry_time
+from rotator.core.revocation import exposed, revoke_condemned, revoke_previous
+from rotator.core.steps import (
+    Adopt,
+    Await,
+    Issue,
+    Replace,
+    Rest,
+    Restart,
+    RollBack,
+    Step,
+    Verify,
+    Write,
+)
+from rotator.core.verification import (
     adoptable,
     broken_pods,
     came_up,
@@ -29,23 +46,6 @@ from rotator.core.evidence import (
     strangers_pods,
     under_way,
     waits,
-)
-from rotator.core.policy import Policy
-from rotator.core.records import Decision, Token
-from rotator.core.restraint import flees_now, fought_over, may_issue, may_repair, may_restart, reverted, truce
-from rotator.core.revocation import exposed, revoke_condemned, revoke_previous
-from rotator.core.seen import Observed, Target, Workload
-from rotator.core.steps import (
-    Adopt,
-    Await,
-    Issue,
-    Replace,
-    Rest,
-    Restart,
-    RollBack,
-    Step,
-    Verify,
-    Write,
 )
 from rotator.core.words import Key, Reason, Revocation
 

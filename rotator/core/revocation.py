@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.core.due import due
-from rotator.core.evidence import settled
+from rotator.core.observation import Observed
 from rotator.core.policy import Policy
-from rotator.core.seen import Observed
+from rotator.core.renewal import due
 from rotator.core.steps import Revoke, Step
+from rotator.core.verification import settled
 from rotator.core.words import Key, Revocation
 
 

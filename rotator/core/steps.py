@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotator.core.observation import Pod, Target, Workload
 from rotator.core.records import Decision
-from rotator.core.seen import Pod, Target, Workload
 from rotator.core.words import Key, Reason
 
 

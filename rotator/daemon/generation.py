@@ -9,20 +9,21 @@ from datetime import timedelta
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from rotator.daemon.board import Board
-from rotator.daemon.clock import GRACE, SystemClock, set_back
-from rotator.daemon.dispatch import Dispatcher
-from rotator.daemon.opening import Opening
-from rotator.daemon.readiness import Readiness, sentence
-from rotator.daemon.runner import Runner
-from rotator.daemon.switch import Switch
+from rotator.app.clock import GRACE, SystemClock, set_back
+from rotator.app.status_cache import Board
+from rotator.azure.eventgrid_client import EventGridClient
+from rotator.daemon.health import Readiness, sentence
+from rotator.daemon.resources import Opening
+from rotator.daemon.swappable_app import Switch
+from rotator.daemon.work.event_handler import Dispatcher
+from rotator.daemon.work.runner import Runner
+from rotator.daemon.work.schedule import Schedule
+from rotator.daemon.work.workqueue import Wakeups
 from rotator.errors import Unavailable
+from rotator.eventgrid.pull.puller import Puller
+from rotator.eventgrid.webhook import webhook_app
 from rotator.kube import prove
 from rotator.telemetry.metrics import Metrics
-from rotator.triggers.pull import Puller
-from rotator.triggers.schedule import Schedule
-from rotator.triggers.wakeups import Wakeups
-from rotator.triggers.webhook import webhook_app
 from rotator.web.limits import BodyLimit
 
 log = logging.getLogger(__name__)
@@ -111,10 +112,9 @@ class Generation:
         if settings:
             await Puller(
                 settings,
-                arm.credentials,
+                EventGridClient(settings, arm.credentials, arm.transport),
                 self.dispatcher.dispatch,
                 self.metrics.event,
-                transport=arm.transport,
                 tell=self.pulled,
             ).run()
 

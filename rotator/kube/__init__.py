@@ -7,15 +7,15 @@ in pure modules: `contents.py`, `layout.py`, `record.py`, `rollout.py`.
 
 from __future__ import annotations
 
-from rotator.kube.clusters import Clusters
-from rotator.kube.connection import Connection
-from rotator.kube.events import EventSink
-from rotator.kube.evict import KubeEvictor
-from rotator.kube.fleet import KubeFleet
+from rotator.kube.client.clusters import Clusters
+from rotator.kube.client.connection import Connection
+from rotator.kube.client.preflight import prove, unproven
+from rotator.kube.event_outbox import Reference
+from rotator.kube.event_sink import EventSink
 from rotator.kube.lease import KubeLease
 from rotator.kube.lease_state import LeaseState
-from rotator.kube.outbox import Reference
-from rotator.kube.prove import prove, unproven
+from rotator.kube.targets.evict import KubeEvictor
+from rotator.kube.targets.store import KubeFleet
 
 __all__ = [
     "Clusters",

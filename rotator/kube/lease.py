@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from rotator.core.seen import Observed
+from rotator.core.observation import Observed
 from rotator.core.words import Key
 from rotator.errors import Conflict, LeaseLost, Refused, RotatorError
-from rotator.kube import paths
-from rotator.kube.answers import Json, NotFound
-from rotator.kube.connection import FIELD_MANAGER, Connection
+from rotator.kube.client import paths
+from rotator.kube.client.connection import FIELD_MANAGER, Connection
+from rotator.kube.client.responses import Json, NotFound
 from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
-from rotator.kube.record import write_time
+from rotator.kube.targets.annotations import write_time
 from rotator.ports import Lease
 
 FORGIVEN = timedelta(days=2)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.core.words import Key
-from rotator.kube.answers import Json
-from rotator.kube.record import PREFIX, read_time
+from rotator.kube.client.responses import Json
+from rotator.kube.targets.annotations import PREFIX, read_time
 
 REPAIRS, REPAIRED_AT = PREFIX + "repairs", PREFIX + "repaired-at"
 CONDEMNED = PREFIX + "condemned"

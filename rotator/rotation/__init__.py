@@ -1,9 +1,9 @@
 """Brings a gateway to rest: look, decide, act; repeat. Knows no library, only ports."""
 
 from rotator.rotation.context import Gateway, Ports
+from rotator.rotation.loop import look, rotate
 from rotator.rotation.outcome import Outcome, Result
 from rotator.rotation.request import Noted, request
-from rotator.rotation.rotate import look, rotate
-from rotator.rotation.signers import Signers
+from rotator.rotation.signer_cache import Signers
 
 __all__ = ["Gateway", "Noted", "Outcome", "Ports", "Result", "Signers", "look", "request", "rotate"]

@@ -6,11 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from rotator.core.evidence import settled
+from rotator.core.limits import reverted
+from rotator.core.observation import Target
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Record, Token, succeed
-from rotator.core.restraint import reverted
-from rotator.core.seen import Target
 from rotator.core.steps import (
     Adopt,
     Await,
@@ -24,11 +23,12 @@ from rotator.core.steps import (
     Verify,
     Write,
 )
+from rotator.core.verification import settled
 from rotator.core.words import Key
 from rotator.errors import Conflict, Refused, Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation.context import Ports
-from rotator.rotation.trouble import KeyTrouble, Lost, Troubled, at
+from rotator.rotation.failures import KeyTrouble, Lost, Troubled, at
 
 
 async def act(step: Step, policy: Policy, ports: Ports) -> None:

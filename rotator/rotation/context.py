@@ -10,7 +10,7 @@ from datetime import datetime
 from rotator.core.hours import ALWAYS, Hours
 from rotator.core.policy import Policy
 from rotator.ports import Clock, Evictor, Fleet, Issuer, Lease, Reporter, Revoker
-from rotator.rotation.signers import Signers
+from rotator.rotation.signer_cache import Signers
 
 
 @dataclass(frozen=True, slots=True)

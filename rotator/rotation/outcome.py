@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rotator.core.evidence import resting
-from rotator.core.seen import Observed
+from rotator.core.observation import Observed
 from rotator.core.steps import Adopt, Rest, RollBack, Step
+from rotator.core.verification import resting
 
 
 class Result(StrEnum):

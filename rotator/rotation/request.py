@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.core.due import asked_again, concerned, last_change
-from rotator.core.seen import Observed, Request, Target
+from rotator.core.observation import Observed, Request, Target
+from rotator.core.renewal import asked_again, concerned, last_change
 from rotator.errors import Conflict, Unavailable
 from rotator.ports import Clock, Fleet
 

@@ -10,7 +10,7 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from rotator.telemetry.redact import redact
+from rotator.redaction import redact
 
 Format = Literal["auto", "json", "pretty"]
 

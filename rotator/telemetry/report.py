@@ -10,14 +10,14 @@ from typing import Literal
 
 import structlog
 
-from rotator.core.explain import Explanation, explain, overrides
+from rotator.core.messages import Explanation, explain, overrides
+from rotator.core.observation import Observed
 from rotator.core.policy import Policy
-from rotator.core.seen import Observed
 from rotator.core.steps import Await, Rest, Step
 from rotator.errors import Conflict, RotatorError, Unavailable
 from rotator.ports import Clock, Reporter
-from rotator.telemetry.course import Course, Fields
 from rotator.telemetry.metrics import Metrics
+from rotator.telemetry.run_summary import Course, Fields
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("rotator.rotation")
 

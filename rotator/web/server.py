@@ -13,9 +13,9 @@ from math import ceil
 import uvicorn
 from starlette.types import ASGIApp
 
-from rotator.config.names import Listen
+from rotator.config.types.names import Listen
 from rotator.errors import Refused
-from rotator.web.patience import patient_protocol
+from rotator.web.header_timeout import patient_protocol
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep a connection for re-use (60 s is usual): they, not we, end it."""

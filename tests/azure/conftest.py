@@ -11,10 +11,10 @@ import pytest
 
 from rotator.azure import Arm, ArmIssuer
 from rotator.config import AzureSettings, ResourceId
-from rotator.sandbox import serve, tls
-from rotator.sandbox.azure import Azure, Gateway, arm, identity
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.journal import Journal
+from sandbox import serve, tls
+from sandbox.azure import Azure, Gateway, arm, identity
+from sandbox.faults import Faults
+from sandbox.journal import Journal
 
 
 @dataclass(slots=True)

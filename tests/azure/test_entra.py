@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from rotator.azure import Arm
 from rotator.errors import Refused, Unavailable
-from rotator.sandbox import serve, tls
-from rotator.sandbox.azure import Azure
+from sandbox import serve, tls
+from sandbox.azure import Azure
 from tests.azure.conftest import Cloud
 
 WHO = {

@@ -11,7 +11,7 @@ from rotator.azure import Arm, ArmIssuer
 from rotator.config import AzureSettings
 from rotator.core.words import Key
 from rotator.errors import Refused, RotatorError, Unavailable
-from rotator.sandbox import serve, tls
+from sandbox import serve, tls
 from tests.azure.conftest import Cloud
 
 GENERATE = "Microsoft.ApiManagement/service/gateways/generateToken/action"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from rotator.azure import Arm, ArmIssuer
-from rotator.core.evidence import Doubt
-from rotator.core.token import fingerprint
+from rotator.core.access_token import fingerprint
+from rotator.core.verification import Doubt
 from rotator.core.words import Key
 from rotator.errors import Refused, Unavailable
 from tests.azure.conftest import Cloud

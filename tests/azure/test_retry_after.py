@@ -15,7 +15,7 @@ from rotator.azure import Arm, ArmIssuer
 from rotator.config import AzureSettings
 from rotator.core.words import Key
 from rotator.errors import Unavailable
-from rotator.sandbox import tls
+from sandbox import tls
 from tests.azure.conftest import Cloud
 
 

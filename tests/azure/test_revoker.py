@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.azure import Arm, ArmIssuer, ArmRevoker
-from rotator.core.evidence import Doubt
+from rotator.core.verification import Doubt
 from rotator.core.words import Key
 from rotator.errors import Refused, Unavailable
 from tests.azure.conftest import Cloud

@@ -13,7 +13,7 @@ from rotator.azure import Arm, ArmIssuer
 from rotator.config import AzureSettings
 from rotator.core.words import Key
 from rotator.errors import Refused, RotatorError, Unavailable
-from rotator.sandbox import tls
+from sandbox import tls
 from tests.azure.conftest import Cloud
 
 JSON = "Content-Type: application/json"

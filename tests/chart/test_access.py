@@ -13,12 +13,12 @@ from urllib.parse import parse_qs
 import pytest
 import yaml
 
-from rotator.kube.paths import Access
-from rotator.sandbox import Sandbox
-from rotator.sandbox.fleet import Deployed
-from rotator.sandbox.journal import Call
+from rotator.kube.client.paths import Access
+from sandbox import Sandbox
+from sandbox.fleet import Deployed
+from sandbox.journal import Call
 from tests.chart.helm import ROOT, Helm
-from tests.process.town import PATIENCE, Town
+from tests.process.process_env import PATIENCE, Town
 
 pytestmark = [pytest.mark.chart, pytest.mark.process]
 SELDOM = {

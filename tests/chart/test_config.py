@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from rotator.config import PullSettings, WindowTable, load
-from rotator.config.entra import EntraSettings
-from rotator.config.gateways import GatewayTable, PolicyTable, TargetSettings
-from rotator.config.model import Document, Settings
-from rotator.config.sections import InternalSettings
-from rotator.config.webhook import WebhookSettings
+from rotator.config.schema.document import Document, Settings
+from rotator.config.schema.entra import EntraSettings
+from rotator.config.schema.gateways import GatewayTable, PolicyTable, TargetSettings
+from rotator.config.schema.sections import InternalSettings
+from rotator.config.schema.webhook import WebhookSettings
 from tests.chart.conftest import values
 from tests.chart.helm import CHART, ROOT, Helm, the
 

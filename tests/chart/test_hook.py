@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
+from sandbox.demo.process import Daemon
 from tests.chart.helm import Helm, HelmError
 from tests.process.conftest import town
-from tests.process.town import PATIENCE, Town, port
+from tests.process.process_env import PATIENCE, Town, port
 
 pytestmark = [pytest.mark.chart, pytest.mark.process]
 __all__ = ["town"]

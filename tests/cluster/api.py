@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from rotator.sandbox.cluster.resources import BY_KIND
+from sandbox.cluster.resources import BY_KIND
 
 Json = dict[str, Any]
 MERGE = "application/merge-patch+json"

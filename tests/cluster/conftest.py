@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from rotator.sandbox.cluster.kubelet import Delays
+from sandbox.cluster.kubelet import Delays
 from tests.cluster.kubelet.fake import Kubelet
 from tests.cluster.plane import programs, reach
 from tests.cluster.plane.control import ControlPlane

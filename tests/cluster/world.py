@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import tls
-from rotator.sandbox.cluster import Cluster
-from rotator.sandbox.cluster.kubelet import Delays
-from rotator.sandbox.serve import serving
+from sandbox import tls
+from sandbox.cluster import Cluster
+from sandbox.cluster.kubelet import Delays
+from sandbox.serve import serving
 from tests.cluster.api import Api, ApiError, Json, path
 from tests.cluster.kubelet.fake import Kubelet, Sleeper
 from tests.cluster.plane.control import ControlPlane

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from rotator.config import load
-from rotator.config.model import Document
+from rotator.config.schema.document import Document
 from tests.config.conftest import Write
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"

@@ -7,16 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.core.due import concerned
-from rotator.core.evidence import moving, settled
+from rotator.core.observation import Absent, Observed, Workload
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
-from rotator.core.seen import Absent, Observed, Workload
+from rotator.core.renewal import concerned
 from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, Verify
+from rotator.core.verification import moving, settled
 from rotator.core.words import Key, Reason, Revocation
 from rotator.rotation import Noted
+from tests.rotation.dsl import DAY, GW, HOUR, ask, crash, fleet, rotated, run, seen_in
 from tests.rotation.scenes import happen
-from tests.rotation.stories import DAY, GW, HOUR, ask, crash, fleet, rotated, run, seen_in
 from tests.world import World
 
 

@@ -7,30 +7,30 @@ import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
-from rotator.core.explain import explain
+from rotator.core.access_token import fingerprint
+from rotator.core.messages import explain
+from rotator.core.observation import Observed, Pod, Request, Workload
+from rotator.core.observation import Target as Seen
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Proven, Record, Token
-from rotator.core.seen import Observed, Pod, Request, Workload
-from rotator.core.seen import Target as Seen
-from rotator.core.token import fingerprint
 from rotator.core.words import Key, Revocation
 from rotator.errors import Refused, RotatorError, Unavailable
-from rotator.kube.answers import failure, parse
-from rotator.kube.cleaning import clean
-from rotator.kube.contents import LAST_APPLIED, read_contents, read_token
+from rotator.kube.client.paths import Access
+from rotator.kube.client.redaction import clean
+from rotator.kube.client.responses import failure, parse
 from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
-from rotator.kube.paths import Access
-from rotator.kube.record import (
+from rotator.kube.targets.annotations import (
     decode_record,
     decode_request,
     encode_record,
     encode_request,
 )
+from rotator.kube.targets.secret import LAST_APPLIED, read_contents, read_token
 from rotator.rotation.request import stamp
+from tests.eventgrid.builders import body
 from tests.fuzz.edges import CANARY, TOKEN, parsed, texts_in
 from tests.fuzz.guided import Target
-from tests.triggers.builders import body
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ENDS = datetime(2030, 1, 1, tzinfo=UTC)

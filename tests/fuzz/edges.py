@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from rotator.config import load
-from rotator.config.entra import expected
-from rotator.config.webhook import WebhookSettings
-from rotator.core.token import MalformedTokenError, parse_token
+from rotator.config.schema.entra import expected
+from rotator.config.schema.webhook import WebhookSettings
+from rotator.core.access_token import MalformedTokenError, parse_token
 from rotator.errors import ConfigError, Refused, Unavailable
-from rotator.sandbox.azure.entra import TENANT, Entra
-from rotator.telemetry.redact import redact
-from rotator.triggers.batch import DELAYS, Fetched, delay, read_batch
-from rotator.triggers.bearer import BearerToken
-from rotator.triggers.eventgrid import Events, Rejected, TokenEvent, parse_delivery
-from rotator.triggers.events import gateway_resource
-from rotator.triggers.jwks import SigningKeys, usable
-from rotator.triggers.shared_secret import read_secrets
-from rotator.triggers.sources import source
-from rotator.triggers.verdicts import Verdict
+from rotator.eventgrid.auth.entra import BearerToken
+from rotator.eventgrid.auth.jwks import SigningKeys, usable
+from rotator.eventgrid.auth.rate_limit import source
+from rotator.eventgrid.auth.result import Verdict
+from rotator.eventgrid.auth.shared_secret import read_secrets
+from rotator.eventgrid.delivery import Events, Rejected, TokenEvent, parse_delivery
+from rotator.eventgrid.events import gateway_resource
+from rotator.eventgrid.pull.batch import DELAYS, delay, read_batch
+from rotator.ports import FetchedEvent
+from rotator.redaction import redact
+from sandbox.azure.entra import TENANT, Entra
 from tests.config import texts
+from tests.eventgrid.builders import CLOUD, EXPIRED, GRID, body, cloud, data, grid, validation
 from tests.fuzz.guided import Target
-from tests.triggers.builders import CLOUD, EXPIRED, GRID, body, cloud, data, grid, validation
 
 AUDIENCE = "api://rotator.example"
 CANARY = "Zm9yZ2VkLWNhbmFyeS12YWx1ZS1vZi1hLXRva2VuLTAxMjM0NTY3ODk="
@@ -83,7 +84,7 @@ def _sound(event: TokenEvent) -> None:
 def batch(raw: bytes) -> None:
     found = parsed(raw)
     items = found if isinstance(found, list) else [found]
-    fetched = [Fetched(str(n), n % 12, item) for n, item in enumerate(items)]
+    fetched = [FetchedEvent(str(n), n % 12, item) for n, item in enumerate(items)]
     sorted_out = read_batch(fetched)
     locks = [lock for c in sorted_out.complaints for lock in c.locks]
     assert sorted(locks + sorted_out.strange + sorted_out.poison) == sorted(f.lock for f in fetched)

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.eventgrid.builders import body, cloud, validation
 from tests.fuzz.mutate import mutate
 from tests.fuzz.odd_requests import EVENTS
-from tests.triggers.builders import body, cloud, validation
 
 SECRET = "an-invented-secret-0"
 MOST_BODY, MOST_RATE, SOURCES = 100_000, 100, 400

@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.eventgrid.builders import EXPIRED, body, cloud, data, grid, validation
 from tests.fuzz.edges import AUDIENCE, CANARY, ENTRA, TOKEN
 from tests.fuzz.mutate import mutate
 from tests.fuzz.port import DOORS, MOST_BODY, SECRET, WRONG
-from tests.triggers.builders import EXPIRED, body, cloud, data, grid, validation
 
 Request = tuple[str, list[bytes]]
 """A door, and the parts that are written to it."""

@@ -13,20 +13,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from rotator.app.clock import GRACE
 from rotator.config import Listen, WebhookSettings
-from rotator.daemon.clock import GRACE
 from rotator.daemon.generation import Generation
-from rotator.daemon.switch import Switch
+from rotator.daemon.swappable_app import Switch
 from rotator.errors import Unavailable
-from rotator.sandbox.azure.entra import TENANT
+from rotator.eventgrid import TokenEvent
+from rotator.eventgrid.auth.authentication import Admission, open_admission
+from rotator.eventgrid.auth.jwks import usable
 from rotator.telemetry.logs import HELD, configure
 from rotator.telemetry.metrics import Metrics
-from rotator.triggers import TokenEvent
-from rotator.triggers.admission import Admission, open_admission
-from rotator.triggers.jwks import usable
 from rotator.web import Server, bind
+from sandbox.azure.entra import TENANT
+from tests.eventgrid.builders import CLOUD, body, cloud
 from tests.fuzz.edges import AUDIENCE, ENTRA
-from tests.triggers.builders import CLOUD, body, cloud
 
 SECRET, WRONG = "an-invented-secret-0", "a-wrong-secret-7f3a91c2"
 ANSWERS = frozenset({200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 503})

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from rotator.sandbox import Sandbox
-from rotator.sandbox.azure.entra import TENANT
-from rotator.sandbox.azure.events import near_expiry
+from sandbox import Sandbox
+from sandbox.azure.entra import TENANT
+from sandbox.azure.events import near_expiry
+from sandbox.demo.process import Daemon
 from tests.fuzz.edges import AUDIENCE
 from tests.fuzz.flood import MOST_BODY, MOST_RATE, SECRET, Flood
 from tests.fuzz.weighed import KEEPING
-from tests.process.town import PATIENCE, Town, port
+from tests.process.process_env import PATIENCE, Town, port
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(3600)]
 

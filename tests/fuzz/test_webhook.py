@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rotator.triggers import webhook
+from rotator.eventgrid import webhook
 from tests.fuzz.campaign import Campaign, campaign
 from tests.fuzz.odd_requests import Request, requests
 

@@ -44,8 +44,8 @@ def _resident() -> int:
 
 
 def _leak(every: int) -> None:
-    from rotator.triggers import webhook
-    from rotator.triggers.eventgrid import Delivery
+    from rotator.eventgrid import webhook
+    from rotator.eventgrid.delivery import Delivery
 
     kept: list[bytes] = []
     deliveries, rightful = itertools.count(1), webhook.parse_delivery

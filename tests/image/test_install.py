@@ -55,7 +55,7 @@ def test_the_program_runs_and_tells_its_version(built: Path) -> None:
 
 def test_the_sandboxs_manifests_came_along(built: Path) -> None:
     """A wheel has what the packages hold, not only Python."""
-    here = "import importlib.resources as r; print(*(f.name for f in r.files('rotator.sandbox.manifests').iterdir()))"
+    here = "import importlib.resources as r; print(*(f.name for f in r.files('sandbox.manifests').iterdir()))"
     assert "how-to.yaml" in run(built, "python", "-c", here).stdout
 
 

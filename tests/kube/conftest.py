@@ -12,7 +12,7 @@ import pytest
 
 from rotator.config import KubernetesSettings
 from rotator.kube import Connection, KubeLease
-from rotator.sandbox.world import Sandbox
+from sandbox.world import Sandbox
 from tests.kube.data import Json, encoded, token
 from tests.kube.fleets import Scene, deployment, fleet_of, in_days, issued, running, secret
 from tests.kube.leases import NAME as LEASE_NAME

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.config import TargetSettings, WorkloadRef
+from rotator.core.access_token import fingerprint
+from rotator.core.observation import Absent, Observed, Target, Workload
 from rotator.core.records import Decision, Record, Token
-from rotator.core.seen import Absent, Observed, Target, Workload
-from rotator.core.token import fingerprint
 from rotator.core.words import Key
 from rotator.kube import Clusters, Connection, EventSink, KubeFleet, KubeLease
 from rotator.ports import IssuedToken
-from rotator.sandbox.world import Sandbox
+from sandbox.world import Sandbox
 from tests.kube.data import encoded
 
 Json = dict[str, Any]

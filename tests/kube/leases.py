@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rotator.core.seen import Observed
-from rotator.kube import KubeLease, paths
+from rotator.core.observation import Observed
+from rotator.kube import KubeLease
+from rotator.kube.client import paths
 
 NAME = "apim-token-rotator-oslo"
 PATH = paths.lease("default", NAME)

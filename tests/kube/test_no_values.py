@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from rotator.core.seen import Request
+from rotator.core.observation import Request
 from rotator.errors import RotatorError
 from rotator.kube import Clusters, EventSink
-from rotator.kube.contents import LAST_APPLIED
+from rotator.kube.targets.secret import LAST_APPLIED
 from tests.kube.data import encoded
 from tests.kube.fleets import fleet_of, now, only, record_of, secret, workload
 

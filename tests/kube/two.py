@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from rotator.config import KubernetesSettings, TargetSettings
-from rotator.core.seen import Absent, Observed
+from rotator.core.observation import Absent, Observed
 from rotator.kube import Clusters, KubeFleet
-from rotator.sandbox.world import Sandbox
+from sandbox.world import Sandbox
 from tests.kube.fleets import deployment, fleet_of, in_days, issued, running, secret, target
 
 Json = dict[str, Any]

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from tests.mutations.rules import Mutation
 
-FLEET, LEASE, CONTENTS = "rotator/kube/fleet.py", "rotator/kube/lease.py", "rotator/kube/contents.py"
+FLEET, LEASE, CONTENTS = (
+    "rotator/kube/targets/store.py",
+    "rotator/kube/lease.py",
+    "rotator/kube/targets/secret.py",
+)
 WEBHOOK, WAKEUPS, DISPATCH = (
-    "rotator/triggers/webhook.py",
-    "rotator/triggers/wakeups.py",
-    "rotator/daemon/dispatch.py",
+    "rotator/eventgrid/webhook.py",
+    "rotator/daemon/work/workqueue.py",
+    "rotator/daemon/work/event_handler.py",
 )
 ADMISSION, BEARER, PULL = (
-    "rotator/triggers/admission.py",
-    "rotator/triggers/bearer.py",
-    "rotator/triggers/pull.py",
+    "rotator/eventgrid/auth/authentication.py",
+    "rotator/eventgrid/auth/entra.py",
+    "rotator/eventgrid/pull/puller.py",
 )
 ARM = "rotator/azure/client.py"
 REVOKER = ("tests/azure/test_revoker.py",)
 DOOR = (
-    "tests/triggers/test_admission.py",
-    "tests/triggers/test_admission_entra.py",
-    "tests/triggers/test_admission_keys.py",
-    "tests/triggers/test_admission_secret.py",
+    "tests/eventgrid/auth/test_authentication.py",
+    "tests/eventgrid/auth/test_entra.py",
+    "tests/eventgrid/auth/test_jwks.py",
+    "tests/eventgrid/auth/test_shared_secret.py",
 )
 EVENTS = ("tests/process/test_events.py",)
-WRITES = ("tests/kube/test_writes.py",)
+WRITES = ("tests/kube/targets/test_writes.py",)
 
 ADAPTERS = [
     Mutation(
@@ -39,7 +43,7 @@ ADAPTERS = [
         FLEET,
         '                "resourceVersion": workload.version,\n',
         "",
-        ("tests/kube/test_changed.py",),
+        ("tests/kube/targets/test_changed.py",),
     ),
     Mutation(
         "the value without its record",
@@ -53,7 +57,7 @@ ADAPTERS = [
         FLEET,
         '{"annotations": {MARK: mark}}',
         '{"annotations": {MARK: f"{mark}-{self._clock()}"}}',
-        ("tests/kube/test_writes.py", "tests/process/test_rotation.py"),
+        ("tests/kube/targets/test_writes.py", "tests/process/test_rotation.py"),
     ),
     Mutation(
         "a lease of somebody who lives is taken",
@@ -74,28 +78,28 @@ ADAPTERS = [
         CONTENTS,
         "    if record and token.fingerprint != record.decision.token.fingerprint:\n",
         "    if True:\n",
-        ("tests/kube/test_absent.py", "tests/kube/test_contents.py"),
+        ("tests/kube/targets/test_unobserved.py", "tests/kube/targets/test_secret.py"),
     ),
     Mutation(
         "a password is overwritten",
         CONTENTS,
         "        if record:\n            return fingerprint(text), None, True",
         "        if True:\n            return fingerprint(text), None, True",
-        ("tests/kube/test_absent.py", "tests/kube/test_contents.py"),
+        ("tests/kube/targets/test_unobserved.py", "tests/kube/targets/test_secret.py"),
     ),
     Mutation(
         "the copy that kubectl left stays",
         FLEET,
         '            body["metadata"]["annotations"][LAST_APPLIED] = None\n',
         "            pass\n",
-        ("tests/kube/test_writes.py", "tests/process/test_leaks.py"),
+        ("tests/kube/targets/test_writes.py", "tests/process/test_leaks.py"),
     ),
     Mutation(
         "401 for a passing fault",
         WEBHOOK,
         'return JSONResponse({"error": "not now"}, 503,',
         'return JSONResponse({"error": "not now"}, 401,',
-        ("tests/triggers/test_webhook.py",),
+        ("tests/eventgrid/test_webhook.py",),
     ),
     Mutation(
         "2xx though it could not be noted",
@@ -116,21 +120,21 @@ ADAPTERS = [
         WAKEUPS,
         "        while causes := self._causes.pop(name, None):",
         "        if causes := self._causes.pop(name, None):",
-        ("tests/triggers/test_wakeups.py",),
+        ("tests/daemon/work/test_workqueue.py",),
     ),
     Mutation(
         "a token has a repr",
-        "rotator/core/token.py",
+        "rotator/core/access_token.py",
         "value: str = field(repr=False)",
         "value: str",
-        ("tests/core/test_token.py",),
+        ("tests/core/test_access_token.py",),
     ),
     Mutation(
         "an error quotes what it could not read",
-        "rotator/core/token.py",
+        "rotator/core/access_token.py",
         '''f"a token has three parts joined by '&'; this text has {len(parts)}"''',
         '''f"a token has three parts joined by '&'; this is {text}"''',
-        ("tests/core/test_token.py",),
+        ("tests/core/test_access_token.py",),
     ),
     Mutation(
         "a request is not written down",
@@ -197,20 +201,20 @@ ADAPTERS = [
         PULL,
         "                if isinstance(outcome, RotatorError):\n",
         "                if False:\n",
-        ("tests/triggers/test_pull.py", "tests/triggers/test_pull_faults.py"),
+        ("tests/eventgrid/pull/test_puller.py", "tests/eventgrid/pull/test_puller_faults.py"),
     ),
     Mutation(
         "locks of events are not renewed",
         PULL,
         'await self._settle("kept", locks, self._broker.renew(locks))',
         "pass",
-        ("tests/triggers/test_pull_locks.py",),
+        ("tests/eventgrid/pull/test_puller_locks.py",),
     ),
     Mutation(
         "poison comes for ever",
         PULL,
         'await self._settle("rejected", batch.poison, self._broker.reject(batch.poison))',
         "pass",
-        ("tests/triggers/test_pull.py", "tests/triggers/test_pull_faults.py"),
+        ("tests/eventgrid/pull/test_puller.py", "tests/eventgrid/pull/test_puller_faults.py"),
     ),
 ]

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-P, D, E = "rotator/core/plan.py", "rotator/core/due.py", "rotator/core/evidence.py"
+P, D, E = "rotator/core/plan.py", "rotator/core/renewal.py", "rotator/core/verification.py"
 W = "rotator/core/records.py"
-A, Q, T = "rotator/rotation/act.py", "rotator/rotation/request.py", "rotator/rotation/rotate.py"
-S = "rotator/rotation/signers.py"
+A, Q, T = "rotator/rotation/act.py", "rotator/rotation/request.py", "rotator/rotation/loop.py"
+S = "rotator/rotation/signer_cache.py"
 SENTENCES = (
     "tests/core",
-    "tests/rotation/test_signers.py",
+    "tests/rotation/test_signer_cache.py",
     "tests/rotation/test_newcomers.py",
     "tests/rotation/test_revocation.py",
     "tests/rotation/test_leaks.py",
     "tests/rotation/test_roll_back.py",
     "tests/rotation/test_drift.py",
     "tests/rotation/test_fights.py",
-    "tests/rotation/test_holding.py",
-    "tests/rotation/test_trouble.py",
+    "tests/rotation/test_blockers.py",
+    "tests/rotation/test_failures.py",
     "tests/rotation/test_rotation.py",
     "tests/rotation/test_leases.py",
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutations.adapters import ADAPTERS
-from tests.mutations.restraint import WORST_HOUR
+from tests.mutations.limits import WORST_HOUR
 from tests.mutations.rules import RULES, Mutation
 
 ROOT = Path(__file__).parents[2]

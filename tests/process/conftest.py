@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
+from sandbox import Sandbox
 from tests import crashes
-from tests.process.county import County
-from tests.process.town import Town
+from tests.process.multi_cluster_env import County
+from tests.process.process_env import Town
 
 
 @pytest.fixture(autouse=True)

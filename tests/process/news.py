@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from rotator.cli.demo.process import Daemon
-from tests.process.town import PATIENCE, Town, ended, fetch
+from sandbox.demo.process import Daemon
+from tests.process.process_env import PATIENCE, Town, ended, fetch
 
 Json = dict[str, Any]
 

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta, tzinfo
 
 MODULES = (
     "rotator.azure.errors",
-    "rotator.azure.skew",
-    "rotator.daemon.clock",
+    "rotator.azure.clock_offset",
+    "rotator.app.clock",
     "rotator.kube.lease",
-    "rotator.kube.servertime",
-    "rotator.kube.outbox",
+    "rotator.kube.client.clock_offset",
+    "rotator.kube.event_outbox",
     "apscheduler.executors.base",
     "apscheduler.schedulers.base",
     "apscheduler.triggers.date",

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from rotator.sandbox.azure.events import near_expiry
-from tests.process.town import PATIENCE, Town, ended, fetch, port, post
+from sandbox.azure.events import near_expiry
+from tests.process.process_env import PATIENCE, Town, ended, fetch, port, post
 
 pytestmark = pytest.mark.process
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from rotator.sandbox.names import HOME
+from sandbox.names import HOME
 from tests.process import settings
-from tests.process.county import County
-from tests.process.town import PATIENCE
+from tests.process.multi_cluster_env import County
+from tests.process.process_env import PATIENCE
 
 pytestmark = pytest.mark.process
 AWAY = "harbour"

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from tests.process.town import PATIENCE, Town
+from tests.process.process_env import PATIENCE, Town
 
 pytestmark = pytest.mark.process
 

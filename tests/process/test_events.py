@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.sandbox.azure.events import expired, near_expiry
-from tests.process.town import LAYOUTS, PATIENCE, Town, ended, fetch, post
+from sandbox.azure.events import expired, near_expiry
+from tests.process.process_env import LAYOUTS, PATIENCE, Town, ended, fetch, post
 
 pytestmark = pytest.mark.process
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
 from rotator.core.words import Key
-from tests.process.town import PATIENCE, Town, ended, is_ready
+from sandbox.demo.process import Daemon
+from tests.process.process_env import PATIENCE, Town, ended, is_ready
 
 When = Literal["before", "after"]
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.daemon.dispatch import AT_ONCE
-from rotator.sandbox.azure.events import near_expiry
-from tests.process.town import PATIENCE, Town, ended, fetch, post
+from rotator.daemon.work.event_handler import AT_ONCE
+from sandbox.azure.events import near_expiry
+from tests.process.process_env import PATIENCE, Town, ended, fetch, post
 
 pytestmark = pytest.mark.process
 

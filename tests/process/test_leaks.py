@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from tests.process.town import PATIENCE, Town, ended, fetch, post
+from sandbox.demo.process import Daemon
+from tests.process.process_env import PATIENCE, Town, ended, fetch, post
 
 pytestmark = pytest.mark.process
 

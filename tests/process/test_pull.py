@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from rotator.sandbox.azure.events import near_expiry
+from sandbox.azure.events import near_expiry
+from sandbox.demo.process import Daemon
 from tests.process.news import hup, readyz, reloaded, started
-from tests.process.town import PATIENCE, Town, ended, fetch
+from tests.process.process_env import PATIENCE, Town, ended, fetch
 
 pytestmark = pytest.mark.process
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from rotator.sandbox import Sandbox, tls
-from rotator.sandbox.azure.events import near_expiry
+from sandbox import Sandbox, tls
+from sandbox.azure.events import near_expiry
+from sandbox.demo.process import Daemon
 from tests.process.news import (
     closed,
     count,
@@ -24,7 +24,7 @@ from tests.process.news import (
     started,
     times,
 )
-from tests.process.town import LAYOUTS, PATIENCE, Town, ended, fetch, port, post
+from tests.process.process_env import LAYOUTS, PATIENCE, Town, ended, fetch, port, post
 
 pytestmark = pytest.mark.process
 

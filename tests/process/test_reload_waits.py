@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rotator.sandbox.azure.events import near_expiry
+from sandbox.azure.events import near_expiry
 from tests.process.news import hup, reloaded, started
+from tests.process.process_env import PATIENCE, Town, post
 from tests.process.test_webhook_security import OLD, secured
-from tests.process.town import PATIENCE, Town, post
 
 pytestmark = pytest.mark.process
 

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from rotator.sandbox.names import HOME
+from sandbox.demo.process import Daemon
+from sandbox.names import HOME
 from tests.process import settings
-from tests.process.county import County
-from tests.process.town import PATIENCE
+from tests.process.multi_cluster_env import County
+from tests.process.process_env import PATIENCE
 
 pytestmark = pytest.mark.process
 FLEET = ("oslo", "bergen", "tromso", "voss", "hamar", "bodo")

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.process.town import LAYOUTS, PATIENCE, Town, ended, fetch
+from tests.process.process_env import LAYOUTS, PATIENCE, Town, ended, fetch
 
 pytestmark = pytest.mark.process
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
-from tests.process.town import PATIENCE, Town, ended
+from sandbox import Sandbox
+from tests.process.process_env import PATIENCE, Town, ended
 
 pytestmark = pytest.mark.process
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from tests.process.process_env import Town
 from tests.process.settings import timing_out
-from tests.process.town import Town
 
 pytestmark = pytest.mark.process
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.azure.events import expired, near_expiry
+from sandbox.azure.events import expired, near_expiry
 from tests.process.news import times
-from tests.process.town import PATIENCE, Town, ended, post
+from tests.process.process_env import PATIENCE, Town, ended, post
 
 pytestmark = pytest.mark.process
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from rotator.sandbox.azure.entra import TENANT
-from rotator.sandbox.azure.events import near_expiry
+from sandbox.azure.entra import TENANT
+from sandbox.azure.events import near_expiry
+from sandbox.demo.process import Daemon
 from tests.process.news import hup, readyz, refused, reloaded, started
-from tests.process.town import PATIENCE, Town, ended, fetch, port, post
+from tests.process.process_env import PATIENCE, Town, ended, fetch, port, post
 
 pytestmark = pytest.mark.process
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from rotator.cli.demo.process import Daemon
-from rotator.sandbox.azure.events import expired
-from rotator.sandbox.names import HOME
+from sandbox.azure.events import expired
+from sandbox.demo.process import Daemon
+from sandbox.names import HOME
 from tests.process import settings
-from tests.process.county import County
+from tests.process.multi_cluster_env import County
 from tests.process.news import metric
-from tests.process.town import PATIENCE, ended, port
+from tests.process.process_env import PATIENCE, ended, port
 
 pytestmark = pytest.mark.process
 Json = dict[str, Any]

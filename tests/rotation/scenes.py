@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rotator.core.words import Key, Revocation
 from rotator.errors import RotatorError
 from rotator.rotation import Gateway
-from tests.rotation.stories import DAY, HOUR, ask, fleet, gateway, heal, run
+from tests.rotation.dsl import DAY, HOUR, ask, fleet, gateway, heal, run
 from tests.world import LEASE, Crash, World
 
 GAPS = [timedelta(), timedelta(minutes=2), HOUR, DAY, 9 * DAY, 19 * DAY, 26 * DAY]

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.core.observation import Target
 from rotator.core.plan import next_step
 from rotator.core.records import Record
-from rotator.core.seen import Target
 from rotator.core.steps import Issue, Replace
 from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation import rotate
-from tests.rotation.stories import DAY, HOUR, MINUTE, ask, at_rest, fleet, kinds, rotated, run, seen_in
+from tests.rotation.dsl import DAY, HOUR, MINUTE, ask, at_rest, fleet, kinds, rotated, run, seen_in
 from tests.world import LEASE, Crash, drive
 
 

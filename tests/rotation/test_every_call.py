@@ -12,9 +12,9 @@ from datetime import timedelta
 import pytest
 
 from rotator.core.words import Revocation
-from tests.rotation import promises
-from tests.rotation.estate import DAY, HOUR, MINUTE, Estate, Shape
-from tests.rotation.meddling import ANSWERS, STRANGE, Deed
+from tests.rotation import invariants
+from tests.rotation.faults import ANSWERS, STRANGE, Deed
+from tests.rotation.model_fleet import DAY, HOUR, MINUTE, Estate, Shape
 from tests.rotation.tally import CRASHED, FAULTS
 
 DEADLY = ["crash", "stop", "pause", "taken over", *ANSWERS]
@@ -56,12 +56,12 @@ def test_one_thing_goes_wrong_at_any_call(
             w.pass_time(6 * MINUTE)
             e.run(1, 0)
         if kind in DEADLY:
-            promises.at_rest(e, 0)
+            invariants.at_rest(e, 0)
             assert not w.alive(leaked), "the leaked token is still alive"
             assert len(w.issued) - issued <= 2, f"I3: {len(w.issued) - issued} tokens were issued"
         else:
             e.settle()
-            promises.at_rest(e, 0)
-        promises.kept(e)
+            invariants.at_rest(e, 0)
+        invariants.kept(e)
     assert n > 50
     record_property("covered", f"{revoke}: {kind} at {len(range(0, n, stride))} of {n} moments of a rotation")

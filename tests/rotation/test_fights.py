@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rotator.core.steps import Adopt, Issue, Write
 from rotator.core.words import Key, Reason
-from tests.rotation.stories import (
+from tests.rotation.dsl import (
     DAY,
     HOUR,
     MINUTE,

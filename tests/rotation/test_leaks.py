@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rotator.core.steps import Issue, RollBack
 from rotator.core.words import Key
-from tests.rotation.stories import (
+from tests.rotation.dsl import (
     DAY,
     GW,
     HOUR,

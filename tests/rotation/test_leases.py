@@ -11,8 +11,8 @@ from rotator.core.words import Revocation
 from rotator.errors import Stopping
 from rotator.rotation import rotate
 from tests.actor import Process
+from tests.rotation.dsl import ask, at_rest, rotated, run
 from tests.rotation.scenes import happen
-from tests.rotation.stories import ask, at_rest, rotated, run
 from tests.world import LEASE, drive
 
 

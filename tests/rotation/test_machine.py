@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from rotator.core.words import Revocation
-from tests.rotation import promises
-from tests.rotation.estate import HOUR, MINUTE, Estate, Shape
-from tests.rotation.meddling import ANSWERS, DEATHS, STRANGE, Deed
+from tests.rotation import invariants
+from tests.rotation.faults import ANSWERS, DEATHS, STRANGE, Deed
+from tests.rotation.model_fleet import HOUR, MINUTE, Estate, Shape
 from tests.rotation.tally import CRASHED, FAULTS, TALLY, told
 from tests.world import LEASE
 
@@ -85,9 +85,9 @@ class Machine(RuleBasedStateMachine):
     def fail_over(self, j: int, skew: int) -> None:
         """I5"""
         j = self.gateway(j)
-        if promises.calm(self.estate, j):
+        if invariants.calm(self.estate, j):
             TALLY["fail-overs at rest"] += 1
-            promises.undisturbed(self.estate, j, skew * SKEW)
+            invariants.undisturbed(self.estate, j, skew * SKEW)
 
     @rule(
         days=st.integers(4, 14),
@@ -108,12 +108,12 @@ class Machine(RuleBasedStateMachine):
                 estate.run(n, j)
                 if n * every > 3 * 24:
                     TALLY["looks for expired tokens"] += 1
-                    promises.unexpired(estate, j)
+                    invariants.unexpired(estate, j)
 
     @invariant()
     def kept(self) -> None:
         if hasattr(self, "estate"):
-            promises.kept(self.estate)
+            invariants.kept(self.estate)
 
     def teardown(self) -> None:
         """I3: from wherever it is, once the world behaves, everything comes to rest on one good token."""
@@ -125,9 +125,9 @@ class Machine(RuleBasedStateMachine):
                 estate.heal()
                 estate.ask(0, j)
             estate.settle()
-        promises.kept(estate)
+        invariants.kept(estate)
         for j in range(len(estate.worlds)):
-            promises.at_rest(estate, j)
+            invariants.at_rest(estate, j)
 
 
 @pytest.mark.timeout(120 * TIMES + 600)

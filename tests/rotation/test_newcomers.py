@@ -9,7 +9,7 @@ import pytest
 from rotator.core.steps import Issue, Replace, RollBack
 from rotator.core.words import Key, Reason
 from rotator.rotation import Gateway, Result, rotate
-from tests.rotation.stories import (
+from tests.rotation.dsl import (
     DAY,
     GW,
     HOUR,

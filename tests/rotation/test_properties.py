@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rotator.core.steps import Issue, RollBack
 from rotator.core.words import Revocation
 from rotator.rotation import Gateway
+from tests.rotation.dsl import DAY, ask, at_rest, rotated, run, settle
 from tests.rotation.scenes import FEW, SCENE, happen, live
-from tests.rotation.stories import DAY, ask, at_rest, rotated, run, settle
 from tests.world import LEASE, Crash, count
 
 

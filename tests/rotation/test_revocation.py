@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from rotator.core.evidence import Doubt
 from rotator.core.steps import Revoke
+from rotator.core.verification import Doubt
 from rotator.core.words import Key, Revocation
 from rotator.errors import Unavailable
 from rotator.rotation import rotate
-from tests.rotation.scenes import happen
-from tests.rotation.stories import (
+from tests.rotation.dsl import (
     DAY,
     HOUR,
     MINUTE,
@@ -25,6 +24,7 @@ from tests.rotation.stories import (
     run,
     settle,
 )
+from tests.rotation.scenes import happen
 from tests.world import LEASE, drive
 
 

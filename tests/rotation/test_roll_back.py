@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from rotator.core.observation import Observed
 from rotator.core.plan import next_step
-from rotator.core.seen import Observed
 from rotator.core.steps import Issue, Replace, Rest, RollBack, Step
 from rotator.core.words import Reason
 from rotator.errors import Refused
 from rotator.rotation import Result, rotate
-from tests.rotation.stories import (
+from tests.rotation.dsl import (
     DAY,
     HOUR,
     MINUTE,

@@ -10,7 +10,7 @@ from rotator.core.steps import Issue, RollBack
 from rotator.core.words import Key, Revocation
 from rotator.errors import Unavailable
 from rotator.rotation import Noted, Result, rotate
-from tests.rotation.stories import (
+from tests.rotation.dsl import (
     DAY,
     GW,
     HOUR,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from rotator.sandbox import Sandbox
+    from sandbox import Sandbox
 
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    from rotator.sandbox import Sandbox  # the cluster's own tests do without
+    from sandbox import Sandbox  # the cluster's own tests do without
 
     async with Sandbox(tmp_path, ready_delay=0.01, term_delay=0.01) as sandbox:
         yield sandbox

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 import yaml
 
-from rotator.sandbox import Sandbox
-from rotator.sandbox.faults import FaultError
-from rotator.sandbox.fleet import deploy, spread
+from sandbox import Sandbox
+from sandbox.faults import FaultError
+from sandbox.fleet import deploy, spread
 
 
 @pytest.fixture

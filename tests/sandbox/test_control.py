@@ -10,8 +10,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from rotator.sandbox import serve
-from rotator.sandbox.fleet import deploy
+from sandbox import serve
+from sandbox.fleet import deploy
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from rotator.sandbox import serve, tls
-from rotator.sandbox.faults import FaultError, Faults
-from rotator.sandbox.journal import Journal
+from sandbox import serve, tls
+from sandbox.faults import FaultError, Faults
+from sandbox.journal import Journal
 
 
 class World:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.sandbox.azure import fingerprint
-from rotator.sandbox.fleet import deploy
+from sandbox.azure import fingerprint
+from sandbox.fleet import deploy
 
 PLACES = {
     "how-to": ("apim-access-token", "config.service.auth.key"),

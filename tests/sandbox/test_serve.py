@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from starlette.responses import PlainTextResponse
 
-from rotator.sandbox import serve, tls
-from rotator.sandbox.journal import Journal
+from sandbox import serve, tls
+from sandbox.journal import Journal
 
 HELLO = PlainTextResponse("hello")
 

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 import yaml
 
-from rotator.sandbox import Sandbox
-from rotator.sandbox.fleet import deploy
+from sandbox import Sandbox
+from sandbox.fleet import deploy
 
 
 async def test_the_kubeconfig_opens_the_cluster_and_nothing_else_does(sandbox):

@@ -11,9 +11,9 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rotator.redaction import redact
 from rotator.telemetry import configure
 from rotator.telemetry.logs import HELD
-from rotator.telemetry.redact import redact
 from tests.telemetry.conftest import Lines
 
 SIGNATURE = "poXhJRQjfN6awdKRJrV16u3BQd2Uawnd/12pGq4v9OLgF2Wi7Hd0i6iWImndLZPg2b9+422CLKyVqUKrfYGN2A=="

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import pytest
 
-from rotator.core.explain import Explanation
 from rotator.core.hours import Hours
+from rotator.core.messages import Explanation
+from rotator.core.observation import Absent, Observed, Target
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Record, Token
-from rotator.core.seen import Absent, Observed, Target
 from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step, Verify, Write
 from rotator.core.words import Key, Reason
 from rotator.errors import Busy, LeaseLost, Refused, Stopping, Unavailable

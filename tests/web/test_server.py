@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from rotator.config import Listen
 from rotator.errors import Refused
-from rotator.web import Server, bind, patience
+from rotator.web import Server, bind, header_timeout
 
 ANY = Listen("127.0.0.1", 0)
 
@@ -206,7 +206,7 @@ def test_a_bound_socket_names_its_protocol_so_that_answers_are_not_delayed() -> 
 
 async def test_connections_beyond_the_limit_are_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them may hold a long header until its time is up."""
-    monkeypatch.setattr(patience, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(header_timeout, "MOST_CONNECTIONS", 3)
     server = Server(Door().app, bind(ANY), 1)
     async with serving(server) as url, AsyncExitStack() as stack:
         for _ in range(3):

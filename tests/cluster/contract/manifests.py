@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from rotator.sandbox.cluster.sickness import BEHAVIOR
+from sandbox.cluster.pod_faults import BEHAVIOR
 from tests.cluster.kubelet.nodes import selected
 
 Json = dict[str, Any]

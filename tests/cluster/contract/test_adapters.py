@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from rotator.config import KubernetesSettings, TargetSettings
+from rotator.core.access_token import fingerprint
+from rotator.core.observation import Observed, Target, Workload
 from rotator.core.records import Decision, Record, Token
-from rotator.core.seen import Observed, Target, Workload
-from rotator.core.token import fingerprint
 from rotator.core.words import Key
 from rotator.errors import Conflict, Unavailable
 from rotator.kube import Clusters, KubeEvictor, KubeFleet, KubeLease

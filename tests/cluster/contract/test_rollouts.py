@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.cluster.objects import condition, is_ready
+from sandbox.cluster.objects import condition, is_ready
 from tests.cluster.api import path
 from tests.cluster.contract.manifests import MARK, marked, workload
 from tests.cluster.world import World

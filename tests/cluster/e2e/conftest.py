@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from rotator.sandbox import Sandbox
+from sandbox import Sandbox
 from tests.chart.helm import REASON, Helm, find
 from tests.cluster.conftest import missing
 from tests.cluster.e2e.account import USER
-from tests.cluster.e2e.town import Town
+from tests.cluster.e2e.process_env import Town
 from tests.cluster.plane import audit
 from tests.cluster.plane.control import ControlPlane
 from tests.cluster.plane.spoiling import spoilt

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rotator.sandbox import Sandbox
-from rotator.sandbox.azure.keys import fingerprint
-from rotator.sandbox.fleet import WORKLOADS, Deployed, _documents, _holder
+from sandbox import Sandbox
+from sandbox.azure.keys import fingerprint
+from sandbox.fleet import WORKLOADS, Deployed, _documents, _holder
 from tests.cluster.contract.test_rollouts import rolled_out
 from tests.cluster.kubelet.nodes import selected
 from tests.cluster.world import World

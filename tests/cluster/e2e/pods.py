@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rotator.sandbox.cluster.objects import is_ready
-from rotator.sandbox.fleet import WORKLOADS, Deployed
+from sandbox.cluster.objects import is_ready
+from sandbox.fleet import WORKLOADS, Deployed
 from tests.cluster.contract.test_rollouts import rolled_out
-from tests.cluster.e2e.town import PATIENCE, Town
+from tests.cluster.e2e.process_env import PATIENCE, Town
 
 Json = dict[str, Any]
 KINDS = {kind.lower(): kind for kind in WORKLOADS}

@@ -6,7 +6,7 @@ import base64
 
 from tests.cluster.e2e.account import USER
 from tests.cluster.e2e.fleet import Order
-from tests.cluster.e2e.town import Town
+from tests.cluster.e2e.process_env import Town
 from tests.cluster.plane import audit
 from tests.cluster.plane.control import ControlPlane
 

@@ -16,7 +16,7 @@ from rotator.core.words import Key
 from tests import crashes
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import breaks, fingerprints, restored
-from tests.cluster.e2e.town import PATIENCE, Town
+from tests.cluster.e2e.process_env import PATIENCE, Town
 from tests.process.test_fault_matrix import FAULTS, ROLL_BACK, ROTATION, Fault, Point, no_value_leaked, spoil
 
 When = Literal["before", "after"]

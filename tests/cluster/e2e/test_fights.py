@@ -11,7 +11,7 @@ from typing import Any
 from tests.cluster.api import MERGE, path
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import MARK, fingerprints, mark, workload
-from tests.cluster.e2e.town import PATIENCE, Town
+from tests.cluster.e2e.process_env import PATIENCE, Town
 from tests.cluster.world import World
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rotator.core.words import Key
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import fingerprints, running
-from tests.cluster.e2e.town import Town
+from tests.cluster.e2e.process_env import Town
 
 DAYS = 20
 """Far from its expiry: nothing but the command asks for a rotation."""

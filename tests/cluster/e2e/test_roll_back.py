@@ -9,13 +9,13 @@ import pytest
 from tests.cluster.contract.test_rollouts import rolled_out
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import breaks, fingerprints, mark, restored, running, workload
-from tests.cluster.e2e.town import PATIENCE, Town
+from tests.cluster.e2e.process_env import PATIENCE, Town
 from tests.cluster.plane import audit
 from tests.cluster.plane.control import ControlPlane
 
 HASTY = 'rollout_timeout = "2s"\nrecheck = "1s"\nlook_every = "1s"\n'
 MINUTE = timedelta(seconds=61)
-"""A pod that blocks an ordered workload is not deleted before (core/evidence.py)."""
+"""A pod that blocks an ordered workload is not deleted before (core/verification.py)."""
 
 
 def rolled_back(line) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.e2e.fleet import Order
-from tests.cluster.e2e.town import Town
+from tests.cluster.e2e.process_env import Town
 
 
 @pytest.mark.parametrize("layout", ["how-to", "portal", "helm"])

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from rotator.sandbox.cluster.objects import is_ready
+from sandbox.cluster.objects import is_ready
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import breaks, fingerprints, mark, restored, running, workload
-from tests.cluster.e2e.town import PATIENCE, Town
+from tests.cluster.e2e.process_env import PATIENCE, Town
 from tests.cluster.plane.control import ControlPlane
 
 PATIENT = 'recheck = "1s"\nroll_back = false\n'

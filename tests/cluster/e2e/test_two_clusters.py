@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from rotator.sandbox.fleet import Deployed
-from rotator.sandbox.fleet import deploy as deploy_there
+from sandbox.fleet import Deployed
+from sandbox.fleet import deploy as deploy_there
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import fingerprints
-from tests.cluster.e2e.town import PATIENCE, PREFIX, Town
+from tests.cluster.e2e.process_env import PATIENCE, PREFIX, Town
 
 AWAY = "harbour"
 HASTY = 'recheck = "1s"\nlook_every = "1s"\n'

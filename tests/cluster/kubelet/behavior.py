@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rotator.sandbox.cluster.sickness import BEHAVIOR, BEHAVIORS
+from sandbox.cluster.pod_faults import BEHAVIOR, BEHAVIORS
 
 Json = dict[str, Any]
 

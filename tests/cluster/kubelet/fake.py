@@ -12,9 +12,9 @@ from typing import Self
 
 import aiohttp
 
-from rotator.sandbox.cluster.kubelet import Delays
-from rotator.sandbox.cluster.podstatus import Life
-from rotator.sandbox.cluster.program import Program, Verdict
+from sandbox.cluster.kubelet import Delays
+from sandbox.cluster.podstatus import Life
+from sandbox.cluster.program import Program, Verdict
 from tests.cluster.api import Api, ApiError, Json, path
 from tests.cluster.kubelet.behavior import Behavior
 from tests.cluster.kubelet.nodes import heartbeat, now, register

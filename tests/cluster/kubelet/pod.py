@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import aiohttp
 
-from rotator.sandbox.cluster.environment import ConfigError, missing_volume, resolve
-from rotator.sandbox.cluster.kubelet import MAX_BACK_OFF, Delays
-from rotator.sandbox.cluster.objects import stamp
-from rotator.sandbox.cluster.podstatus import Life, running, status, waiting
-from rotator.sandbox.cluster.program import Program, Verdict
+from sandbox.cluster.environment import ConfigError, missing_volume, resolve
+from sandbox.cluster.kubelet import MAX_BACK_OFF, Delays
+from sandbox.cluster.objects import stamp
+from sandbox.cluster.podstatus import Life, running, status, waiting
+from sandbox.cluster.program import Program, Verdict
 from tests.cluster.api import Api, ApiError, Json, path
 from tests.cluster.kubelet.behavior import Behavior
 from tests.cluster.kubelet.references import References

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rotator.sandbox.cluster.objects import Key
+from sandbox.cluster.objects import Key
 from tests.cluster.api import Api, ApiError, Json
 
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trustme
 
-from rotator.sandbox.tls import write_private
+from sandbox.tls import write_private
 
 ADMINS = "system:masters"
 

@@ -15,10 +15,10 @@ import aiohttp
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
-from rotator.sandbox import tls
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.journal import raw_path
-from rotator.sandbox.serve import serving
+from sandbox import tls
+from sandbox.faults import Faults
+from sandbox.journal import raw_path
+from sandbox.serve import serving
 from tests.cluster.plane.reach import Reach
 
 SERVER = "kubernetes"

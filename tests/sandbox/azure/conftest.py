@@ -16,14 +16,14 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import ManagedIdentityCredential
 from azure.mgmt.apimanagement.aio import ApiManagementClient
 
-from rotator.sandbox import serve, tls
-from rotator.sandbox.azure import Azure, Gateway, identity
-from rotator.sandbox.azure.account import SUBSCRIPTION
-from rotator.sandbox.azure.arm import Arm
-from rotator.sandbox.azure.configuration import Configuration
-from rotator.sandbox.azure.eventgrid import PATH, EventGrid
-from rotator.sandbox.faults import Faults
-from rotator.sandbox.journal import Journal
+from sandbox import serve, tls
+from sandbox.azure import Azure, Gateway, identity
+from sandbox.azure.account import SUBSCRIPTION
+from sandbox.azure.arm import Arm
+from sandbox.azure.configuration import Configuration
+from sandbox.azure.eventgrid import PATH, EventGrid
+from sandbox.faults import Faults
+from sandbox.journal import Journal
 
 
 @dataclass

@@ -5,8 +5,8 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from rotator.sandbox.azure import fingerprint
-from rotator.sandbox.azure.configuration import NAMESPACE, POD
+from sandbox.azure import fingerprint
+from sandbox.azure.configuration import NAMESPACE, POD
 
 
 async def authenticate(cloud, authorization, gateway="oslo"):

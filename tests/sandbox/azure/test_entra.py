@@ -12,9 +12,9 @@ import aiohttp
 import jwt
 import pytest
 
-from rotator.sandbox import Sandbox, serve
-from rotator.sandbox.azure.entra import EVENT_GRID_APP, ROLE, TENANT, Entra
-from rotator.sandbox.azure.events import near_expiry
+from sandbox import Sandbox, serve
+from sandbox.azure.entra import EVENT_GRID_APP, ROLE, TENANT, Entra
+from sandbox.azure.events import near_expiry
 from tests.sandbox.azure.test_eventgrid import Webhook
 
 AUDIENCE = "api://rotator.example"

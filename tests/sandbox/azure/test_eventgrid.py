@@ -14,9 +14,9 @@ from azure.eventgrid.aio import EventGridPublisherClient
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from rotator.sandbox import serve
-from rotator.sandbox.azure.delivery import LONGEST, HandshakeError, waits
-from rotator.sandbox.azure.events import near_expiry
+from sandbox import serve
+from sandbox.azure.delivery import LONGEST, HandshakeError, waits
+from sandbox.azure.events import near_expiry
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, SystemEventNames
 
-from rotator.sandbox.azure.events import EXPIRED, NEAR_EXPIRY, expired, in_schema, near_expiry
+from sandbox.azure.events import EXPIRED, NEAR_EXPIRY, expired, in_schema, near_expiry
 
 EXPIRY = datetime(2025, 2, 25, 8, 56, tzinfo=UTC)
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.sandbox.azure import fingerprint
-from rotator.sandbox.azure.gateway_pod import GatewayPods
-from rotator.sandbox.cluster import Verdict
+from sandbox.azure import fingerprint
+from sandbox.azure.gateway_pod import GatewayPods
+from sandbox.cluster import Verdict
 
 POD = {"metadata": {"namespace": "apim", "name": "gw-0", "uid": "1"}}
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.sandbox.azure.keys import Gateway, fingerprint, read, sign
+from sandbox.azure.keys import Gateway, fingerprint, read, sign
 
 EXPIRY = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 NOW = datetime(2029, 12, 20, tzinfo=UTC)

@@ -17,9 +17,9 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.eventgrid.aio import EventGridConsumerClient, EventGridPublisherClient
 from azure.identity.aio import ManagedIdentityCredential
 
-from rotator.sandbox.azure.events import NEAR_EXPIRY, near_expiry
-from rotator.sandbox.azure.pull_queue import BAD, EXHAUSTED, LOST, REJECTED, PullQueue
-from rotator.sandbox.world import Sandbox
+from sandbox.azure.events import NEAR_EXPIRY, near_expiry
+from sandbox.azure.pull_queue import BAD, EXHAUSTED, LOST, REJECTED, PullQueue
+from sandbox.world import Sandbox
 
 TOPIC = "gateway-tokens"
 

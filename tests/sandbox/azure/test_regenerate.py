@@ -12,8 +12,8 @@ import pytest
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.mgmt.apimanagement.models import GatewayKeyRegenerationRequestContract as Regeneration
 
-from rotator.sandbox import Sandbox
-from rotator.sandbox.fleet import deploy
+from sandbox import Sandbox
+from sandbox.fleet import deploy
 
 OSLO = ("gateways", "contoso", "oslo")
 

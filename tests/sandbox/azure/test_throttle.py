@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rotator.sandbox.azure.throttle import TokenBucket
+from sandbox.azure.throttle import TokenBucket
 
 
 def test_a_bucket_empties_and_fills_at_its_rate():

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from kubernetes.aio import client
 
-from rotator.sandbox import tls
-from rotator.sandbox.cluster import Cluster, Verdict
-from rotator.sandbox.serve import serving
+from sandbox import tls
+from sandbox.cluster import Cluster, Verdict
+from sandbox.serve import serving
 
 Json = dict[str, Any]
 TOKEN = "not-a-real-token"

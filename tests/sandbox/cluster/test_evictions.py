@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.sandbox.cluster.eviction import evict
-from rotator.sandbox.cluster.statuses import ApiError
+from sandbox.cluster.eviction import evict
+from sandbox.cluster.statuses import ApiError
 from tests.sandbox.cluster.conftest import done, workload
 
 POD = "/api/v1/namespaces/default/pods/db-0"

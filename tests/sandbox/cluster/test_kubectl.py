@@ -7,7 +7,7 @@ import pytest
 
 from tests.sandbox.cluster.conftest import deployment, done, marked, secret
 
-HOW_TO = resources.files("rotator.sandbox") / "manifests" / "how-to.yaml"
+HOW_TO = resources.files("sandbox") / "manifests" / "how-to.yaml"
 
 
 @pytest.fixture

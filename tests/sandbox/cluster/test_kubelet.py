@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from rotator.sandbox.cluster import Verdict
+from sandbox.cluster import Verdict
 from tests.sandbox.cluster.conftest import deployment, done, is_ready, marked, pods_of, secret, workload
 
 finished = done("Deployment", "web")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.sandbox.cluster.conftest import done, pods_of
 
-SHIPPED = resources.files("rotator.sandbox") / "manifests"
+SHIPPED = resources.files("sandbox") / "manifests"
 DATA = Path(__file__).parent / "data"
 NAMES = {
     "namespace_name": "apim",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rotator.sandbox.cluster import Cluster
+from sandbox.cluster import Cluster
 from tests.sandbox.cluster.conftest import done, is_ready, mark_of, marked, pods_of, workload
 
 finished = done("StatefulSet", "db")

@@ -1,8 +1,8 @@
 import pytest
 
-from rotator.sandbox.cluster.patch import json_patch, merge
-from rotator.sandbox.cluster.statuses import ApiError
-from rotator.sandbox.cluster.strategic import strategic_merge
+from sandbox.cluster.patch import json_patch, merge
+from sandbox.cluster.statuses import ApiError
+from sandbox.cluster.strategic import strategic_merge
 
 
 def test_a_merge_patch_deletes_nulls_merges_objects_and_replaces_lists():

@@ -1,0 +1,1 @@
+"""What the daemon and the command line share: the composition root, the clock, the status."""

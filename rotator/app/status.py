@@ -1,0 +1,113 @@
+"""What is known of a gateway, as plain data: for `rotator status -o json` and /api/v1/gateways."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rotator.app.rollback_note import setback
+from rotator.core.foresight import after_adopting
+from rotator.core.messages import explain
+from rotator.core.observation import Observed, Target, Workload
+from rotator.core.plan import next_step
+from rotator.core.policy import Policy
+from rotator.core.renewal import cause, earliest, pending, renewal_time
+from rotator.core.steps import Adopt, Rest, Step
+from rotator.core.verification import runs
+
+Json = dict[str, Any]
+
+
+def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
+    """Return the gateway's state; times are ISO 8601 UTC, tokens appear by fingerprint only.
+
+    Before adoption, token and renewal_at are what they will be once the tokens in place are taken over.
+    due: why a new token is wanted now, even if it waits.
+    """
+    step = next_step(seen, policy, now)
+    why = explain(step, seen, policy, now)
+    follows, view = after_adopting(seen, policy, now)
+    wanted = cause(view, policy, now) if view.targets else None
+    request = pending(seen)
+    sentences = [why.text, then(step, follows, view, policy, now), setback(seen, why.text)]
+    return {
+        "name": name,
+        "state": str(why.reason) if isinstance(step, Rest) else "InProgress",
+        "next_step": type(step).__name__,
+        "reason": str(why.reason),
+        "message": "; ".join(s for s in sentences if s),
+        "token": token_of(view),
+        "due": str(wanted) if wanted else None,
+        "renewal_at": iso(renewal_time(view, policy)) if view.current else None,
+        "next_look_at": iso(step.until) if isinstance(step, Rest) else None,
+        "requested_at": iso(request.at) if request else None,
+        "requested_by": request.by if request else None,
+        "condemned": sorted(seen.condemned),
+        "failures": seen.current.failures if seen.current and seen.current.rolled_back else 0,
+        "retry_at": iso(seen.current.retry_at) if seen.current else None,
+        "held_by": seen.hours.why,
+        "targets": [target_of(t, seen) for t in seen.targets],
+        "unreachable": [{"name": a.name, "message": a.why} for a in seen.unreachable],
+    }
+
+
+def then(step: Step, follows: Step, adopted: Observed, policy: Policy, now: datetime) -> str:
+    """Return what follows an adoption, if that is not to rest."""
+    if not isinstance(step, Adopt) or isinstance(follows, Rest | Adopt):
+        return ""
+    why = explain(follows, adopted, policy, now)
+    return f"then {type(follows).__name__} ({why.reason}): {why.text}"
+
+
+def token_of(seen: Observed) -> Json | None:
+    if not seen.current:
+        return None
+    token = earliest(seen)
+    return {
+        "fingerprint": token.fingerprint,
+        "key": seen.key(token),
+        "issued_at": None if token.adopted else iso(token.issued_at),
+        "expires_at": iso(token.expires_at),
+        "adopted": token.adopted,
+    }
+
+
+def target_of(t: Target, seen: Observed) -> Json:
+    """Return what the Secret holds, and what its pods run.
+
+    key: null where nobody knows. dead: its key was regenerated. assumed: its pods are taken to run the token,
+    which was found in place; a rotation proves it.
+    """
+    token = t.record.decision.token if t.record and not t.drifted else None
+    asked = t.fingerprint is not None and t.fingerprint in seen.signers
+    signer = seen.signers.get(t.fingerprint or "")
+    return {
+        "name": t.name,
+        "fingerprint": t.fingerprint,
+        "key": signer or (token.key if token and not asked else None),
+        "dead": asked and signer is None,
+        "expires_at": iso(t.expires_at),
+        "verified_at": iso(t.record.verified_at) if t.record else None,
+        "drifted": t.drifted,
+        "assumed": token is not None and token.mark is None,
+        "message": t.flaw,
+        "workloads": [workload_of(w, t) for w in t.workloads],
+    }
+
+
+def workload_of(w: Workload, t: Target) -> Json:
+    """running: how many pods work and are known to have started with the token that is in the Secret now;
+    null: nobody knows, for somebody else put it there.
+    """
+    known = t.record if not t.drifted else None
+    return {
+        "name": w.name,
+        "pods": len(w.pods),
+        "working": sum(p.works for p in w.pods),
+        "running": sum(p.works and runs(p, known) for p in w.pods) if known else None,
+        "message": w.note,
+    }
+
+
+def iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None

@@ -1,0 +1,63 @@
+"""The configuration as the rest of the program reads it, and the file that it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from rotator.config.schema.gateways import GatewayTable, PolicyTable, TargetSettings
+from rotator.config.schema.pull import PullSettings
+from rotator.config.schema.sections import (
+    AzureSettings,
+    InternalSettings,
+    KubernetesSettings,
+    LogSettings,
+    RotationSettings,
+    Table,
+)
+from rotator.config.schema.webhook import WebhookSettings
+from rotator.config.types.resource_id import ResourceId
+from rotator.config.types.windows import Calendar
+from rotator.core.policy import Policy
+
+
+class Document(Table):
+    """The whole file."""
+
+    azure: AzureSettings = AzureSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    pull: PullSettings | None = None
+    internal: InternalSettings = InternalSettings()
+    log: LogSettings = LogSettings()
+    rotation: RotationSettings = RotationSettings()
+    defaults: PolicyTable = PolicyTable()
+    gateways: tuple[GatewayTable, ...] = Field(
+        min_length=1, strict=False, examples=["[[gateways]] with a name, a resource_id and targets"]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """One gateway, its policy and the places where its token lives."""
+
+    name: str
+    resource_id: ResourceId
+    policy: Policy
+    calendar: Calendar
+    targets: tuple[TargetSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the user said. Holds no secret: those come from the environment and from Kubernetes."""
+
+    azure: AzureSettings
+    kubernetes: KubernetesSettings
+    webhook: WebhookSettings
+    pull: PullSettings | None
+    internal: InternalSettings
+    log: LogSettings
+    rotation: RotationSettings
+    gateways: tuple[GatewaySettings, ...]

@@ -1,0 +1,94 @@
+"""The table `[webhook.entra]`: whose bearer tokens admit a delivery, and what the clouds' defaults are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rotator.config.schema.sections import HttpsUrl, Table
+from rotator.config.types.names import Guid
+
+Cloud = Literal["public", "usgovernment", "china"]
+
+ROLE = "AzureEventGridSecureWebhookSubscriber"
+"""The app role that Microsoft's how-to for secure webhooks makes:
+https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery.
+"""
+
+
+class EntraSettings(Table):
+    """What a bearer token of Microsoft Entra ID has to say. GUIDs are in lower case."""
+
+    tenant_id: Guid = Field(examples=['"00000000-0000-0000-0000-000000000000"'])
+    audiences: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=1, strict=False, examples=['["api://apim-token-rotator"]']
+    )
+    app_id: Guid | None = Field(default=None, examples=['"4962773b-9cdb-44cf-a8bf-237846a00ab7"'])
+    role: str = Field(default=ROLE, examples=[f'"{ROLE}"'])
+    authority: HttpsUrl | None = Field(default=None, examples=['"https://login.microsoftonline.com"'])
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is checked, nothing left to a default. app: Event Grid's own client id. role: empty is any."""
+
+    keys_url: str
+    issuers: tuple[str, ...]
+    audiences: tuple[str, ...]
+    tenant: str
+    app: str
+    role: str
+
+
+def expected(entra: EntraSettings, cloud: Cloud) -> Expected:
+    """Return what a token has to say in this cloud.
+
+    Raises:
+        ValueError: the cloud has no known app of Event Grid and the table names none.
+    """
+    known, tenant = _CLOUDS[cloud], entra.tenant_id
+    authority = entra.authority or known.authority
+    app = entra.app_id or known.app
+    if app is None:
+        raise ValueError(f"webhook.entra.app_id is needed in the cloud {cloud}")
+    v2 = dict.fromkeys((authority, known.authority, *known.aliases))
+    return Expected(
+        keys_url=f"{authority}/{tenant}/discovery/v2.0/keys",
+        issuers=(f"{known.sts}/{tenant}/", *(f"{host}/{tenant}/v2.0" for host in v2)),
+        audiences=entra.audiences,
+        tenant=tenant,
+        app=app,
+        role=entra.role,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """sts: who issues tokens of version 1. aliases: further issuers of version 2."""
+
+    authority: str
+    sts: str
+    app: str | None
+    aliases: tuple[str, ...] = ()
+
+
+_CLOUDS: dict[Cloud, _Known] = {
+    "public": _Known(
+        "https://login.microsoftonline.com",
+        "https://sts.windows.net",
+        "4962773b-9cdb-44cf-a8bf-237846a00ab7",
+    ),
+    "usgovernment": _Known(
+        "https://login.microsoftonline.us",
+        "https://sts.windows.net",
+        "54316b56-3481-47f9-8f30-0300f5542a7b",
+    ),
+    "china": _Known(
+        "https://login.chinacloudapi.cn",
+        "https://sts.chinacloudapi.cn",
+        None,
+        ("https://login.partner.microsoftonline.cn",),
+    ),
+}

@@ -1,0 +1,56 @@
+"""The table `[pull]`: events are fetched from an Event Grid namespace, no public port is needed."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from rotator.config.schema.sections import HttpsUrl, Table
+from rotator.config.types.durations import Duration
+
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(seconds=120)
+MOST_EVENTS = 100
+
+
+def _within_the_wire(wait: timedelta) -> timedelta:
+    if not SHORTEST_WAIT <= wait <= LONGEST_WAIT:
+        raise ValueError('must be between "10s" and "120s", which is what Event Grid offers. Write "60s"')
+    return wait
+
+
+def _few_enough(events: int) -> int:
+    if not 1 <= events <= MOST_EVENTS:
+        raise ValueError(f"must be between 1 and {MOST_EVENTS}, which is what Event Grid offers. Write 100")
+    return events
+
+
+def _name(text: str) -> str:
+    """As Azure has it; nothing that could change the path of a URL."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{3,100}", text):
+        raise ValueError(
+            'is no name in Event Grid. Write the bare name, no ARM id: letters, digits and "-", 3 at least'
+        )
+    return text
+
+
+_Name = Annotated[str, AfterValidator(_name)]
+
+
+class PullSettings(Table):
+    """Which subscription of which namespace topic. There is no pulling without this table; who pulls is
+    the identity of `[azure]`. audience: whom a bearer token is for; sovereign clouds may differ.
+    """
+
+    endpoint: HttpsUrl = Field(examples=['"https://<namespace>.<region>-1.eventgrid.azure.net"'])
+    topic: _Name = Field(examples=['"gateway-tokens"'])
+    subscription: _Name = Field(examples=['"rotator"'])
+    audience: HttpsUrl = Field(
+        default="https://eventgrid.azure.net", examples=['"https://eventgrid.azure.net"']
+    )
+    max_events: Annotated[int, AfterValidator(_few_enough)] = Field(default=MOST_EVENTS, examples=["100"])
+    max_wait: Annotated[Duration, AfterValidator(_within_the_wire)] = Field(
+        default=timedelta(seconds=60), examples=['"60s"']
+    )

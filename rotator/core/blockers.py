@@ -1,0 +1,92 @@
+"""What should be done but waits, and for what: so that nobody has to guess why nothing happens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.core.limits import BUDGET_PERIOD, flees_now, fought_over, may_repair, may_restart, truce
+from rotator.core.observation import Observed, Target
+from rotator.core.policy import Policy
+from rotator.core.renewal import cause, due
+from rotator.core.verification import moving, waits
+from rotator.core.words import Reason
+
+REMEDY = (
+    "Tell the tool that owns it to leave it alone: secret.createSecret=false in the gateway's Helm chart, "
+    "ignoreDifferences in Argo CD, or take the Secret out of what Flux applies"
+)
+
+
+def held(seen: Observed, policy: Policy, now: datetime) -> list[str]:
+    """Return a sentence for each thing that is put off. Never contains a token's value."""
+    return [
+        *fights(seen, now),
+        *renewals(seen, policy, now),
+        *restarts(seen, policy, now),
+        *revocations(seen),
+    ]
+
+
+def fights(seen: Observed, now: datetime) -> list[str]:
+    if (until := truce(seen)) is None:
+        return []
+    rest = f"It was mended {seen.repairs} times and is now left as it is until {until:%Y-%m-%d %H:%M} UTC"
+    return [
+        f"{t.name}: {t.writer or 'somebody'} keeps changing {what(t)} back. {rest}. {REMEDY}"
+        for t in fought_over(seen, now)
+    ]
+
+
+def what(t: Target) -> str:
+    return "the token" if t.drifted else "the pod template"
+
+
+def renewals(seen: Observed, policy: Policy, now: datetime) -> list[str]:
+    reason, current = cause(seen, policy, now), seen.current
+    if reason is None or current is None:
+        return []
+    if due(seen, policy, now):
+        return [f"a new token ({reason}) waits, too"] if fought_over(seen, now) else beaten(seen, reason, now)
+    if current.retry_at and now < current.retry_at:
+        times = "once" if current.failures == 1 else f"{current.failures} times"
+        after = f"{current.retry_at:%Y-%m-%d %H:%M} UTC"
+        return [f"the rollout failed {times} and was put back; a new token ({reason}) is tried after {after}"]
+    return [f"a new token ({reason}) waits: {seen.hours.why}"]
+
+
+def revocations(seen: Observed) -> list[str]:
+    return [
+        f"a token of the {key} key leaked: the key is regenerated once every pod is proven to run a token "
+        "of the other one"
+        for key in sorted(seen.condemned)
+    ]
+
+
+def beaten(seen: Observed, reason: Reason, now: datetime) -> list[str]:
+    if may_repair(seen, now):
+        return []
+    until = f"{truce(seen):%Y-%m-%d %H:%M} UTC"
+    why = f"somebody kept changing back what was written, {seen.repairs} times so far"
+    return [f"a new token ({reason}) waits until {until}: {why}. {REMEDY}"]
+
+
+def restarts(seen: Observed, policy: Policy, now: datetime) -> list[str]:
+    return [f"{t.name}: {why}" for t in seen.targets if (why := restart(t, seen, policy, now))]
+
+
+def restart(t: Target, seen: Observed, policy: Policy, now: datetime) -> str:
+    stale = [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
+    if not stale or (t.record and t.record.decision.token.mark is None):
+        return ""
+    if spent := [w for w in stale if not may_restart(w, policy, now) and not flees_now(t, w, seen)]:
+        first = spent[0]
+        until = (first.counted_since or now) + BUDGET_PERIOD
+        return (
+            f"{first.name} was restarted {first.restarts} times within an hour "
+            f"and rests until {until:%H:%M} UTC; a larger max_restarts_per_hour lets it go on at once"
+        )
+    if not waits(t, seen, policy, now):
+        return ""
+    if sick := [w for w in stale if not w.healthy and not moving(w, policy, now)]:
+        return f"{sick[0].name} is not restarted while it is sick ({sick[0].note or 'not every pod works'})"
+    return f"restarts wait: {seen.hours.why}" if seen.hours.why else ""

@@ -1,0 +1,77 @@
+"""Ready means: the configuration is valid, both sides accepted our credentials once, the webhook listens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from rotator.diagnostics import mishap
+from rotator.errors import RotatorError, Unavailable
+from rotator.retry import delay
+from rotator.web import Health
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "not looked at yet"
+
+
+class Readiness:
+    """The sentences behind /readyz; an empty one means that all is well with a check."""
+
+    def __init__(self, *checks: str) -> None:
+        self._checks = dict.fromkeys(checks, UNKNOWN)
+        self._warnings: dict[str, str] = {}
+
+    def expect(self, *checks: str) -> None:
+        """Have exactly these checks. What is known of one stays until it is looked at again."""
+        self._checks = {check: self._checks.get(check, UNKNOWN) for check in checks}
+
+    def fine(self, check: str) -> None:
+        was_ready = self.health().ready
+        self._checks[check] = ""
+        if self.health().ready and not was_ready:
+            log.info("ready")
+
+    def failed(self, check: str, sentence: str) -> None:
+        self._checks[check] = sentence
+
+    def warn(self, about: str, sentence: str) -> None:
+        """Show sentence without being less ready for it; an empty one takes it back."""
+        if sentence:
+            self._warnings[about] = sentence
+        else:
+            self._warnings.pop(about, None)
+
+    def health(self) -> Health:
+        return Health(dict(self._checks), dict(self._warnings))
+
+    async def prove(
+        self, check: str, proof: Callable[[], Awaitable[object]], tell: Callable[[str, str], None]
+    ) -> None:
+        """Try proof until it succeeds once; tell each new reason why it did not."""
+        failures, last = 0, ""
+        while True:
+            try:
+                await proof()
+            except Exception as error:  # noqa: BLE001 - a helper that dies would take all work with it
+                failures += 1
+                why = sentence(error)
+                self.failed(check, why)
+                if why != last:
+                    tell(check, why)
+                last = why
+                asked = error.retry_after if isinstance(error, Unavailable) else None
+                await asyncio.sleep(min(delay(check, failures, asked), timedelta(minutes=1)).total_seconds())
+            else:
+                self.fine(check)
+                return
+
+
+def sentence(error: Exception) -> str:
+    """Return what to tell of an error: of one that is not ours only its class, for it may quote a Secret."""
+    if isinstance(error, RotatorError):
+        return str(error)
+    log.debug("something unforeseen", extra=mishap(error))
+    return f"an answer that was not foreseen ({type(error).__name__})"

@@ -1,0 +1,152 @@
+"""`rotator run`: serves until it is asked to leave, one generation after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from rotator.app.bootstrap import daemon_identity
+from rotator.app.clock import GRACE, utc_now
+from rotator.app.status import Json
+from rotator.config import Settings, oddities
+from rotator.daemon.config_reload import Asked, Reload
+from rotator.daemon.config_status import CONFIG, Verdict
+from rotator.daemon.generation import PULL, Generation
+from rotator.daemon.health import Readiness
+from rotator.daemon.listeners import INTERNAL, WEBHOOK, Doors
+from rotator.daemon.resources import Opening, prepare, shut
+from rotator.daemon.swappable_app import Switch
+from rotator.errors import ConfigError
+from rotator.telemetry.logs import configure
+from rotator.telemetry.metrics import Metrics
+from rotator.web.internal import Health, internal_app
+from rotator.web.limits import BodyLimit
+
+log = logging.getLogger(__name__)
+
+SMALL_BODY = 1024
+"""Nobody has to send anything to the internal port."""
+
+
+async def serve(config: Path, environ: Mapping[str, str]) -> None:
+    """Serve until SIGTERM or SIGINT; then take no more events, finish the steps under way, and return.
+    SIGHUP has the configuration looked at now, not within seconds.
+
+    Raises:
+        ConfigError: the configuration cannot be used as the process starts (a mistake, a port that is taken);
+            later the one before stays.
+        Unavailable: a file that is needed to connect is not there (yet).
+    """
+    asked = Asked()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, asked.to_leave)
+    loop.add_signal_handler(signal.SIGHUP, asked.to_reload)
+    await Daemon(config, environ, asked).run()
+
+
+class Daemon:
+    """What lives as long as the process: the ports, the metrics, the health; and who is at work."""
+
+    def __init__(self, config: Path, environ: Mapping[str, str], asked: Asked) -> None:
+        self.environ = environ
+        self.asked = asked
+        self.identity = daemon_identity(environ)
+        self.metrics = Metrics(())
+        self.readiness = Readiness(CONFIG, "kubernetes", "azure", WEBHOOK)
+        self.verdict = Verdict(self.metrics, self.readiness, environ)
+        self.switch = Switch()
+        internal = internal_app(self.health, self.metrics.render, self.status)
+        small = BodyLimit(internal, SMALL_BODY, GRACE.total_seconds())
+        self.doors = Doors({INTERNAL: small, WEBHOOK: self.switch})
+        self.reload = Reload(
+            config, environ, asked, self.prepare, self.verdict.refused, self.verdict.accepted
+        )
+        self.present: Generation | None = None
+
+    async def run(self) -> None:
+        opening: Opening | None = await self.reload.first()
+        async with asyncio.TaskGroup() as group:
+            while opening:
+                opening = await self.live(opening, group)
+                if opening and self.asked.leave:
+                    await opening.stack.aclose()
+                    opening = None
+                    self.leave()
+            self.doors.close(INTERNAL)
+        log.info("left")
+
+    async def live(self, opening: Opening, group: asyncio.TaskGroup) -> Opening | None:
+        """Let one generation work. Returns what the next one needs, or None if there shall be none."""
+        async with opening.stack, asyncio.TaskGroup() as own:
+            first = self.present is None
+            self.configure(opening.settings)
+            generation = self.present = Generation(opening, self.metrics, self.readiness, own)
+            self.verdict.events = opening.site.events
+            self.verdict.accepted()
+            generation.begin("start" if first else "reload")
+            self.doors.open(opening.settings, opening.bound, group)
+            self.switch.to(generation.webhook())
+            self.readiness.fine(CONFIG)
+            self.readiness.fine(WEBHOOK)
+            self.tell("started" if first else "reloaded", opening.settings)
+            remember()
+            following = await self.reload.following()
+            if following:
+                log.info("reload: the generation before ends")
+                self.switch.pause()
+            else:
+                self.leave()
+            await generation.end(self.switch)
+        return following
+
+    def leave(self) -> None:
+        log.info("leaving: no more events, the steps under way are finished")
+        self.readiness.failed(WEBHOOK, "leaving")
+        self.switch.close()
+        self.doors.close(WEBHOOK)
+
+    async def prepare(self, settings: Settings) -> Opening:
+        if self.present is None:
+            configure(settings.log.level, settings.log.format)
+        opening = await prepare(settings, self.environ, self.identity, self.doors, self.metrics.event)
+        if self.present and (why := shut(opening.admission)):
+            await opening.stack.aclose()  # the generation at work has secrets that still let people in
+            raise ConfigError((f"webhook.secret_file: {why}",))
+        if self.present and self.present.admission and opening.admission:
+            opening.admission.inherit(self.present.admission)
+        return opening
+
+    def configure(self, settings: Settings) -> None:
+        configure(settings.log.level, settings.log.format)
+        self.metrics.follow(g.name for g in settings.gateways)
+        checks = (CONFIG, "kubernetes", "azure", WEBHOOK)
+        self.readiness.expect(*checks, *([PULL] if settings.pull else []))
+        if not settings.pull:
+            self.readiness.warn(PULL, "")
+
+    def health(self) -> Health:
+        if self.present:
+            admission = self.present.admission
+            self.readiness.warn(WEBHOOK, admission.trouble() if admission else "")
+        return self.readiness.health()
+
+    def status(self) -> Json:
+        return self.present.board.show() if self.present else {"gateways": []}
+
+    def tell(self, event: str, settings: Settings) -> None:
+        gateways = [g.name for g in settings.gateways]
+        for sentence in oddities(settings, utc_now()):
+            log.warning("something odd in the configuration", extra={"why": sentence})
+        log.info(event, extra={"identity": self.identity, "gateways": gateways, "ports": self.doors.ports})
+
+
+def remember() -> None:
+    """What is loaded now stays: no long pause of the garbage collector for it later."""
+    gc.unfreeze()  # of the generation before
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,94 @@
+"""What a generation needs, open and unused: nothing was sent, and the one before still works."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rotator.app.bootstrap import Site, open_site
+from rotator.config import Settings
+from rotator.daemon.listeners import Doors, close
+from rotator.errors import ConfigError, Unavailable
+from rotator.eventgrid.auth.authentication import Admission, open_admission
+from rotator.eventgrid.webhook import Observe
+from rotator.kube.client.credential_files import read_once
+
+PATIENCE = 20.0
+"""Seconds for all credentials: nothing bounds the exec plugin behind the home cluster's kubeconfig."""
+
+
+class Hanging(Unavailable):
+    """A plugin does not answer. Each try takes its time: the next one is made when somebody asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """admission: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when they
+    are served. Leave stack in the end: it closes the site and what is still bound.
+    """
+
+    site: Site
+    admission: Admission | None
+    bound: dict[str, socket.socket]
+    stack: AsyncExitStack
+
+    @property
+    def settings(self) -> Settings:
+        return self.site.settings
+
+
+async def prepare(
+    settings: Settings, environ: Mapping[str, str], identity: str, doors: Doors, observe: Observe
+) -> Opening:
+    """Open all that settings ask for.
+
+    Raises:
+        ConfigError: a kubeconfig, a context, a certificate or a credential is missing; a port is taken.
+        Unavailable: a file that should be there is not (yet). Hanging: a plugin does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        site = await _site(open_site(settings, environ, identity), stack)
+        admission = await _admission(settings, observe, stack) if settings.webhook.enabled else None
+        bound = doors.bind(settings)
+        stack.callback(close, bound)
+        return Opening(site, admission, bound, stack.pop_all())
+
+
+async def _site(opened: AbstractAsyncContextManager[Site], stack: AsyncExitStack) -> Site:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await stack.enter_async_context(opened)
+    except TimeoutError as error:
+        why = f"no credentials for the clusters within {PATIENCE:g} s"
+        remedy = "Run the exec plugin of the kubeconfig by hand to see why, then send SIGHUP"
+        raise Hanging(f"{why}. {remedy}") from error
+
+
+async def _admission(settings: Settings, observe: Observe, stack: AsyncExitStack) -> Admission:
+    azure = settings.azure
+    door = open_admission(settings.webhook, observe, cloud=azure.cloud, ca_file=azure.ca_file)
+    try:
+        return await stack.enter_async_context(door)
+    except ValueError as mistake:
+        raise ConfigError((str(mistake),)) from mistake
+
+
+def shut(admission: Admission | None) -> str:
+    """Return why nobody with a secret could come in, as a sentence; empty if that is not so."""
+    if admission is None or admission.ways.secret is None or admission.ways.secret.file.loaded:
+        return ""
+    return admission.ways.secret.file.trouble
+
+
+def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> frozenset[Path]:
+    """Return the files that are read once when a generation is opened. Others are read whenever they are
+    needed: tokens, the webhook's secrets.
+    """
+    found = {config, *read_once(settings.kubernetes, environ)}
+    if settings.azure.ca_file:
+        found.add(settings.azure.ca_file)
+    return frozenset(found)

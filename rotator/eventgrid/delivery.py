@@ -1,0 +1,135 @@
+"""Reads one delivery of Event Grid: (headers, body) in, what it means out. Pure, no I/O.
+
+Contract: https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
+and https://learn.microsoft.com/azure/event-grid/delivery-and-retry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rotator.eventgrid.events import Ignored, Json, Kind, TokenEvent, event_type, folded, read_event, text
+
+__all__ = [
+    "Delivery",
+    "Events",
+    "Handshake",
+    "Ignored",
+    "Kind",
+    "Notice",
+    "Rejected",
+    "TokenEvent",
+    "parse_delivery",
+]
+
+CONTENT_TYPES = frozenset(
+    {"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"}
+)
+MOST_EVENTS = 5_000
+"""Event Grid's own limit for a batch; it also has one of 1 MB."""
+VALIDATION = "microsoft.eventgrid.subscriptionvalidationevent"
+DELETION = "microsoft.eventgrid.subscriptiondeletedevent"
+
+
+class Rejected(Exception):  # noqa: N818 - named by what it is: an answer
+    """A delivery that can never succeed. sentence says why, without quoting the delivery.
+
+    400 and 413 are never retried by Event Grid: right for a body that will be the same next time.
+    415 is retried for 24 hours: a content type that Event Grid starts to send some day is not
+    lost while somebody looks into it.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A subscription asks whether this endpoint wants it: echo code. Its validationUrl is left alone:
+    whoever posts here chooses it.
+    """
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Event Grid says something about a subscription, such as that it was deleted."""
+
+    kind: str
+    subscription: str
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A batch, in its own order. At least one of them is an event."""
+
+    events: tuple[TokenEvent | Ignored, ...]
+
+
+Delivery = Handshake | Notice | Events
+
+
+def parse_delivery(headers: Mapping[str, str], body: bytes) -> Delivery:
+    """Return what a delivery of either schema means, one event or many. headers: names in any case.
+
+    Raises:
+        Rejected: it can never be accepted; nothing else is raised, whatever is in it.
+    """
+    named = {name.lower(): value for name, value in headers.items()}
+    _check_content_type(named.get("content-type", ""))
+    items = _items(body)
+    announced = named.get("aeg-event-type", "").lower()
+    first = folded(items[0]) if len(items) == 1 else {}
+    sort = event_type(first).lower()
+    if announced == "subscriptionvalidation" or sort == VALIDATION:
+        return _handshake(first)
+    if announced == "subscriptiondeletion" or sort == DELETION:
+        subscription = text(folded(first.get("data")).get("eventsubscriptionid"))
+        return Notice("SubscriptionDeletion", subscription or text(named.get("aeg-subscription-name")))
+    events = tuple(read_event(item) for item in items)
+    whys = {e.why for e in events if isinstance(e, Ignored) and e.invalid}
+    if all(isinstance(e, Ignored) and e.invalid for e in events):
+        raise Rejected(
+            400, f"nothing in the body is a usable event: {', '.join(sorted(whys)) or 'it is empty'}"
+        )
+    return Events(events)
+
+
+def _check_content_type(value: str) -> None:
+    media_type, _, parameters = value.partition(";")
+    if media_type.strip().lower() not in CONTENT_TYPES:
+        raise Rejected(415, f"the content type has to be one of {', '.join(sorted(CONTENT_TYPES))}")
+    for parameter in parameters.lower().split(";"):
+        name, _, charset = parameter.partition("=")
+        if name.strip() == "charset" and charset.strip(' "') not in {"utf-8", "utf8", "us-ascii"}:
+            raise Rejected(415, "the charset has to be utf-8")
+
+
+def _items(body: bytes) -> list[object]:
+    try:
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=_no_number)
+    except RecursionError:
+        raise Rejected(400, "the body is nested too deeply") from None
+    except ValueError:
+        raise Rejected(400, "the body is not JSON in UTF-8") from None
+    items = found if isinstance(found, list) else [found]
+    if len(items) > MOST_EVENTS:
+        raise Rejected(413, f"a delivery may hold {MOST_EVENTS} events")
+    return items
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _handshake(event: Json) -> Handshake:
+    code = text(folded(event.get("data")).get("validationcode"))
+    if not code:
+        raise Rejected(400, "a subscription validation has to be one event with a validationCode")
+    return Handshake(code)

@@ -1,0 +1,1 @@
+"""Fetches events from an Event Grid namespace."""

@@ -1,0 +1,192 @@
+"""The public end of Event Grid's push delivery: `POST /events`, `OPTIONS /events`, and nothing else.
+
+Event Grid never retries 400, 401, 403 and 413: they are for what will be as wrong the next time.
+Whatever may pass is answered 503; Event Grid then comes again for 24 hours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from rotator.config.schema.webhook import WebhookSettings
+from rotator.diagnostics import mishap
+from rotator.errors import RotatorError, Unavailable
+from rotator.eventgrid.delivery import (
+    Events,
+    Handshake,
+    Ignored,
+    Kind,
+    Notice,
+    Rejected,
+    TokenEvent,
+    parse_delivery,
+)
+
+log = logging.getLogger(__name__)
+
+Dispatch = Callable[[Sequence[TokenEvent]], Awaitable[Sequence[str]]]
+"""Makes the events last (they are answered 2xx afterwards) and returns for each, in order, one of
+accepted, duplicate, stale, foreign. Raises Unavailable or Refused if it could not. Repeatable."""
+
+Observe = Callable[[str, str], None]
+"""Counts one event by (type, outcome). Both come from small closed sets, whatever is delivered."""
+
+PATH = "/events"
+OTHER = "Other"
+ADMITTED_MARK = "rotator.admitted"
+"""In the scope of a request that Admission let in."""
+ANSWER_SECONDS = 25.0
+"""Event Grid takes a delivery for lost after 30 s."""
+RETRY_SECONDS = 30
+
+_Complaint = tuple[Kind, str, datetime | None]
+
+
+def webhook_app(settings: WebhookSettings, dispatch: Dispatch, observe: Observe) -> Starlette:
+    """Return the routes as an application of their own, which answers 404 or 405 to all else.
+
+    Where settings say who may deliver, it takes only what an `Admission` let in, and answers 503 otherwise.
+    """
+    app = Starlette(routes=webhook_routes(settings, dispatch, observe))
+    app.router.redirect_slashes = False
+    return app
+
+
+def webhook_routes(settings: WebhookSettings, dispatch: Dispatch, observe: Observe) -> list[Route]:
+    """Return the route that takes deliveries and the handshakes of both schemas."""
+    webhook = _Webhook(settings, dispatch, observe)
+    return [Route(PATH, webhook.answer, methods=["POST", "OPTIONS"])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Webhook:
+    settings: WebhookSettings
+    dispatch: Dispatch
+    observe: Observe
+
+    async def answer(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return self._permission(request)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._delivery(request)
+        except Rejected as e:
+            self.observe(OTHER, "invalid")
+            log.warning("delivery refused with %d: %s", e.status, e.sentence)
+            return JSONResponse({"error": e.sentence}, e.status)
+        except ClientDisconnect:
+            return _later(RETRY_SECONDS)
+        except Unavailable as e:
+            log.warning("delivery put off: %s", e)
+            return _later(ceil(e.retry_after.total_seconds()) if e.retry_after else RETRY_SECONDS)
+        except RotatorError as e:
+            # Somebody may mend it within the 24 hours in which Event Grid comes again.
+            log.error("delivery put off: %s", e)  # noqa: TRY400 - our errors say what to do, not where
+            return _later(RETRY_SECONDS)
+        except Exception as e:  # noqa: BLE001 - 503 is retried; nothing else may come out of here
+            log.error("delivery put off: %s", type(e).__name__, extra=mishap(e))  # noqa: TRY400 - see mishaps
+            return _later(RETRY_SECONDS)
+
+    def _permission(self, request: Request) -> Response:
+        """Answer the handshake of the CloudEvents schema (CloudEvents HTTP web hooks, section 4)."""
+        origin = request.headers.get("webhook-request-origin", "")
+        allowed = {o.lower() for o in self.settings.allowed_origins}
+        if not origin or (origin.lower() not in allowed and "*" not in allowed):
+            return JSONResponse({"error": "this origin may not send events here"}, 403)
+        permission = {
+            "webhook-allowed-origin": origin,
+            "webhook-allowed-rate": str(self.settings.allowed_rate),
+            "allow": "POST",
+        }
+        return Response(status_code=200, headers=permission)
+
+    async def _delivery(self, request: Request) -> Response:
+        if self.settings.authenticated and not request.scope.get(ADMITTED_MARK):
+            raise Unavailable("nobody asked who sends this delivery")  # a forgotten door stays shut
+        delivery = parse_delivery(request.headers, await _body(request, self.settings.max_body_bytes))
+        match delivery:
+            case Handshake(code):
+                log.info("a subscription to our events was validated")
+                return JSONResponse({"validationResponse": code})
+            case Notice(kind, subscription):
+                log.warning("event subscription: %s", kind, extra={"subscription": subscription})
+                return JSONResponse({"noted": kind})
+            case Events(events):
+                if not self._is_allowed(request.headers.get("aeg-subscription-name", "")):
+                    return self._dropped(len(events))
+                await self._accept(events)
+                # How many, not what became of them: the sender is not told which gateways there are.
+                return JSONResponse({"received": len(events)})
+
+    def _is_allowed(self, subscription: str) -> bool:
+        """Whether events of this subscription count. Event Grid writes its name in capitals."""
+        allowed = {name.lower() for name in self.settings.allowed_subscriptions}
+        return not allowed or subscription.lower() in allowed
+
+    def _dropped(self, count: int) -> Response:
+        """Answer what a foreign subscription sent, as events about foreign topics are answered.
+
+        Not with 403: Event Grid would give the events up just as well, and put each where its owner keeps
+        undelivered ones. Whoever is not on the list is told nothing about the list.
+        """
+        for _ in range(count):
+            self.observe(OTHER, "foreign-subscription")
+        log.warning("%d events were dropped: their subscription is not among allowed_subscriptions", count)
+        return JSONResponse({"received": count})
+
+    async def _accept(self, events: Sequence[TokenEvent | Ignored]) -> None:
+        complaints: dict[_Complaint, TokenEvent] = {}
+        for event in events:
+            if isinstance(event, TokenEvent):
+                complaints.setdefault(_complaint(event), event)
+        unique = tuple(complaints.values())
+        outcomes = await self._dispatched(unique) if unique else ()
+        told = dict(zip(complaints, outcomes, strict=True))
+        for event in events:
+            self.observe(*_outcome(event, told))
+        whys = Counter(e.why for e in events if isinstance(e, Ignored) and e.invalid)
+        for why, count in whys.items():
+            log.warning("%d events were left out: %s", count, why)
+
+    async def _dispatched(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+        try:
+            return await self.dispatch(events)
+        except BaseException:
+            for event in events:
+                self.observe(event.kind.value, "postponed")
+            raise
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Rejected(413, f"the body is larger than {limit} bytes")
+    return bytes(body)
+
+
+def _outcome(event: TokenEvent | Ignored, told: dict[_Complaint, str]) -> tuple[str, str]:
+    """Return what to count for event. Each pod complains by itself: only the first says something new."""
+    if isinstance(event, Ignored):
+        return OTHER, "invalid" if event.invalid else "ignored"
+    return event.kind.value, told.pop(_complaint(event), "duplicate")
+
+
+def _complaint(event: TokenEvent) -> _Complaint:
+    return event.kind, event.resource, event.expires_at or event.time
+
+
+def _later(seconds: int) -> Response:
+    return JSONResponse({"error": "not now"}, 503, {"retry-after": str(max(1, seconds))})

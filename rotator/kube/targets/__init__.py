@@ -1,0 +1,1 @@
+"""The targets of a gateway: Secrets, workloads and pods."""

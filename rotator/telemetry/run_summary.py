@@ -1,0 +1,94 @@
+"""What is known of a run so far, gathered from what it decides and does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rotator.core.messages import Explanation
+from rotator.core.observation import Observed
+from rotator.core.policy import Policy
+from rotator.core.renewal import earliest, renewal_time
+from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step
+from rotator.core.words import PROVEN, Reason
+from rotator.errors import Busy, LeaseLost, Stopping
+
+Fields = dict[str, object]
+
+
+@dataclass(slots=True)
+class Course:
+    """first, last: what was seen at the first and the last decision. steps: what was done, in order;
+    reason: why, where issuing a token outweighs what led up to it.
+    """
+
+    steps: list[str] = field(default_factory=list)
+    reason: str = ""
+    first: Observed | None = None
+    last: Observed | None = None
+    step: Step | None = None
+    why: Explanation | None = None
+    decided_at: datetime | None = None
+    pending: bool = False
+
+    def decided(self, step: Step, seen: Observed, why: Explanation, now: datetime) -> None:
+        self.first = self.first or seen
+        self.last, self.step, self.why, self.decided_at = seen, step, why, now
+        self.pending = not isinstance(step, Rest | Await)
+        if self.pending and (not self.reason or isinstance(step, Issue)):
+            self.reason = why.reason.value
+        if isinstance(step, Await) and self.steps[-1:] != [Await.__name__]:
+            self.steps.append(Await.__name__)
+
+    def done(self, step: Step, now: datetime) -> float:
+        """Note that step happened. Returns the seconds since it was decided."""
+        self.steps.append(type(step).__name__)
+        self.pending = False
+        return (now - self.decided_at).total_seconds() if self.decided_at else 0.0
+
+    def result(self, error: BaseException | None) -> str:
+        """Return in one word how a run ended that ended now: rested, adopted, rotated, unsettled, busy,
+        rolled-back, held, failed, or interrupted if this process leaves or lost its lease.
+        """
+        if isinstance(error, Busy):
+            return "busy"
+        if isinstance(error, Stopping | LeaseLost):
+            return "interrupted"
+        if error is not None:
+            return "failed" if isinstance(error, Exception) else "interrupted"
+        if RollBack.__name__ in self.steps:
+            return "rolled-back"
+        if self.rest not in PROVEN:
+            return "held" if self.rest is Reason.HELD else "unsettled"
+        if not self.steps:
+            return "rested"
+        return "adopted" if set(self.steps) == {Adopt.__name__} else "rotated"
+
+    @property
+    def rest(self) -> Reason | None:
+        """Why the gateway rests, if the last decision was to rest."""
+        return self.step.reason if isinstance(self.step, Rest) else None
+
+    def times(self, policy: Policy) -> tuple[datetime, datetime] | None:
+        """Return when the first of the tokens in force expires, and when it is due."""
+        if self.last is None or self.last.current is None:
+            return None
+        return earliest(self.last).expires_at, renewal_time(self.last, policy)
+
+    def fields(self, policy: Policy) -> Fields:
+        """Return the tokens before and after, what comes next, and what was under way, for a log line."""
+        before, after = (seen.current if seen else None for seen in (self.first, self.last))
+        fields: Fields = {"from": before.token.fingerprint if before else None}
+        if self.last and after and (times := self.times(policy)):
+            key = self.last.key(after.token)
+            fields |= {"to": after.token.fingerprint, "key": key.value if key else None}
+            fields |= {"expires_at": _iso(times[0]), "next_renewal": _iso(times[1])}
+        if isinstance(self.step, Rest) and self.why:
+            fields |= {"next_look": _iso(self.step.until), "why": self.why.text}
+        elif self.pending:
+            fields |= {"unfinished": type(self.step).__name__}
+        return fields
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,9 @@
+"""A small but truthful Kubernetes control plane in one asyncio process."""
+
+from __future__ import annotations
+
+from sandbox.cluster.cluster import Cluster
+from sandbox.cluster.program import Program, Verdict
+from sandbox.cluster.statuses import ApiError
+
+__all__ = ["ApiError", "Cluster", "Program", "Verdict"]

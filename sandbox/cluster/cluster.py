@@ -1,0 +1,220 @@
+"""The cluster: store, API, controllers and kubelet together, and the hands that tests lay on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from starlette.applications import Starlette
+
+from sandbox.cluster import manifests
+from sandbox.cluster.access import Access, Rule
+from sandbox.cluster.api import Api
+from sandbox.cluster.controllers import Controllers
+from sandbox.cluster.kubelet import Delays, Kubelet
+from sandbox.cluster.objects import Clock, utc_now
+from sandbox.cluster.ownership import Writer
+from sandbox.cluster.pod_faults import Sickness
+from sandbox.cluster.program import Program
+from sandbox.cluster.recorder import Recorder
+from sandbox.cluster.registry import Registry
+from sandbox.cluster.resources import BY_KIND, BY_PLURAL, Json
+from sandbox.cluster.store import Change, Store
+
+Objects = list[Json]
+NODE_STATUS: Json = {
+    "capacity": {"cpu": "64", "memory": "256Gi", "pods": "500"},
+    "allocatable": {"cpu": "64", "memory": "256Gi", "pods": "500"},
+    "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "sandbox"}],
+    "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+    "nodeInfo": {"kubeletVersion": "v1.32.0+sandbox", "operatingSystem": "linux", "architecture": "amd64"},
+}
+
+
+class Cluster:
+    """A Kubernetes control plane and its nodes, in this event loop. `app` is its API, to be served by others.
+
+    Delays are in seconds; `progress_scale` multiplies progressDeadlineSeconds and minReadySeconds of specs.
+    Objects that go in or come out by these methods are copies.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        token: str | None = None,
+        ready_delay: float = 0.2,
+        term_delay: float = 0.1,
+        retry_delay: float = 0.1,
+        progress_scale: float = 1.0,
+        nodes: int = 1,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store = Store(clock)
+        self._registry = Registry(self._store)
+        recorder = Recorder(self._registry)
+        self._access = Access(clock)
+        self._sickness = Sickness(self._store)
+        self._controllers = Controllers(self._registry, recorder, progress_scale)
+        delays = Delays(ready_delay, term_delay, retry_delay)
+        self._kubelet = Kubelet(self._registry, recorder, program, self._sickness, delays, self._check)
+        self._nodes = nodes
+        self._task: asyncio.Task[None] | None = None
+        self._failures: list[BaseException] = []
+        self._waiting: set[asyncio.Event] = set()
+        self._api = Api(self._registry, self._access, token)
+        self.app: Starlette = self._api.app
+
+    async def __aenter__(self) -> Self:
+        for listener in (self._controllers.notice, self._kubelet.notice, self._wake):
+            self._store.listen(listener)
+        self._task = asyncio.create_task(self._controllers.run(), name="sandbox controllers")
+        self._task.add_done_callback(self._check)
+        for number in range(self._nodes):
+            meta = {"name": f"node-{number}", "labels": {"kubernetes.io/hostname": f"node-{number}"}}
+            self.apply({"kind": "Node", "metadata": meta, "spec": {}, "status": NODE_STATUS})
+        for name in ("default", "kube-system"):
+            self._ensure_namespace(name)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._controllers.stop()
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._kubelet.stop()
+        self._store.cut_feeds()
+        if kind is None:
+            self._raise_failure()
+
+    def apply(self, manifest: Json, manager: str = "sandbox") -> Json:
+        """Create or replace an object, in "default" unless it says; its namespace is created with it.
+
+        `manager` is the field manager that it is written as.
+        """
+        by = Writer(manager)
+        resource = BY_KIND[manifest["kind"]]
+        meta = manifest["metadata"]
+        namespace = meta.get("namespace", "default") if resource.namespaced else ""
+        if namespace:
+            self._ensure_namespace(namespace)
+        known = self._store.get((resource.plural, namespace, meta["name"]))
+        if known and resource.kind == "Lease":
+            manifest = manifest | {
+                "metadata": {"resourceVersion": known["metadata"]["resourceVersion"]} | meta
+            }
+        if known:
+            return copy.deepcopy(self._registry.replace(resource, namespace, meta["name"], manifest, by=by))
+        return copy.deepcopy(self._registry.create(resource, namespace, manifest, by=by))
+
+    def load(self, text: str, **placeholders: str) -> Objects:
+        """Apply a multi-document YAML; keyword `gateway_name` fills `<gateway-name>`.
+
+        Raises:
+            ValueError: a placeholder was left without a value.
+        """
+        return [self.apply(document) for document in manifests.parse(text, placeholders)]
+
+    def get(self, kind: str, namespace: str, name: str) -> Json | None:
+        return copy.deepcopy(self._store.get((_plural(kind), namespace, name)))
+
+    def list(self, kind: str, namespace: str | None = None) -> Objects:
+        return copy.deepcopy(self._store.all(_plural(kind), namespace))
+
+    def patch(self, kind: str, namespace: str, name: str, patch: Json, manager: str = "stranger") -> Json:
+        """A stranger's merge patch, written as this field manager. Raises ApiError as the API does."""
+        at = (BY_PLURAL[_plural(kind)], namespace, name)
+        media = "application/merge-patch+json"
+        return copy.deepcopy(self._registry.patch(*at, patch, media, by=Writer(manager)))
+
+    def delete(self, kind: str, namespace: str, name: str) -> None:
+        """A stranger's delete; pods take their time. Raises ApiError if it is not there."""
+        self._registry.delete(BY_PLURAL[_plural(kind)], namespace, name)
+
+    def restart(self, namespace: str, pod: str) -> None:
+        """The pod's container dies and starts again, with the environment as it is by then.
+
+        Raises:
+            LookupError: no such pod runs.
+        """
+        self._kubelet.restart(namespace, pod)
+
+    def sick(self, namespace: str, workload: str, behavior: str | None) -> None:
+        """Pods of this workload that start from now on misbehave; None heals.
+
+        `behavior` is never-ready, crash-loop, image-pull or hang; else ValueError.
+        """
+        self._sickness.order(namespace, workload, behavior)
+
+    def deny(self, verb: str, resource: str, namespace: str | None = None) -> None:
+        """Refuse a verb on a resource (`secrets`, `pods/log`, "*") with 403, and say so in access reviews."""
+        self._access.deny(Rule(verb, resource, namespace))
+
+    def allow(self, verb: str, resource: str, namespace: str | None = None) -> None:
+        """Take a `deny` back."""
+        self._access.allow(Rule(verb, resource, namespace))
+
+    def expect(self, token: str) -> None:
+        """From now on requests have to carry this bearer token; open watches stay open."""
+        self._api.expect(token)
+
+    def compact(self) -> None:
+        """From now on every version handed out so far is too old to watch from (410), as after a restart."""
+        self._store.compact()
+
+    def drop_watches(self) -> None:
+        """Break every watch connection off, as a dying server does."""
+        self._store.cut_feeds()
+
+    @property
+    def watches(self) -> int:
+        """How many watches are open."""
+        return self._store.feeds()
+
+    async def wait_for(
+        self,
+        predicate: Callable[[Cluster], bool],
+        timeout: float | None = 20,  # noqa: ASYNC109 - a limit for this wait
+    ) -> None:
+        """Until `predicate` holds, looked at again after every change; TimeoutError after `timeout` s."""
+        changed = asyncio.Event()
+        self._waiting.add(changed)
+        try:
+            async with asyncio.timeout(timeout):
+                while not predicate(self):
+                    self._raise_failure()
+                    await changed.wait()
+                    changed.clear()
+        finally:
+            self._waiting.discard(changed)
+
+    def _ensure_namespace(self, name: str) -> None:
+        if self._store.get(("namespaces", "", name)) is None:
+            meta = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
+            self._registry.create(BY_PLURAL["namespaces"], "", {"metadata": meta})
+            self._registry.create(BY_PLURAL["serviceaccounts"], name, {"metadata": {"name": "default"}})
+
+    def _wake(self, _: Change | None = None) -> None:
+        for changed in self._waiting:
+            changed.set()
+
+    def _check(self, task: asyncio.Task[None]) -> None:
+        """What escapes from a task is a defect: remembered, and raised in `wait_for` and at the end."""
+        if not task.cancelled() and (error := task.exception()):
+            self._failures.append(error)
+            self._wake()
+
+    def _raise_failure(self) -> None:
+        if self._failures:
+            raise self._failures[0]
+
+
+def _plural(kind: str) -> str:
+    return BY_KIND[kind].plural if kind in BY_KIND else BY_PLURAL[kind].plural

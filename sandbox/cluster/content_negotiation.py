@@ -1,0 +1,57 @@
+"""How an answer is written: whole objects, metadata only, or a table, as the `Accept` header asks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from starlette.requests import Request
+
+from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.tables import partial, table
+
+
+def dumps(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One of the three ways to write objects of one kind."""
+
+    resource: Resource
+    kind: Literal["object", "table", "partial"] = "object"
+    whole_rows: bool = False
+
+    @classmethod
+    def wanted(cls, request: Request, resource: Resource) -> Form:
+        """The first acceptable one of the header."""
+        for media in request.headers.get("accept", "").split(","):
+            if "as=Table" in media and "v=v1" in media.replace("v1beta1", ""):
+                return cls(resource, "table", request.query_params.get("includeObject") == "Object")
+            if "as=PartialObjectMetadata" in media:
+                return cls(resource, "partial")
+            if "as=" not in media:
+                break
+        return cls(resource)
+
+    def one(self, obj: Json, now: datetime) -> Json:
+        if self.kind == "table":
+            meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+            return table(self.resource, [obj], meta, now, whole=self.whole_rows)
+        return partial(obj) if self.kind == "partial" else obj
+
+    def many(self, items: list[Json], meta: Json, now: datetime) -> Json:
+        if self.kind == "table":
+            return table(self.resource, items, meta, now, whole=self.whole_rows)
+        if self.kind == "partial":
+            head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+            return head | {"items": [partial(item) for item in items]}
+        head = {
+            "kind": f"{self.resource.kind}List",
+            "apiVersion": self.resource.api_version,
+            "metadata": meta,
+        }
+        return head | {"items": items}

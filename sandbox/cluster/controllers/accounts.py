@@ -1,0 +1,16 @@
+"""Every namespace has a ServiceAccount "default", whoever made the namespace."""
+
+from __future__ import annotations
+
+from sandbox.cluster.controllers.common import Tools
+from sandbox.cluster.objects import is_terminating, name_of
+from sandbox.cluster.resources import BY_PLURAL, Json
+
+NAME = "default"
+
+
+def furnish(tools: Tools, namespace: Json) -> None:
+    """Create the account unless it is there."""
+    name = name_of(namespace)
+    if not is_terminating(namespace) and tools.store.get(("serviceaccounts", name, NAME)) is None:
+        tools.registry.create(BY_PLURAL["serviceaccounts"], name, {"metadata": {"name": NAME}})

@@ -1,0 +1,24 @@
+"""Multi-document YAML with `<placeholders>`, as people copy it from documentation."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from sandbox.cluster.resources import Json
+
+_PLACEHOLDER = re.compile(r"<[a-z][a-z0-9]*(-[a-z0-9]+)*>")
+
+
+def parse(text: str, placeholders: dict[str, str]) -> list[Json]:
+    """The documents of `text`; keyword `gateway_name` fills `<gateway-name>`.
+
+    Raises:
+        ValueError: a placeholder was left without a value.
+    """
+    for name, value in placeholders.items():
+        text = text.replace(f"<{name.replace('_', '-')}>", value)
+    if left := _PLACEHOLDER.search(text):
+        raise ValueError(f"the placeholder {left[0]} has no value")
+    return [document for document in yaml.safe_load_all(text) if document]

@@ -1,0 +1,15 @@
+"""What a deletion may ask for: that the object is still the one that was meant."""
+
+from __future__ import annotations
+
+from sandbox.cluster.objects import name_of
+from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.statuses import unmet_deletion
+
+
+def check_preconditions(resource: Resource, obj: Json, wanted: Json) -> None:
+    """Raises ApiError 409 unless uid and resourceVersion are the wanted ones, as far as any are."""
+    for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        known = obj["metadata"][field]
+        if wanted.get(field) and wanted[field] != known:
+            raise unmet_deletion(resource, name_of(obj), label, wanted[field], known)

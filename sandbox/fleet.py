@@ -1,0 +1,124 @@
+"""Gateways deployed the ways people deploy them, ready to have their tokens rotated."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any, Literal
+
+from sandbox.azure.keys import Gateway, fingerprint
+from sandbox.cluster import Cluster
+from sandbox.cluster.manifests import parse
+from sandbox.names import HOME
+from sandbox.world import Sandbox
+
+Json = dict[str, Any]
+Layout = Literal["how-to", "portal", "helm"]
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One place where a gateway runs: Secret, the key with the token, and workload ("deployment/x")."""
+
+    gateway: Gateway
+    namespace: str
+    secret: str
+    key: str
+    workload: str
+    token_fingerprint: str
+    cluster: str = HOME
+
+
+async def deploy(
+    sandbox: Sandbox,
+    layout: Layout,
+    gateway: str,
+    *,
+    namespace: str,
+    expires_at: datetime,
+    replicas: int = 1,
+    key: str = "primary",
+    cluster: str = HOME,
+) -> Deployed:
+    """Run a gateway with a new token and wait until its pods are Ready.
+
+    `expires_at` may lie in the past; seconds are dropped. The gateway is created in Azure unless there is one
+    of this name. `key` signs the token: for the same expiry it is the same token. `cluster` is the name of
+    one of the sandbox's. The Secret holds it as the portal shows it, "GatewayKey {token}".
+    Raises TimeoutError if the pods do not become Ready.
+    """
+    home = sandbox.sites[cluster].cluster
+    owner = next(iter(sandbox.azure.named(gateway)), None) or sandbox.azure.add_gateway(gateway)
+    token = owner.mint(key, expires_at)
+    documents = _documents(layout, owner, namespace, f"GatewayKey {token}")
+    workload = next(document for document in documents if document["kind"] in WORKLOADS)
+    workload["spec"]["replicas"] = replicas
+    for document in documents:
+        home.apply(document, manager="helm" if layout == "helm" else "kubectl")
+    kind, name = workload["kind"], workload["metadata"]["name"]
+
+    def ready(cluster: Cluster) -> bool:
+        status = (cluster.get(kind, namespace, name) or {}).get("status", {})
+        return int(status.get("readyReplicas", 0)) == replicas
+
+    await home.wait_for(ready)
+    secret, secret_key = _holder(documents, token)
+    place = (namespace, secret, secret_key, f"{kind.lower()}/{name}")
+    return Deployed(owner, *place, fingerprint(token), cluster)
+
+
+async def spread(
+    sandbox: Sandbox,
+    layout: Layout,
+    gateway: str,
+    clusters: Iterable[str],
+    *,
+    namespace: str,
+    expires_at: datetime,
+    replicas: int = 1,
+    key: str = "primary",
+) -> list[Deployed]:
+    """Run one gateway in several clusters, with the same token everywhere; see `deploy`."""
+    return [
+        await deploy(
+            sandbox,
+            layout,
+            gateway,
+            namespace=namespace,
+            expires_at=expires_at,
+            replicas=replicas,
+            key=key,
+            cluster=cluster,
+        )
+        for cluster in clusters
+    ]
+
+
+def _documents(layout: Layout, gateway: Gateway, namespace: str, token: str) -> list[Json]:
+    text = resources.files("sandbox").joinpath("manifests", f"{layout}.yaml").read_text()
+    values = {
+        "namespace-name": namespace,
+        "service-name": gateway.service,
+        "gateway-name": gateway.name,
+        "configuration-token": token,
+    }
+    documents = parse(text, values)
+    for document in documents:
+        document["metadata"].setdefault("namespace", namespace)
+    return documents
+
+
+def _holder(documents: Iterable[Json], token: str) -> tuple[str, str]:
+    """Name and key of the Secret that holds the token."""
+    for document in documents:
+        if document["kind"] == "Secret":
+            data = {key: base64.b64decode(value).decode() for key, value in document.get("data", {}).items()}
+            for key, value in (data | document.get("stringData", {})).items():
+                if token in value:
+                    return document["metadata"]["name"], key
+    raise LookupError("the manifest has no Secret with the placeholder <configuration-token>")

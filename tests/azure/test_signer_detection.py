@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotator.azure.signer_detection import Identification, Inquiry
+from rotator.core.verification import Doubt
+from rotator.core.words import Key
+
+AT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
+
+
+async def test_a_key_regenerated_between_two_questions_proves_nothing() -> None:
+    answers = iter(["old", "other", "new", "new"])
+    identification = Identification()
+
+    async def ask(_key: Key, _at: datetime) -> str:
+        return next(answers)
+
+    found = await Inquiry("oslo", identification, ask).signers([Doubt("mine", AT, None)])
+
+    assert found == {}
+    assert identification.on
+
+
+async def test_answers_that_never_repeat_switch_identification_off() -> None:
+    answers = iter(["a", "b", "c", "d"])
+    identification = Identification()
+
+    async def ask(_key: Key, _at: datetime) -> str:
+        return next(answers)
+
+    found = await Inquiry("oslo", identification, ask).signers([Doubt("mine", AT, None)])
+
+    assert found == {}
+    assert not identification.on
+
+
+async def test_many_tokens_that_are_not_recognised_at_once_are_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    count = 0
+
+    async def ask(_key: Key, _at: datetime) -> str:
+        nonlocal count
+        count += 1
+        answer = str(count)
+        await asyncio.sleep(0)  # the others ask meanwhile
+        return answer
+
+    doubts = [Doubt(f"mine {n}", AT + timedelta(minutes=n), None) for n in range(5)]
+
+    assert await Inquiry("oslo", Identification(), ask).signers(doubts) == {}
+    assert len(caplog.records) == 1

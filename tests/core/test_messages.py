@@ -1,0 +1,100 @@
+"""Every step has a reason and a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+
+from rotator.app.status import status_of
+from rotator.core.messages import explain, span
+from rotator.core.policy import Policy
+from rotator.core.steps import Rest, Step
+from rotator.core.words import Reason
+from rotator.rotation import look
+from tests.rotation.dsl import GW, HOUR, ask, fleet, rotated, run
+from tests.world import START, World, drive
+
+
+def sentences(w: World) -> dict[str, str]:
+    """Explain all steps that were taken in w; the last look stands for what was seen at each."""
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    return {type(s).__name__: explain(s, seen, GW.policy, w.now).text for s in w.acts}
+
+
+def test_a_rotation_reads_as_a_story() -> None:
+    w = fleet(1)
+    run(w)
+    ask(w)
+    run(w)
+    told = sentences(w)
+    assert "which is not ours: taken over as it is" in told["Adopt"]
+    assert "issue one on the primary key" in told["Issue"]
+    assert "pods of w0 (t0) do not run" in told["Restart"]
+    assert told["Verify"] == "every pod of t0 runs the token in its Secret"
+    assert told["Rest"].startswith("everything runs token primary|0|")
+
+
+def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
+    w, _ = rotated()
+    w.pass_time(timedelta(days=19, hours=2))
+    w.acts.clear()
+    seen, step = drive(look(replace(GW, hours=w.hours), w.process())), None
+    run(w)
+    step = w.acts[0]
+    why = explain(step, seen, GW.policy, w.now)
+    assert why.reason is Reason.NEARING_EXPIRY
+    assert "sooner than renew_before (10 d)" in why.text
+
+
+def test_rest_names_each_target_that_is_not_proven() -> None:
+    w, _ = rotated(targets=2)
+    w.clusters["t1"].reachable = False
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    flawed = replace(
+        seen, targets=tuple(replace(t, flaw="deployment/x does not exist") for t in seen.targets)
+    )
+    text = explain(Rest(START + HOUR, Reason.UNSETTLED), flawed, Policy(), w.now).text
+    assert text == "t1: away; t0: deployment/x does not exist"
+
+
+def test_every_kind_of_step_is_explained_somewhere_in_a_long_life() -> None:
+    w, gw = rotated(targets=2)
+    ask(w)
+    w.clusters["t0"].workloads["w0"].stuck = True
+    run(w, gw)
+    w.clusters["t1"].value, w.clusters["t1"].version = "secondary|0|202602250000", 999
+    run(w, gw)
+    told = sentences(w)
+    assert set(told) >= {"Issue", "Write", "Restart", "Await", "RollBack", "Rest"}
+    assert all(told.values()) and len(get_args(Step)) == 10
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (timedelta(days=6, hours=3, minutes=5), "6 d 3 h"),
+        (timedelta(days=6, minutes=5), "6 d"),
+        (timedelta(minutes=12, seconds=5), "12 min 5 s"),
+        (timedelta(seconds=0.2), "0 s"),
+        (timedelta(seconds=-5), "0 s"),
+    ],
+)
+def test_durations_read_as_people_say_them(time: timedelta, words: str) -> None:
+    assert span(time) == words
+
+
+def test_a_first_look_tells_what_follows_the_adoption() -> None:
+    w = fleet(2, life=timedelta(days=3))
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    told = status_of("oslo", seen, GW.policy, w.now)
+    assert told["next_step"] == "Adopt"
+    assert "; then Issue (NearingExpiry): token " in told["message"]
+
+
+def test_a_first_look_at_good_tokens_promises_nothing_more() -> None:
+    w = fleet(2)
+    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    assert "then" not in status_of("oslo", seen, GW.policy, w.now)["message"]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from rotator.daemon.swappable_app import Switch
+from rotator.web import Server, bind
+from tests.web.test_server import ANY, serving
+
+
+class Answers:
+    """An application that answers with its name, once it may."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.asked = asyncio.Event()
+        self.may = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.set()
+        await self.may.wait()
+        await PlainTextResponse(self.name)(scope, receive, send)
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_request_between_two_applications_is_answered_by_the_second() -> None:
+    switch, second = Switch(), Answers("second")
+    second.may.set()
+    async with serving(Server(switch, bind(ANY), 1)) as url:
+        waiting = asyncio.create_task(get(url))
+        await asyncio.wait({waiting}, timeout=0.05)
+        switch.to(second)
+        assert await waiting == (200, "second")
+
+
+async def test_a_request_under_way_ends_where_it_began() -> None:
+    switch, first, second = Switch(), Answers("first"), Answers("second")
+    switch.to(first)
+    async with serving(Server(switch, bind(ANY), 1)) as url:
+        under_way = asyncio.create_task(get(url))
+        await first.asked.wait()
+        switch.pause()
+        quiet = asyncio.create_task(switch.quiet())
+        await asyncio.wait({quiet}, timeout=0.05)
+        assert not quiet.done()
+        first.may.set()
+        await quiet
+        switch.to(second)
+        assert await under_way == (200, "first")
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_who_cannot_be_served_is_asked_to_come_back(closed: bool) -> None:
+    switch = Switch(patience=0.05)
+    if closed:
+        switch.close()
+    async with serving(Server(switch, bind(ANY), 1)) as url:
+        status, _ = await get(url)
+    assert status == 503
+
+
+async def test_closing_sends_away_who_waits() -> None:
+    switch = Switch()
+    async with serving(Server(switch, bind(ANY), 1)) as url:
+        waiting = asyncio.create_task(get(url))
+        await asyncio.wait({waiting}, timeout=0.05)
+        switch.close()
+        assert (await waiting)[0] == 503

@@ -1,0 +1,90 @@
+"""A connection to a cluster that is closed while somebody uses it, or while it is being opened."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rotator.errors import Unavailable
+from rotator.kube.client.cluster import Cluster
+from rotator.kube.client.connection import Connection
+from tests.kube.two import WEST
+
+PROMPT = 5.0
+
+
+def probes() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("probe of")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_call_that_fails_after_the_end_starts_no_probe(two, caplog, method):
+    """aiohttp tries a GET once more, with a session that is closed by then."""
+    west = (await two.connect()).at(WEST)
+    hung = two.west.faults.add(server="kubernetes", action="hang", times=None)
+
+    async def ask():
+        async with west.use() as connection:
+            await connection.call(method, "/version")
+
+    asking = asyncio.create_task(ask())
+    await hung.hit()
+    await west.close()
+    with pytest.raises(Unavailable):
+        async with asyncio.timeout(PROMPT):
+            await asking
+    assert (probes(), caplog.messages) == ([], [])
+
+
+async def test_a_probe_ends_with_its_cluster(two):
+    west = (await two.connect()).at(WEST)
+    two.west.faults.add(server="kubernetes", action="reset", times=None)
+    with pytest.raises(Unavailable):
+        async with west.use() as connection:
+            await connection.call("GET", "/version")
+    assert probes() == ["probe of the cluster of context west"]
+    await west.close()
+    assert probes() == []
+
+
+async def test_what_is_opened_when_nobody_wants_it_any_more_is_closed(two):
+    connecting, go_on, opened = asyncio.Event(), asyncio.Event(), []
+
+    async def connect() -> Connection:
+        connecting.set()
+        await go_on.wait()
+        connection = await Connection.connect(two.settings, "apim-token-rotator/test", environ={})
+        await connection.call("GET", "/version")
+        opened.append(connection)
+        return opened[0]
+
+    cluster = Cluster(WEST, connect)
+    opening = asyncio.create_task(cluster.open())
+    await connecting.wait()
+    await cluster.close()
+    go_on.set()
+    await opening
+    assert (cluster.connection, probes()) == (None, [])
+    with pytest.raises(Unavailable, match="is not open"):
+        async with cluster.use():
+            pass
+    assert opened[0]._client.rest_client.pool_manager.closed
+
+
+async def test_a_defect_of_a_probe_is_told_by_its_place_and_the_next_probe_goes_on(two, caplog):
+    answers = [Unavailable("not yet"), ZeroDivisionError("a value of a Secret")]
+
+    async def connect() -> Connection:
+        if answers:
+            raise answers.pop(0)
+        return await Connection.connect(two.settings, "apim-token-rotator/test", environ={})
+
+    cluster = Cluster(WEST, connect, rest=0.01, longest=0.02)
+    await cluster.open()
+    async with asyncio.timeout(PROMPT):
+        await cluster.back()
+    await cluster.close()
+    (told,) = [r.getMessage() for r in caplog.records if "could not be probed" in r.getMessage()]
+    assert told.startswith("the cluster of context west could not be probed: ZeroDivisionError in test_")
+    assert "a value of a Secret" not in caplog.text

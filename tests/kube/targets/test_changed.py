@@ -1,0 +1,208 @@
+"""How a rollout is waited for. The limits are generous: a test that waits them out has failed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from rotator.core.observation import Observed
+from rotator.kube.client import paths
+from tests.kube.fleets import deployment, fleet_of, forbidden, only, record_of, running, target, workload
+
+LONG = timedelta(seconds=30)
+PROMPT = 5.0
+WORKLOAD = paths.workload("default", "deployment/gw")
+
+
+async def rolled_over(scene) -> Observed:
+    """Write a new token, restart the workload, and return what is seen right after."""
+    seen = await scene.fleet.observe()
+    await scene.fleet.write(only(seen), scene.fresh, record_of(scene.fresh))
+    await scene.fleet.restart(only(seen), workload(seen), scene.fresh.fingerprint)
+    return await scene.fleet.observe()
+
+
+async def until_healthy(fleet, seen: Observed) -> int:
+    """Wait for the rollout as a rotation does; return how many looks that took."""
+    looks = 0
+    while not (workload(seen).healthy and workload(seen).restarted_at):
+        async with asyncio.timeout(PROMPT):
+            await fleet.changed(seen, LONG)
+        seen, looks = await fleet.observe(), looks + 1
+    return looks
+
+
+async def test_a_rollout_is_followed_to_its_end_in_few_looks(scene):
+    seen = await rolled_over(scene)
+    looks = await until_healthy(scene.fleet, seen)
+    gw = workload(await scene.fleet.observe())
+    assert {p.mark for p in gw.pods} == {gw.mark} == {scene.fresh.fingerprint}
+    assert looks <= 15
+
+
+async def test_a_rollout_of_many_pods_does_not_take_more_looks(scene):
+    await running(scene.sandbox, deployment(replicas=20))
+    assert await until_healthy(scene.fleet, await rolled_over(scene)) <= 30
+
+
+async def test_a_mark_that_is_taken_away_leaves_no_trace_on_the_template(scene):
+    seen = await rolled_over(scene)
+    await until_healthy(scene.fleet, seen)
+    seen = await scene.fleet.observe()
+    await scene.fleet.restart(only(seen), workload(seen), None)
+    template = scene.sandbox.cluster.get("Deployment", "default", "gw")["spec"]["template"]
+    assert not template["metadata"].get("annotations")
+    assert workload(await scene.fleet.observe()).mark is None
+
+
+async def settled(scene) -> Observed:
+    await until_healthy(scene.fleet, await rolled_over(scene))
+    return await scene.fleet.observe()
+
+
+async def returns_after(scene, seen: Observed, deed) -> None:
+    """Wait for a change, do deed as soon as the watches are open, and return when the wait ends."""
+    open_watches = scene.sandbox.faults.add(
+        server="kubernetes", action="latency", path="/(pods|deployments)$", times=None
+    )
+    waiting = asyncio.create_task(scene.fleet.changed(seen, LONG))
+    await open_watches.hit(2)
+    await deed
+    async with asyncio.timeout(PROMPT):
+        await waiting
+
+
+async def test_a_pod_that_goes_is_a_change(scene):
+    seen = await settled(scene)
+    name = workload(seen).pods[0].name
+    await returns_after(scene, seen, scene.connection.call("DELETE", f"{paths.pods('default')}/{name}"))
+
+
+async def test_a_workload_that_is_scaled_down_is_a_change(scene):
+    seen = await settled(scene)
+    await returns_after(scene, seen, scene.connection.patch(WORKLOAD, {"spec": {"replicas": 0}}, "gw"))
+
+
+async def test_a_change_between_the_look_and_the_wait_is_not_missed(scene):
+    seen = await settled(scene)
+    patch = {
+        "spec": {"template": {"metadata": {"annotations": {"apim-token-rotator/token": "0123456789ab"}}}}
+    }
+    await scene.connection.patch(WORKLOAD, patch, "gw")
+    async with asyncio.timeout(PROMPT):
+        await scene.fleet.changed(seen, LONG)
+
+
+async def test_what_no_decision_depends_on_is_no_change(scene):
+    seen = await settled(scene)
+    label = {"metadata": {"labels": {"somebodys": "label"}}}
+    pod = f"{paths.pods('default')}/{workload(seen).pods[0].name}"
+    waiting = asyncio.create_task(scene.fleet.changed(seen, timedelta(seconds=1)))
+    began = asyncio.get_running_loop().time()
+    await scene.connection.patch(pod, label, "pod")
+    await scene.connection.patch(WORKLOAD, label, "gw")
+    await waiting
+    assert asyncio.get_running_loop().time() - began >= 0.9
+
+
+async def test_waiting_ends_when_its_time_is_over(scene):
+    seen = await settled(scene)
+    async with asyncio.timeout(PROMPT):
+        await scene.fleet.changed(seen, timedelta(seconds=0.1))
+
+
+async def test_a_gap_lies_between_two_returns(scene):
+    seen = await settled(scene)
+    await scene.fleet.changed(seen, timedelta(seconds=0.01))
+    first = asyncio.get_running_loop().time()
+    await scene.fleet.changed(seen, timedelta(seconds=0.01))
+    assert asyncio.get_running_loop().time() - first >= 0.19
+
+
+@pytest.mark.parametrize("deed", ["compact", "drop_watches"])
+async def test_a_watch_that_breaks_off_makes_the_fleet_look_again(scene, deed):
+    seen = await rolled_over(scene)
+
+    async def act():
+        getattr(scene.sandbox.cluster, deed)()
+
+    await returns_after(scene, seen, act()) if deed == "drop_watches" else await act()
+    async with asyncio.timeout(PROMPT):
+        await scene.fleet.changed(seen, LONG)
+    await until_healthy(scene.fleet, await scene.fleet.observe())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"action": "status", "status": 403, "body": forbidden("pods")},
+        {"action": "status", "status": 500},
+        {"action": "reset"},
+    ],
+)
+async def test_where_watching_fails_the_fleet_looks_again_and_again(scene, fault):
+    """No watch gets through; every look does."""
+    seen = await rolled_over(scene)
+    scene.sandbox.faults.add(server="kubernetes", path="/(pods|deployments)$", times=2, **fault)
+    async with asyncio.timeout(PROMPT):
+        await scene.fleet.changed(seen, LONG)
+    await until_healthy(scene.fleet, await scene.fleet.observe())
+
+
+async def test_a_missing_right_to_watch_is_told_once(scene, caplog):
+    """Not once a second, for as long as a rollout takes."""
+    seen = await settled(scene)
+    body = forbidden("pods")
+    scene.sandbox.faults.add(
+        server="kubernetes", path="/(pods|deployments)$", times=None, action="status", status=403, body=body
+    )
+    for _ in range(2):
+        async with asyncio.timeout(PROMPT):
+            await scene.fleet.changed(seen, LONG)
+    told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(told) == 2, "one for each kind of object"
+    assert all('verbs ["watch"]' in line for line in told)
+
+
+async def test_a_server_that_freezes_is_given_up_by_the_clients_own_clock(scene, connect):
+    fleet = fleet_of(await connect(patience=0.2), target("s", "deployment/gw"))
+    seen = await fleet.observe()
+    scene.sandbox.faults.add(server="kubernetes", path="/(pods|deployments)$", times=2, action="hang")
+    async with asyncio.timeout(PROMPT):
+        await fleet.changed(seen, timedelta(seconds=0.3))
+
+
+async def test_waiting_that_is_cancelled_leaves_no_watch_behind(scene):
+    seen = await settled(scene)
+    open_watches = scene.sandbox.faults.add(
+        server="kubernetes", action="latency", path="/(pods|deployments)$", times=None
+    )
+    waiting = asyncio.create_task(scene.fleet.changed(seen, LONG))
+    await open_watches.hit(2)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert not scene.connection._watches
+    assert not scene.connection._client.rest_client.pool_manager.connector._acquired
+
+
+async def test_more_watches_than_connections_allow_are_replaced_by_looks(scene):
+    seen = await settled(scene)
+    scene.connection._watches = 256
+    before = len(scene.sandbox.journal.calls("kubernetes"))
+    async with asyncio.timeout(PROMPT):
+        await scene.fleet.changed(seen, LONG)
+    assert len(scene.sandbox.journal.calls("kubernetes")) == before
+
+
+async def test_a_restart_of_what_changed_meanwhile_is_a_conflict(scene):
+    from rotator.errors import Conflict
+
+    seen = await scene.fleet.observe()
+    await scene.connection.patch(WORKLOAD, {"metadata": {"labels": {"a": "b"}}}, "gw")
+    with pytest.raises(Conflict):
+        await scene.fleet.restart(only(seen), workload(seen), scene.fresh.fingerprint)
+    await scene.connection.call("DELETE", WORKLOAD)
+    with pytest.raises(Conflict, match="deleted"):
+        await scene.fleet.restart(only(seen), workload(seen), scene.fresh.fingerprint)

@@ -1,0 +1,198 @@
+"""Every kind of workload is rolled over by the sandbox's controllers and judged by what it says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from rotator.core.observation import Workload
+from rotator.errors import Refused
+from rotator.kube import prove
+from sandbox.fleet import deploy
+from tests.kube.fleets import (
+    Json,
+    absent,
+    deployment,
+    fleet_of,
+    in_days,
+    issued,
+    only,
+    record_of,
+    running,
+    secret,
+    target,
+    workload,
+)
+
+LONG = timedelta(seconds=30)
+ROLLING = {"type": "RollingUpdate"}
+ON_DELETE = {"type": "OnDelete"}
+
+
+def of_kind(kind: str, **spec) -> Json:
+    manifest = deployment() | {"kind": kind}
+    manifest["spec"] |= spec
+    if kind == "StatefulSet":
+        manifest["spec"]["serviceName"] = "gw"
+    if kind == "DaemonSet":
+        del manifest["spec"]["replicas"]
+    return manifest
+
+
+class Roller:
+    """Rolls `gw` over to a mark and waits until it looks as wanted."""
+
+    def __init__(self, scene, kind: str) -> None:
+        self.scene = scene
+        self.fleet = fleet_of(scene.connection, target("s", f"{kind.lower()}/gw"))
+
+    async def look(self) -> Workload:
+        self.seen = await self.fleet.observe()
+        return workload(self.seen)
+
+    async def restart(self, mark: str | None = "0123456789ab") -> None:
+        await self.fleet.restart(only(self.seen), await self.look(), mark)
+
+    async def until(self, wanted, within: timedelta = LONG) -> Workload:
+        async with asyncio.timeout(15):
+            while not wanted(found := await self.look()):
+                await self.fleet.changed(self.seen, within)
+        return found
+
+
+@pytest.fixture
+def roll(scene):
+    """Replace Deployment gw by another workload of the same name, and wait until it is healthy."""
+
+    async def roll(kind: str, **spec) -> Roller:
+        scene.sandbox.cluster.delete("Deployment", "default", "gw")
+        await scene.sandbox.cluster.wait_for(lambda cluster: not cluster.list("Pod", "default"))
+        scene.sandbox.cluster.apply(of_kind(kind, **spec))
+        roller = Roller(scene, kind)
+        await roller.until(lambda w: w.healthy)
+        return roller
+
+    return roll
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Deployment", {}),
+        ("Deployment", {"strategy": {"type": "Recreate"}}),
+        ("StatefulSet", {"updateStrategy": ROLLING}),
+        ("StatefulSet", {"updateStrategy": ROLLING, "podManagementPolicy": "Parallel"}),
+        ("DaemonSet", {"updateStrategy": ROLLING}),
+    ],
+)
+async def test_a_rollout_ends_with_every_pod_marked_and_goes_back_likewise(roll, kind, spec):
+    roller = await roll(kind, **spec)
+    for mark in ("0123456789ab", None):
+        await roller.restart(mark)
+        found = await roller.until(lambda w, mark=mark: w.healthy and w.mark == mark)
+        assert {pod.mark for pod in found.pods} == {mark}
+        assert (found.failed, found.note) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("behavior", "note"),
+    [
+        ("never-ready", "new pods ready"),
+        ("crash-loop", "CrashLoopBackOff"),
+        ("image-pull", "waiting for image"),
+    ],
+)
+async def test_pods_that_do_not_come_up_fail_the_rollout_and_the_note_says_why(scene, roll, behavior, note):
+    roller = await roll("Deployment", progressDeadlineSeconds=1)
+    scene.sandbox.cluster.sick("default", "gw", behavior)
+    await roller.restart()
+    await roller.until(lambda w: note in w.note)
+    found = await roller.until(lambda w: w.failed)
+    assert "exceeded its progress deadline" in found.note
+    assert not found.healthy
+    scene.sandbox.cluster.sick("default", "gw", None)
+    await roller.restart(None)
+    assert (await roller.until(lambda w: w.healthy)).mark is None
+
+
+async def test_a_paused_deployment_waits_to_be_resumed(roll):
+    roller = await roll("Deployment")
+    roller.scene.sandbox.cluster.patch("Deployment", "default", "gw", {"spec": {"paused": True}})
+    await roller.restart()
+    found = await roller.until(lambda w: "paused" in w.note)
+    assert not found.healthy
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+async def test_a_workload_that_replaces_no_pods_itself_says_so(scene, roll, kind):
+    roller = await roll(kind, updateStrategy=ON_DELETE)
+    await roller.restart()
+    found = await roller.until(lambda w: "OnDelete: delete its pods yourself" in w.note)
+    assert not found.healthy
+    for pod in found.pods:
+        scene.sandbox.cluster.delete("Pod", "default", pod.name)
+    assert {p.mark for p in (await roller.until(lambda w: w.healthy)).pods} == {"0123456789ab"}
+
+
+async def test_pods_below_a_partition_keep_the_workload_from_being_healthy(roll):
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    roller = await roll("StatefulSet", updateStrategy=rolling)
+    await roller.restart()
+    # Only the note may still change, on which nothing depends: that wakes nobody.
+    found = await roller.until(lambda w: "partition 1" in w.note, timedelta(seconds=1))
+    assert (found.complete, found.healthy, len({p.mark for p in found.pods})) == (False, False, 2)
+
+
+@pytest.mark.parametrize("layout", ["how-to", "portal", "helm"])
+async def test_every_way_to_deploy_a_gateway_is_found_without_naming_key_or_workload(
+    sandbox, connection, layout
+):
+    placed = await deploy(sandbox, layout, "gw1", namespace="apim", expires_at=in_days(9), replicas=2)
+    settings = target(placed.secret).model_copy(update={"namespace": "apim"})
+    fleet = fleet_of(connection, settings)
+    found = only(await fleet.observe())
+    assert (found.fingerprint, found.expires_at, found.flaw) == (placed.token_fingerprint, in_days(9), "")
+    assert [(w.name, w.healthy, len(w.pods)) for w in found.workloads] == [(placed.workload, True, 2)]
+    fresh = issued(placed.gateway.mint("secondary", in_days(29)), in_days(29))
+    await fleet.write(found, fresh, record_of(fresh))
+    await fleet.restart(found, found.workloads[0], fresh.fingerprint)
+    seen = await fleet.observe()
+    async with asyncio.timeout(15):
+        while not (workload(seen).healthy and workload(seen).mark == fresh.fingerprint):
+            await fleet.changed(seen, LONG)
+            seen = await fleet.observe()
+    assert {(p.fingerprint, p.ok) for p in await sandbox.pods()} == {(fresh.fingerprint, True)}
+
+
+async def test_a_right_that_rbac_does_not_grant_is_named(scene):
+    scene.sandbox.cluster.deny("get", "secrets")
+    assert (
+        'resources ["secrets"], resourceNames ["s"], verbs ["get"]' in absent(await scene.fleet.observe()).why
+    )
+    with pytest.raises(Refused, match=r'verbs \["get"\]'):
+        await prove(scene.connection, "default", "s")
+
+
+async def test_two_workloads_of_one_secret_are_both_seen(scene):
+    scene.sandbox.cluster.apply(secret(f"GatewayKey {scene.value}"))
+    await running(scene.sandbox, deployment("second", replicas=1))
+    fleet = fleet_of(scene.connection, target("s", "deployment/gw", "deployment/second"))
+    assert [len(w.pods) for w in only(await fleet.observe()).workloads] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "ordered"),
+    [
+        ("StatefulSet", {}, True),
+        ("StatefulSet", {"podManagementPolicy": "OrderedReady", "updateStrategy": ROLLING}, True),
+        ("StatefulSet", {"podManagementPolicy": "Parallel"}, False),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, False),
+        ("Deployment", {}, False),
+        ("DaemonSet", {}, False),
+    ],
+)
+async def test_only_ordered_stateful_sets_wait_for_pods_that_do_not_work(scene, roll, kind, spec, ordered):
+    roller = await roll(kind, **spec)
+    assert workload(roller.seen).ordered is ordered

@@ -1,0 +1,96 @@
+"""Tools that set things back, as GitOps tools and Helm do."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.conflicting_writers import StrangerError
+from sandbox.fleet import deploy
+
+
+@pytest.fixture
+async def place(sandbox, in_29_days):
+    return await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days)
+
+
+def secret(sandbox, place):
+    return sandbox.cluster.get("Secret", "apim", place.secret)
+
+
+def write(sandbox, place, text):
+    body = {"data": {place.key: text}, "metadata": {"annotations": {"ours": "1"}}}
+    return sandbox.cluster.patch("Secret", "apim", place.secret, body, manager="rotator")
+
+
+def owner(obj, key):
+    entries = obj["metadata"]["managedFields"]
+    return [entry["manager"] for entry in entries if f"f:{key}" in entry["fieldsV1"].get("f:data", {})]
+
+
+async def test_a_value_is_set_back_again_and_again_under_the_tools_name(sandbox, place):
+    before = secret(sandbox, place)["data"]
+    fight = sandbox.strangers.fight("Secret", "apim", place.secret, delay=0.01)
+    for number in (1, 2):
+        write(sandbox, place, "Y" * 4 * number)
+        assert owner(secret(sandbox, place), place.key) == ["rotator"]
+        await sandbox.cluster.wait_for(lambda _, n=number: fight.done == n)
+        after = secret(sandbox, place)
+        assert after["data"] == before
+        assert owner(after, place.key) == ["argocd-controller"]
+        assert after["metadata"]["annotations"]["ours"] == "1"
+
+
+async def test_a_tool_gives_up_after_so_many_times(sandbox, place):
+    fight = sandbox.strangers.fight("Secret", "apim", place.secret, delay=0, times=1)
+    write(sandbox, place, "YYYY")
+    await sandbox.cluster.wait_for(lambda _: fight.done == 1)
+    write(sandbox, place, "ZZZZ")
+    with pytest.raises(TimeoutError):
+        await sandbox.cluster.wait_for(lambda _: fight.done == 2, timeout=0.1)
+
+
+async def test_a_tool_can_be_stopped(sandbox, place):
+    fight = sandbox.strangers.fight("Secret", "apim", place.secret, delay=0)
+    await sandbox.strangers.stop(fight)
+    write(sandbox, place, "YYYY")
+    with pytest.raises(TimeoutError):
+        await sandbox.cluster.wait_for(lambda _: fight.done > 0, timeout=0.1)
+
+
+@pytest.mark.parametrize(("what", "same"), [("whole", True), ("recreate", False)])
+async def test_replaced_or_made_anew_a_secret_loses_our_annotations(sandbox, place, what, same):
+    before = secret(sandbox, place)
+    fight = sandbox.strangers.fight("Secret", "apim", place.secret, what=what, delay=0.01, manager="helm")
+    write(sandbox, place, "YYYY")
+    await sandbox.cluster.wait_for(lambda _: fight.done == 1)
+    after = secret(sandbox, place)
+    assert after["data"] == before["data"]
+    assert "ours" not in after["metadata"].get("annotations", {})
+    assert (after["metadata"]["uid"] == before["metadata"]["uid"]) is same
+
+
+async def test_a_template_is_set_back(sandbox, place):
+    def marks():
+        deployment = sandbox.cluster.get("Deployment", "apim", "apim-gateway")
+        return deployment["spec"]["template"]["metadata"].get("annotations")
+
+    before = marks()
+    fight = sandbox.strangers.fight("Deployment", "apim", "apim-gateway", what="template", delay=0.01)
+    mark = {"spec": {"template": {"metadata": {"annotations": {"mark": "1"}}}}}
+    sandbox.cluster.patch("Deployment", "apim", "apim-gateway", mark)
+    assert marks() != before
+    await sandbox.cluster.wait_for(lambda _: fight.done == 1)
+    assert marks() == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "Deployment", "name": "apim-gateway", "what": "value"},
+        {"kind": "Secret", "name": "nobody"},
+        {"kind": "Secret", "name": "apim-access-token", "cluster": "moon"},
+    ],
+)
+async def test_an_order_that_makes_no_sense_is_refused(sandbox, place, wrong):
+    with pytest.raises(StrangerError):
+        sandbox.strangers.fight(**{"namespace": "apim"} | wrong)

@@ -8,7 +8,7 @@ from itertools import islice
 DEEPEST = 6
 
 
-def mishap(error: BaseException) -> dict[str, object]:
+def exception_details(error: BaseException) -> dict[str, object]:
     """Return the class of error and where it came from, innermost call first, as `extra` of a log record."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [

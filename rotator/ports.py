@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from rotator.core.observation import Observed, Pod, Request, Target, Workload
-from rotator.core.records import Record
+from rotator.core.observation import Observation, Pod, Request, Target, Workload
+from rotator.core.records import Key, Record
 from rotator.core.steps import Step
-from rotator.core.verification import Doubt
-from rotator.core.words import Key
+from rotator.core.verification import SignerQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Issuer(Protocol):
         """
         ...
 
-    async def signers(self, doubts: Iterable[Doubt]) -> Mapping[str, Key | None]:
+    async def signers(self, signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
         """Return by fingerprint which key signs it today; None if neither does: the token is dead.
 
         A token that could not be asked about (Azure away, issuer not deterministic) is left out.
@@ -65,10 +64,10 @@ class Revoker(Protocol):
         ...
 
 
-class Fleet(Protocol):
+class TargetStore(Protocol):
     """The targets of one gateway."""
 
-    async def observe(self) -> Observed:
+    async def observe(self) -> Observation:
         """Return what is seen just now, without signers.
 
         Raises:
@@ -76,7 +75,7 @@ class Fleet(Protocol):
         """
         ...
 
-    async def secrets(self) -> Observed:
+    async def secrets(self) -> Observation:
         """As observe, but without a look at workloads and Lease: for noting requests."""
         ...
 
@@ -100,7 +99,7 @@ class Fleet(Protocol):
         """Return the token with its value from any target that holds it."""
         ...
 
-    async def changed(self, seen: Observed, within: timedelta) -> None:
+    async def changed(self, seen: Observation, within: timedelta) -> None:
         """Return when a workload or pod is no longer as seen, or when within has passed. May return early."""
         ...
 
@@ -121,7 +120,7 @@ class Evictor(Protocol):
 class Lease(Protocol):
     """The right to act on one gateway: one holder at a time, over all processes."""
 
-    async def acquire(self, seen: Observed) -> bool:
+    async def acquire(self, seen: Observation) -> bool:
         """Take the lease as it was when seen; False if another process holds it.
 
         Raises:
@@ -137,7 +136,7 @@ class Lease(Protocol):
         """Have exactly these keys on the Lease as condemned: a replaced Secret loses what it knew."""
         ...
 
-    async def count_repair(self) -> None:
+    async def count_restore(self) -> None:
         """Note a repair on the Lease, the one object that no stranger rewrites."""
         ...
 
@@ -203,7 +202,7 @@ class Clock(Protocol):
 class Reporter(Protocol):
     """Tells people and machines what goes on. Never raises: reporting does not fail the work."""
 
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         """Say what comes next and why. Called again for each further look while rollouts go on."""
         ...
 

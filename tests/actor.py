@@ -11,11 +11,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from rotator.core import observation as m
 from rotator.core.limits import count_restart
-from rotator.core.observation import Absent, Observed, Request
-from rotator.core.records import Record
+from rotator.core.observation import Observation, Request, UnobservedTarget
+from rotator.core.records import Key, Reason, Record
 from rotator.core.steps import Issue, Step
-from rotator.core.verification import Doubt
-from rotator.core.words import Key, Reason
+from rotator.core.verification import SignerQuery
 from rotator.errors import Conflict, LeaseLost, Refused, Stopping, Unavailable
 from rotator.ports import IssuedToken
 from tests.world import LEASE, Cluster, Crash, HotLoopError, World
@@ -112,31 +111,31 @@ class Process:
 
     # fleet
     @crossing
-    async def observe(self) -> Observed:
+    async def observe(self) -> Observation:
         w = self.w
         self.looked_at = w.strange
         up = {n: c for n, c in w.clusters.items() if c.reachable}
         targets = tuple(self.see(n, c) for n, c in up.items())
-        away = tuple(Absent(n, "away", True) for n in sorted(set(w.clusters) - set(up)))
-        return Observed(
+        away = tuple(UnobservedTarget(n, "away", True) for n in sorted(set(w.clusters) - set(up)))
+        return Observation(
             targets,
             away,
-            repairs=w.repairs,
-            repaired_at=w.repaired_at,
+            restores=w.restores,
+            last_restored_at=w.last_restored_at,
             lease=str(w.lease_version),
             remembered=w.remembered,
         )
 
     @crossing
-    async def secrets(self) -> Observed:
+    async def secrets(self) -> Observation:
         return await self.observe()
 
     @crossing
-    async def signers(self, doubts: Iterable[Doubt]) -> dict[str, Key | None]:
+    async def signers(self, signer_queries: Iterable[SignerQuery]) -> dict[str, Key | None]:
         w = self.w
         if not (w.azure and w.deterministic):
             return {}
-        asked = [d.fingerprint for d in doubts]
+        asked = [d.fingerprint for d in signer_queries]
         w.asked += len(asked)
         return {v: Key(v.split("|")[0]) if w.alive(v) else None for v in asked}
 
@@ -241,7 +240,7 @@ class Process:
 
     # lease
     @crossing
-    async def acquire(self, seen: Observed) -> bool:
+    async def acquire(self, seen: Observation) -> bool:
         if str(self.w.lease_version) != seen.lease:
             raise Conflict("lease")
         if self.w.leader and self.w.leader[1] > self.w.now:
@@ -274,12 +273,12 @@ class Process:
             self.effect(do)
 
     @crossing
-    async def count_repair(self) -> None:
+    async def count_restore(self) -> None:
         def do() -> None:
             w = self.w
-            if w.repaired_at and w.now - w.repaired_at > timedelta(days=2):
-                w.repairs = 0
-            w.repairs, w.repaired_at = w.repairs + 1, self.now()
+            if w.last_restored_at and w.now - w.last_restored_at > timedelta(days=2):
+                w.restores = 0
+            w.restores, w.last_restored_at = w.restores + 1, self.now()
             w.mended.append(w.now)
 
         self.effect(do)
@@ -295,7 +294,7 @@ class Process:
         if self.stopping:
             raise Stopping
 
-    async def changed(self, seen: Observed, within: timedelta) -> None:
+    async def changed(self, seen: Observation, within: timedelta) -> None:
         self.point()
         self.w.pass_time(within)
         if self.leads():  # renewed in the background
@@ -304,7 +303,7 @@ class Process:
     async def wait(self, change: Coroutine[Any, Any, None]) -> None:
         await change
 
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         self.step = step
         self.w.acts.append(step)
         self.taken += 1

@@ -8,13 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rotator.core.hours import Hours
-from rotator.core.observation import Request
+from rotator.core.observation import MaintenanceWindow, Request
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Record
+from rotator.core.records import Decision, Key, Record
 from rotator.core.steps import Issue, RollBack, Step
-from rotator.core.words import Key
-from rotator.rotation import Gateway, Ports, Signers
+from rotator.rotation import Gateway, Ports, SignerCache
 
 if TYPE_CHECKING:
     from tests.actor import Process
@@ -113,8 +111,8 @@ class World:
     proof_age: timedelta = timedelta()
     revocable: bool = True
     remembered: frozenset[Key] = frozenset()
-    repairs: int = 0
-    repaired_at: datetime | None = None
+    restores: int = 0
+    last_restored_at: datetime | None = None
     serial: int = 0
     points: int = 0
     schedule: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
@@ -161,7 +159,7 @@ class World:
         key, gen = value.split("|")[:2]
         return self.generation[Key(key)] == int(gen)
 
-    def good(self, value: str) -> bool:
+    def usable(self, value: str) -> bool:
         return self.alive(value) and self.expiry(value) > self.now
 
     def held(self) -> list[tuple[str, str]]:
@@ -191,7 +189,7 @@ class World:
 
     def start(self, c: Cluster, w: Workload, mark: str | None) -> Pod:
         self.serial += 1
-        return Pod(f"pod{self.serial}", mark, c.value, self.now, self.good(c.value) and not w.stuck)
+        return Pod(f"pod{self.serial}", mark, c.value, self.now, self.usable(c.value) and not w.stuck)
 
     def evict(self, c: Cluster, w: Workload, name: str) -> None:
         """A container restarts or its ReplicaSet replaces it: same template, Secret of today."""
@@ -241,14 +239,16 @@ class World:
     def gateway(self, policy: Policy, name: str = "gw1") -> Gateway:
         return Gateway(name, policy, self.hours)
 
-    def hours(self, _: datetime) -> Hours:
-        return Hours(self.open_window, None, "" if self.open_window else "outside its maintenance windows")
+    def hours(self, _: datetime) -> MaintenanceWindow:
+        return MaintenanceWindow(
+            self.open_window, None, "" if self.open_window else "outside its maintenance windows"
+        )
 
     def process(self, skew: timedelta = timedelta()) -> Ports:
         from tests.actor import Process
 
         p = Process(self, skew)
-        return Ports(p, Signers(p, self.proof_age, self.now), p, p, p, p, p, p)
+        return Ports(p, SignerCache(p, self.proof_age, self.now), p, p, p, p, p, p)
 
 
 def count(w: World, kind: type[Issue | RollBack]) -> int:

@@ -18,9 +18,9 @@ from rotator.app.clock import utc_now
 from rotator.azure import Arm, ArmIssuer, ArmRevoker, Skew
 from rotator.config import GatewaySettings, Settings
 from rotator.errors import ConfigError, Refused
-from rotator.kube import Clusters, Connection, EventSink, KubeEvictor, KubeFleet, KubeLease
+from rotator.kube import Clusters, Connection, EventSink, KubeEvictor, KubeLease, KubeTargetStore
 from rotator.ports import Clock, Reporter
-from rotator.rotation import Gateway, Ports, Signers
+from rotator.rotation import Gateway, Ports, SignerCache
 
 T = TypeVar("T")
 STARTED = utc_now()
@@ -41,14 +41,14 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class GatewayServices:
     """One gateway with everything that works for it."""
 
     gateway: Gateway
     settings: GatewaySettings
     issuer: ArmIssuer
-    signers: Signers
-    fleet: KubeFleet
+    signers: SignerCache
+    fleet: KubeTargetStore
     lease: KubeLease
     revoker: ArmRevoker
     evictor: KubeEvictor
@@ -71,12 +71,12 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Services:
     settings: Settings
     clusters: Clusters
     arm: Arm
     events: EventSink
-    units: Mapping[str, Unit]
+    units: Mapping[str, GatewayServices]
 
     @property
     def kube(self) -> Connection:
@@ -89,7 +89,9 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(settings: Settings, environ: Mapping[str, str], identity: str) -> AsyncIterator[Site]:
+async def open_services(
+    settings: Settings, environ: Mapping[str, str], identity: str
+) -> AsyncIterator[Services]:
     """Connect to the cluster and to Azure, without a call yet; everything is closed at the end.
 
     Raises:
@@ -104,7 +106,9 @@ async def open_site(settings: Settings, environ: Mapping[str, str], identity: st
         try:
             events = EventSink(clusters, PRODUCT, identity)
             try:
-                yield Site(settings, clusters, arm, events, units(settings, clusters, arm, events, identity))
+                yield Services(
+                    settings, clusters, arm, events, units(settings, clusters, arm, events, identity)
+                )
             finally:
                 await events.aclose()
         finally:
@@ -123,7 +127,7 @@ async def configured(connecting: Awaitable[T]) -> T:
 
 def units(
     settings: Settings, clusters: Clusters, arm: Arm, events: EventSink, identity: str
-) -> dict[str, Unit]:
+) -> dict[str, GatewayServices]:
     at_once = settings.rotation
     bounds = Bounds(
         asyncio.Semaphore(at_once.max_concurrent_rotations),
@@ -140,18 +144,18 @@ def unit(
     events: EventSink,
     identity: str,
     bounds: Bounds,
-) -> Unit:
+) -> GatewayServices:
     namespace = lease_namespace(settings, gateway, clusters)
     lasts = settings.kubernetes.lease_duration
     now = clusters.home.time.now
     lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts, clock=now)
     issuer = ArmIssuer(arm, gateway.resource_id, now)
-    fleet = KubeFleet(clusters, gateway.resource_id.gateway, gateway.targets, lease, now, events)
-    return Unit(
+    fleet = KubeTargetStore(clusters, gateway.resource_id.gateway, gateway.targets, lease, now, events)
+    return GatewayServices(
         Gateway(gateway.name, gateway.policy, gateway.calendar.hours),
         gateway,
         issuer,
-        Signers(issuer, PROOF_AGE, STARTED),
+        SignerCache(issuer, PROOF_AGE, STARTED),
         fleet,
         lease,
         ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, lasts / 2)),

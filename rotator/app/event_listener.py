@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rotator.app.bootstrap import Unit
+from rotator.app.bootstrap import GatewayServices
 from rotator.core.messages import Explanation
+from rotator.core.records import Reason
 from rotator.core.steps import Adopt, Issue, Replace, Rest, Restart, Revoke, RollBack, Step, Verify, Write
-from rotator.core.words import Reason
 from rotator.kube import EventSink, Reference
 from rotator.telemetry.report import Listener, When
 
@@ -15,7 +15,7 @@ TROUBLE = frozenset({Reason.UNSETTLED, Reason.FIGHTING, Reason.ROLLED_BACK})
 """Rests that somebody should know of."""
 
 
-def announcer(unit: Unit, events: EventSink) -> Listener:
+def event_listener(unit: GatewayServices, events: EventSink) -> Listener:
     """Return a listener that turns steps done, and ends without proof, into Events."""
 
     def tell(_: str, why: Explanation, step: Step, when: When) -> None:
@@ -35,7 +35,7 @@ def announcer(unit: Unit, events: EventSink) -> Listener:
     return tell
 
 
-def about(unit: Unit, step: Step) -> Reference | None:
+def about(unit: GatewayServices, step: Step) -> Reference | None:
     """Return the object that step changed."""
     match step:
         case Restart(target, workload):

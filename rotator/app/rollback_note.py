@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from rotator.core.messages import stamp
-from rotator.core.observation import Observed, Target
+from rotator.core.observation import Observation, Target
 
 
-def setback(seen: Observed, said: str) -> str:
+def rollback_note(seen: Observation, said: str) -> str:
     """Return it as a sentence, as far as `said` does not tell it; empty if no roll-back is in force."""
     current = seen.current
     if current is None or current.retry_at is None:
@@ -23,12 +23,12 @@ def setback(seen: Observed, said: str) -> str:
     return "; ".join(sentences)
 
 
-def first_put_back(seen: Observed) -> Target | None:
+def first_put_back(seen: Observation) -> Target | None:
     """Return the target whose rollout failed: the others followed it."""
     since: list[tuple[datetime, Target]] = [
-        (r.disturbed_at, t)
+        (r.restored_at, t)
         for t in seen.targets
-        if (r := t.record) and r.disturbed_at and r.decision.rolled_back
+        if (r := t.record) and r.restored_at and r.decision.rolled_back
     ]
     return min(since, key=lambda found: found[0])[1] if since else None
 

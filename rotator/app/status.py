@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rotator.app.rollback_note import setback
-from rotator.core.foresight import after_adopting
+from rotator.app.rollback_note import rollback_note
 from rotator.core.messages import explain
-from rotator.core.observation import Observed, Target, Workload
-from rotator.core.plan import next_step
+from rotator.core.observation import Observation, Target, Workload
+from rotator.core.plan import after_adopting, next_step
 from rotator.core.policy import Policy
 from rotator.core.renewal import cause, earliest, pending, renewal_time
 from rotator.core.steps import Adopt, Rest, Step
@@ -18,7 +17,7 @@ from rotator.core.verification import runs
 Json = dict[str, Any]
 
 
-def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
+def status_of(name: str, seen: Observation, policy: Policy, now: datetime) -> Json:
     """Return the gateway's state; times are ISO 8601 UTC, tokens appear by fingerprint only.
 
     Before adoption, token and renewal_at are what they will be once the tokens in place are taken over.
@@ -29,7 +28,7 @@ def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
     follows, view = after_adopting(seen, policy, now)
     wanted = cause(view, policy, now) if view.targets else None
     request = pending(seen)
-    sentences = [why.text, then(step, follows, view, policy, now), setback(seen, why.text)]
+    sentences = [why.text, then(step, follows, view, policy, now), rollback_note(seen, why.text)]
     return {
         "name": name,
         "state": str(why.reason) if isinstance(step, Rest) else "InProgress",
@@ -51,7 +50,7 @@ def status_of(name: str, seen: Observed, policy: Policy, now: datetime) -> Json:
     }
 
 
-def then(step: Step, follows: Step, adopted: Observed, policy: Policy, now: datetime) -> str:
+def then(step: Step, follows: Step, adopted: Observation, policy: Policy, now: datetime) -> str:
     """Return what follows an adoption, if that is not to rest."""
     if not isinstance(step, Adopt) or isinstance(follows, Rest | Adopt):
         return ""
@@ -59,7 +58,7 @@ def then(step: Step, follows: Step, adopted: Observed, policy: Policy, now: date
     return f"then {type(follows).__name__} ({why.reason}): {why.text}"
 
 
-def token_of(seen: Observed) -> Json | None:
+def token_of(seen: Observation) -> Json | None:
     if not seen.current:
         return None
     token = earliest(seen)
@@ -72,7 +71,7 @@ def token_of(seen: Observed) -> Json | None:
     }
 
 
-def target_of(t: Target, seen: Observed) -> Json:
+def target_of(t: Target, seen: Observation) -> Json:
     """Return what the Secret holds, and what its pods run.
 
     key: null where nobody knows. dead: its key was regenerated. assumed: its pods are taken to run the token,
@@ -90,7 +89,7 @@ def target_of(t: Target, seen: Observed) -> Json:
         "verified_at": iso(t.record.verified_at) if t.record else None,
         "drifted": t.drifted,
         "assumed": token is not None and token.mark is None,
-        "message": t.flaw,
+        "message": t.misconfiguration,
         "workloads": [workload_of(w, t) for w in t.workloads],
     }
 

@@ -23,9 +23,9 @@ from rotator.azure.clock_offset import Skew
 from rotator.azure.clouds import cloud
 from rotator.azure.credential import Credential, build
 from rotator.azure.errors import Call, Rejected, ask
-from rotator.azure.signer_detection import Identification
+from rotator.azure.signer_detection import SignerDetection
 from rotator.config import AzureSettings, ResourceId
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import Refused, Unavailable
 
 READ = "Microsoft.ApiManagement/service/gateways/read"
@@ -60,7 +60,7 @@ class Arm:
         self._scopes = scopes
         self._within = within
         self._clients: dict[str, ApiManagementClient] = {}
-        self.identification = Identification()
+        self.identification = SignerDetection()
         self.skew = Skew()
 
     @classmethod

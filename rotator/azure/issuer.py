@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from rotator.azure.client import Arm
-from rotator.azure.signer_detection import Inquiry
+from rotator.azure.signer_detection import SignerProbe
 from rotator.config import ResourceId
 from rotator.core.access_token import MalformedTokenError, TokenText, parse_token
 from rotator.core.policy import LONGEST_LIFE
-from rotator.core.verification import Doubt
-from rotator.core.words import Key
+from rotator.core.records import Key
+from rotator.core.verification import SignerQuery
 from rotator.errors import Refused
 from rotator.ports import IssuedToken
 
@@ -44,7 +44,7 @@ class ArmIssuer:
         token = await self._token(key, expires_at)
         return IssuedToken(token.value, key, token.fingerprint, token.expires_at)
 
-    async def signers(self, doubts: Iterable[Doubt]) -> Mapping[str, Key | None]:
+    async def signers(self, signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
         """Return by fingerprint which key signs it today; None if neither does: the token is dead.
 
         One call if a doubt's hint is right, two if it is not; before a token is called dead, one
@@ -53,10 +53,10 @@ class ArmIssuer:
         Never raises Unavailable or Refused.
         """
         now, identification = self._clock(), self._arm.identification
-        askable = [d for d in doubts if now < d.expires_at < now + LONGEST_LIFE]
+        askable = [d for d in signer_queries if now < d.expires_at < now + LONGEST_LIFE]
         if not askable or not identification.on:
             return {}
-        inquiry = Inquiry(self._resource.gateway, identification, self._fingerprint)
+        inquiry = SignerProbe(self._resource.gateway, identification, self._fingerprint)
         found = await inquiry.signers(askable)
         if inquiry.problems:
             log.warning(

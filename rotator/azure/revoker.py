@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rotator.azure.client import Arm
 from rotator.config import ResourceId
-from rotator.core.words import Key
+from rotator.core.records import Key
 
 log = logging.getLogger(__name__)
 

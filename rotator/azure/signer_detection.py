@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
-from rotator.core.verification import Doubt
-from rotator.core.words import Key
+from rotator.core.records import Key
+from rotator.core.verification import SignerQuery
 from rotator.errors import RotatorError
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ Ask = Callable[[Key, datetime], Awaitable[str]]
 """Returns the fingerprint of the token that a key signs today for an expiry."""
 
 
-class Identification:
+class SignerDetection:
     """Whether tokens can be recognised by issuing them again: on until Azure answers differently."""
 
     def __init__(self) -> None:
@@ -36,39 +36,39 @@ class Identification:
         self.on = False
 
 
-class Inquiry:
+class SignerProbe:
     """One round of questions about the tokens of one gateway; no question is asked twice but as a check."""
 
-    def __init__(self, gateway: str, identification: Identification, ask: Ask) -> None:
+    def __init__(self, gateway: str, identification: SignerDetection, ask: Ask) -> None:
         self._gateway = gateway
         self._identification = identification
         self._ask = ask
         self.problems: list[RotatorError] = []
         """Why some tokens are left out of the findings."""
 
-    async def signers(self, doubts: Iterable[Doubt]) -> Mapping[str, Key | None]:
+    async def signers(self, signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
         """Return by fingerprint the key that signs it today, None for nobody; without those left open."""
-        alike: dict[datetime, list[Doubt]] = defaultdict(list)
-        for doubt in doubts:
+        alike: dict[datetime, list[SignerQuery]] = defaultdict(list)
+        for doubt in signer_queries:
             alike[doubt.expires_at].append(doubt)
         async with asyncio.TaskGroup() as tasks:
             looks = [tasks.create_task(self._look(at, group)) for at, group in alike.items()]
         return {fingerprint: key for look in looks for fingerprint, key in look.result().items()}
 
-    async def _look(self, expires_at: datetime, doubts: list[Doubt]) -> dict[str, Key | None]:
+    async def _look(self, expires_at: datetime, signer_queries: list[SignerQuery]) -> dict[str, Key | None]:
         found: dict[str, Key | None] = {}
         answers: dict[Key, str] = {}
         try:
-            for doubt in doubts:
+            for doubt in signer_queries:
                 found |= await self._match(doubt, answers)
-            strangers = {d.fingerprint: None for d in doubts if d.fingerprint not in found}
+            strangers = {d.fingerprint: None for d in signer_queries if d.fingerprint not in found}
             if strangers and await self._steady(expires_at, answers):
                 found |= strangers
         except RotatorError as error:
             self.problems.append(error)
         return found
 
-    async def _match(self, doubt: Doubt, answers: dict[Key, str]) -> dict[str, Key]:
+    async def _match(self, doubt: SignerQuery, answers: dict[Key, str]) -> dict[str, Key]:
         first = doubt.hint or Key.PRIMARY
         for key in (first, first.other):
             if key not in answers:

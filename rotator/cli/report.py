@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rotator.cli.progress import Progress
 from rotator.core.messages import explain
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.policy import Policy
 from rotator.core.steps import Rest, Step
 from rotator.telemetry.report import Listener
@@ -20,9 +20,9 @@ class WatchedReport:
         self._policy = policy
         self._progress = progress
         self._events = events
-        self._seen: Observed | None = None
+        self._seen: Observation | None = None
 
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         self._seen = seen
         why = explain(step, seen, self._policy, now)
         if not isinstance(step, Rest):

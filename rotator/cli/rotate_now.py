@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.app.bootstrap import Site, Unit, person
+from rotator.app.bootstrap import GatewayServices, Services, person
 from rotator.app.clock import SystemClock
-from rotator.app.event_listener import announcer
+from rotator.app.event_listener import event_listener
 from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
 from rotator.cli.show import about
-from rotator.core.hours import ALWAYS
 from rotator.core.messages import explain, span, stamp, told, why_rest
-from rotator.core.observation import Observed, Request
+from rotator.core.observation import ALWAYS, Observation, Request
 from rotator.core.plan import next_step
 from rotator.core.renewal import pending
 from rotator.core.revocation import exposed
@@ -26,7 +25,7 @@ from rotator.core.steps import Rest
 from rotator.core.verification import resting
 from rotator.errors import Busy, LeaseLost, Refused, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
-from rotator.rotation.null_reporter import SILENT
+from rotator.rotation.null_reporter import NULL_REPORTER
 
 RECENT = timedelta(hours=1)
 """Who asks again so soon most likely repeats a command: --force if not."""
@@ -48,7 +47,7 @@ def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
     if bool(names) == wish.every:
         raise UsageError("name the gateways to rotate, or say --all (not both)")
 
-    async def work(site: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
+    async def work(site: Services, units: Sequence[GatewayServices], clock: SystemClock) -> Exit:
         with shown() as progress:
             jobs = (Job(site, unit, clock, progress, wish).run() for unit in units)
             return worst(list(await asyncio.gather(*jobs)))
@@ -59,7 +58,9 @@ def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
 class Job:
     """One gateway, from the wish to its rest."""
 
-    def __init__(self, site: Site, unit: Unit, clock: SystemClock, progress: Progress, wish: Wish) -> None:
+    def __init__(
+        self, site: Services, unit: GatewayServices, clock: SystemClock, progress: Progress, wish: Wish
+    ) -> None:
         self.site = site
         self.unit = unit
         self.clock = clock
@@ -72,13 +73,13 @@ class Job:
         self.policy = unit.gateway.policy
         self.before = "none"
         self.asked = False
-        self.reporter = WatchedReport(self.name, self.policy, progress, announcer(unit, site.events))
+        self.reporter = WatchedReport(self.name, self.policy, progress, event_listener(unit, site.events))
 
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""
         try:
             self.unit.signers.forget()  # somebody may have regenerated a key: ask, whatever is on record
-            seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
+            seen = await look(self.gateway, self.unit.ports(self.clock, NULL_REPORTER))
             if self.wish.leak and None in exposed(seen, self.clock.now()):
                 raise Refused(
                     "nobody can tell which key signed a token in place, so it cannot be revoked",
@@ -102,7 +103,7 @@ class Job:
         within = span(self.policy.look_every)
         return f". The request stands: run this again, or the service goes on with it within {within}"
 
-    def recent(self, seen: Observed) -> str:
+    def recent(self, seen: Observation) -> str:
         """Return a sentence if the token is nearly new, and every pod runs it."""
         token = seen.current.token if seen.current else None
         if token is None or token.adopted or pending(seen) or not all(resting(t) for t in seen.targets):
@@ -110,7 +111,7 @@ class Job:
         age = self.clock.now() - token.issued_at
         return f"{told(token)} was issued {span(age)} ago; --force rotates again" if age < RECENT else ""
 
-    async def rehearse(self, seen: Observed) -> Exit:
+    async def rehearse(self, seen: Observation) -> Exit:
         """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
         now = self.clock.now()
         await self.site.arm.prove(self.unit.settings.resource_id)
@@ -129,18 +130,18 @@ class Job:
             loads = ", ".join(w.name for w in target.workloads) or "no workload"
             self.progress.tell(self.name, "would then write and restart", f"Secret {target.name}, {loads}")
         missing = [about(a.name, a.why) for a in seen.unreachable]
-        missing += [about(t.name, t.flaw) for t in seen.targets if t.flaw]
+        missing += [about(t.name, t.misconfiguration) for t in seen.targets if t.misconfiguration]
         for sentence in missing:
             self.progress.end(self.name, "could not", sentence, good=False)
         return Exit.UNSETTLED if missing else Exit.OK
 
-    async def rotate(self, seen: Observed) -> Exit:
+    async def rotate(self, seen: Observation) -> Exit:
         if self.wish.leak and seen.condemned and self.wish.wait:
             # A leak that was noted earlier is gone on with: else the token in place would count as leaked.
             return self.conclude(await self.until_rest())
         noted = await request(self.unit.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
-            seen = await look(self.gateway, self.unit.ports(self.clock, SILENT))
+            seen = await look(self.gateway, self.unit.ports(self.clock, NULL_REPORTER))
             self.progress.end(
                 self.name, "Unsettled", why_rest(seen, self.policy, self.clock.now()), good=False
             )
@@ -152,7 +153,10 @@ class Job:
 
     async def leave_it(self) -> Exit:
         """Say what becomes of the request, which this process does not carry out."""
-        seen, now = await look(self.unit.gateway, self.unit.ports(self.clock, SILENT)), self.clock.now()
+        seen, now = (
+            await look(self.unit.gateway, self.unit.ports(self.clock, NULL_REPORTER)),
+            self.clock.now(),
+        )
         text = f"a service that runs looks at it within {span(self.policy.look_every)}"
         if isinstance(next_step(seen, self.policy, now), Rest):
             text += f", but cannot go on yet: {why_rest(seen, self.policy, now)}"

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rotator.app.bootstrap import Site, Unit, open_site, person_identity
+from rotator.app.bootstrap import GatewayServices, Services, open_services, person_identity
 from rotator.app.clock import SystemClock, utc_now
 from rotator.cli.exits import Exit, UsageError
-from rotator.config import Settings, load, oddities
+from rotator.config import Settings, load, warnings
 from rotator.telemetry.logs import configure
 
-Work = Callable[[Site, Sequence[Unit], SystemClock], Awaitable[Exit]]
+Work = Callable[[Services, Sequence[GatewayServices], SystemClock], Awaitable[Exit]]
 
 
 def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
@@ -29,7 +29,7 @@ def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
         UsageError: it knows no gateway of a name.
     """
     settings = load(config, os.environ)
-    for sentence in oddities(settings, utc_now()):
+    for sentence in warnings(settings, utc_now()):
         print(f"warning: {config}: {sentence}", file=sys.stderr)
     configure("warning", settings.log.format)
     for library in ("azure", "kubernetes", "msal"):
@@ -54,5 +54,5 @@ async def _work_on(settings: Settings, work: Work) -> Exit:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
-    async with open_site(settings, os.environ, person_identity()) as site:
+    async with open_services(settings, os.environ, person_identity()) as site:
         return await work(site, list(site.units.values()), SystemClock(stop, site.now))

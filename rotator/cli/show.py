@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rotator.app.bootstrap import Site, Unit
+from rotator.app.bootstrap import GatewayServices, Services
 from rotator.app.clock import SystemClock
 from rotator.app.status import Json, status_of
 from rotator.cli.exits import Exit, exit_for, worst
@@ -17,13 +17,13 @@ from rotator.cli.session import work_on
 from rotator.cli.table import table
 from rotator.errors import RotatorError
 from rotator.rotation import look
-from rotator.rotation.null_reporter import SILENT
+from rotator.rotation.null_reporter import NULL_REPORTER
 
 WIDE = 1000
 
 
 def plan(config: Path, names: Sequence[str]) -> Exit:
-    async def work(site: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
+    async def work(site: Services, units: Sequence[GatewayServices], clock: SystemClock) -> Exit:
         states = await look_at(units, clock)
         for state in states:
             print(sentence(state))
@@ -33,7 +33,7 @@ def plan(config: Path, names: Sequence[str]) -> Exit:
     return work_on(config, names, work)
 
 
-async def known_to_azure(site: Site, unit: Unit) -> Exit:
+async def known_to_azure(site: Services, unit: GatewayServices) -> Exit:
     """Ask Azure for the gateway: a mistyped resource_id shall be told before the first rotation."""
     try:
         await site.arm.prove(unit.settings.resource_id)
@@ -48,7 +48,7 @@ def sentence(state: Json) -> str:
 
 
 def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
-    async def work(_: Site, units: Sequence[Unit], clock: SystemClock) -> Exit:
+    async def work(_: Services, units: Sequence[GatewayServices], clock: SystemClock) -> Exit:
         states = await look_at(units, clock)
         if as_json:
             print(json.dumps({"gateways": states}, indent=2))
@@ -64,15 +64,15 @@ def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
     return work_on(config, names, work)
 
 
-async def look_at(units: Sequence[Unit], clock: SystemClock) -> list[Json]:
+async def look_at(units: Sequence[GatewayServices], clock: SystemClock) -> list[Json]:
     """Return the state of each gateway; one that cannot be looked at says why."""
     return list(await asyncio.gather(*(one(u, clock) for u in units)))
 
 
-async def one(unit: Unit, clock: SystemClock) -> Json:
+async def one(unit: GatewayServices, clock: SystemClock) -> Json:
     try:
         async with unit.bounds.turn:
-            seen = await look(unit.gateway, unit.ports(clock, SILENT))
+            seen = await look(unit.gateway, unit.ports(clock, NULL_REPORTER))
     except RotatorError as error:
         name = type(error).__name__
         unknown: Json = {"name": unit.gateway.name, "state": "Unknown", "reason": name, "message": str(error)}

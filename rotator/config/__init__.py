@@ -17,7 +17,7 @@ from rotator.config.schema.webhook import WebhookSettings
 from rotator.config.types.names import Listen, WorkloadRef
 from rotator.config.types.resource_id import ResourceId
 from rotator.config.types.windows import Calendar, WindowTable
-from rotator.config.warnings import oddities
+from rotator.config.warnings import warnings
 
 __all__ = [
     "AzureSettings",
@@ -36,5 +36,5 @@ __all__ = [
     "WindowTable",
     "WorkloadRef",
     "load",
-    "oddities",
+    "warnings",
 ]

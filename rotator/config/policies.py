@@ -5,7 +5,7 @@ from __future__ import annotations
 from rotator.config.schema.gateways import PolicyTable
 from rotator.config.types.windows import Calendar
 from rotator.core.policy import Policy
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 
 _BUILT_IN = Policy()
 

@@ -8,7 +8,7 @@ from rotator.config.errors import Mistake, Path
 from rotator.config.schema.gateways import PolicyTable
 from rotator.config.types.durations import about, written
 from rotator.core.policy import Policy
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 
 TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke", "revoke_after")
 """The keys whose values have to fit together."""

@@ -9,7 +9,7 @@ from rotator.config.schema.document import Settings
 _FEW = 5
 
 
-def oddities(settings: Settings, now: datetime) -> tuple[str, ...]:
+def warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
     """Return a sentence for each thing that somebody should look at. now: UTC."""
     over: dict[datetime, list[str]] = {}
     for gateway in settings.gateways:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.core.limits import BUDGET_PERIOD, flees_now, fought_over, may_repair, may_restart, truce
-from rotator.core.observation import Observed, Target
+from rotator.core.limits import (
+    BUDGET_PERIOD,
+    conflict_backoff_until,
+    contested_targets,
+    flees_now,
+    may_restart,
+    may_restore,
+)
+from rotator.core.observation import Observation, Target
 from rotator.core.policy import Policy
+from rotator.core.records import Reason
 from rotator.core.renewal import cause, due
 from rotator.core.verification import moving, waits
-from rotator.core.words import Reason
 
 REMEDY = (
     "Tell the tool that owns it to leave it alone: secret.createSecret=false in the gateway's Helm chart, "
@@ -17,7 +24,7 @@ REMEDY = (
 )
 
 
-def held(seen: Observed, policy: Policy, now: datetime) -> list[str]:
+def held(seen: Observation, policy: Policy, now: datetime) -> list[str]:
     """Return a sentence for each thing that is put off. Never contains a token's value."""
     return [
         *fights(seen, now),
@@ -27,13 +34,13 @@ def held(seen: Observed, policy: Policy, now: datetime) -> list[str]:
     ]
 
 
-def fights(seen: Observed, now: datetime) -> list[str]:
-    if (until := truce(seen)) is None:
+def fights(seen: Observation, now: datetime) -> list[str]:
+    if (until := conflict_backoff_until(seen)) is None:
         return []
-    rest = f"It was mended {seen.repairs} times and is now left as it is until {until:%Y-%m-%d %H:%M} UTC"
+    rest = f"It was mended {seen.restores} times and is now left as it is until {until:%Y-%m-%d %H:%M} UTC"
     return [
         f"{t.name}: {t.writer or 'somebody'} keeps changing {what(t)} back. {rest}. {REMEDY}"
-        for t in fought_over(seen, now)
+        for t in contested_targets(seen, now)
     ]
 
 
@@ -41,12 +48,16 @@ def what(t: Target) -> str:
     return "the token" if t.drifted else "the pod template"
 
 
-def renewals(seen: Observed, policy: Policy, now: datetime) -> list[str]:
+def renewals(seen: Observation, policy: Policy, now: datetime) -> list[str]:
     reason, current = cause(seen, policy, now), seen.current
     if reason is None or current is None:
         return []
     if due(seen, policy, now):
-        return [f"a new token ({reason}) waits, too"] if fought_over(seen, now) else beaten(seen, reason, now)
+        return (
+            [f"a new token ({reason}) waits, too"]
+            if contested_targets(seen, now)
+            else beaten(seen, reason, now)
+        )
     if current.retry_at and now < current.retry_at:
         times = "once" if current.failures == 1 else f"{current.failures} times"
         after = f"{current.retry_at:%Y-%m-%d %H:%M} UTC"
@@ -54,7 +65,7 @@ def renewals(seen: Observed, policy: Policy, now: datetime) -> list[str]:
     return [f"a new token ({reason}) waits: {seen.hours.why}"]
 
 
-def revocations(seen: Observed) -> list[str]:
+def revocations(seen: Observation) -> list[str]:
     return [
         f"a token of the {key} key leaked: the key is regenerated once every pod is proven to run a token "
         "of the other one"
@@ -62,19 +73,19 @@ def revocations(seen: Observed) -> list[str]:
     ]
 
 
-def beaten(seen: Observed, reason: Reason, now: datetime) -> list[str]:
-    if may_repair(seen, now):
+def beaten(seen: Observation, reason: Reason, now: datetime) -> list[str]:
+    if may_restore(seen, now):
         return []
-    until = f"{truce(seen):%Y-%m-%d %H:%M} UTC"
-    why = f"somebody kept changing back what was written, {seen.repairs} times so far"
+    until = f"{conflict_backoff_until(seen):%Y-%m-%d %H:%M} UTC"
+    why = f"somebody kept changing back what was written, {seen.restores} times so far"
     return [f"a new token ({reason}) waits until {until}: {why}. {REMEDY}"]
 
 
-def restarts(seen: Observed, policy: Policy, now: datetime) -> list[str]:
+def restarts(seen: Observation, policy: Policy, now: datetime) -> list[str]:
     return [f"{t.name}: {why}" for t in seen.targets if (why := restart(t, seen, policy, now))]
 
 
-def restart(t: Target, seen: Observed, policy: Policy, now: datetime) -> str:
+def restart(t: Target, seen: Observation, policy: Policy, now: datetime) -> str:
     stale = [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
     if not stale or (t.record and t.record.decision.token.mark is None):
         return ""

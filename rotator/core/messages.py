@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from rotator.core.blockers import held
-from rotator.core.observation import Observed, Target
+from rotator.core.observation import Observation, Target
 from rotator.core.policy import Policy
-from rotator.core.records import Token
+from rotator.core.records import Reason, Token
 from rotator.core.renewal import earliest, pending
 from rotator.core.steps import (
     Adopt,
@@ -25,7 +25,6 @@ from rotator.core.steps import (
     Write,
 )
 from rotator.core.verification import current_targets, overdue, resting
-from rotator.core.words import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Explanation:
     text: str
 
 
-def explain(step: Step, seen: Observed, policy: Policy, now: datetime) -> Explanation:
+def explain(step: Step, seen: Observation, policy: Policy, now: datetime) -> Explanation:
     """Return why step is the next one. Never contains a token's value."""
     match step:
         case Issue():
@@ -50,7 +49,7 @@ def explain(step: Step, seen: Observed, policy: Policy, now: datetime) -> Explan
             return explain_effect(step)
 
 
-def overrides(step: Step, seen: Observed) -> str:
+def overrides(step: Step, seen: Observation) -> str:
     """Return what this step does not wait for although somebody wished it; empty: it overrides nothing."""
     return seen.hours.why if isinstance(step, Issue | Restart) and not seen.hours.open else ""
 
@@ -86,7 +85,7 @@ def told(token: Token) -> str:
     return f"token {token.fingerprint} (until {stamp(token.expires_at)})"
 
 
-def why_issue(step: Issue, seen: Observed, policy: Policy, now: datetime) -> str:
+def why_issue(step: Issue, seen: Observation, policy: Policy, now: datetime) -> str:
     if step.basis is None:
         return why_first(step.target, now)
     token = earliest(seen)
@@ -115,24 +114,28 @@ def why_first(t: Target, now: datetime) -> str:
     return f"the token in {t.name} is dead: its key was regenerated"
 
 
-def progress(names: tuple[str, ...], seen: Observed) -> str:
+def progress(names: tuple[str, ...], seen: Observation) -> str:
     notes = [f"{w.name}: {w.note}" for t in seen.targets if t.name in names for w in t.workloads if w.note]
     young = "pods started too close to a change of the Secret to be sure of them"
     return "; ".join(notes) or f"{', '.join(names)}: {young}, or are just being proven"
 
 
-def why_roll_back(step: RollBack, seen: Observed, policy: Policy, now: datetime) -> str:
+def why_roll_back(step: RollBack, seen: Observation, policy: Policy, now: datetime) -> str:
     """Return what failed, in every target where it did, and what comes back."""
     failed = [t for t in current_targets(seen) if t is step.target or overdue(t, policy, now)]
     whys = "; ".join(f"{t.name}: {unproven(t)}" for t in failed)
     return f"the rollout failed ({whys}): back to {told(step.decision.token)}"
 
 
-def why_rest(seen: Observed, policy: Policy, now: datetime) -> str:
+def why_rest(seen: Observation, policy: Policy, now: datetime) -> str:
     """Return what is left unsettled or put off, or what everything rests on."""
     open_ends = [about(a.name, a.why) for a in seen.unreachable]
-    open_ends += [about(t.name, t.troubled or t.flaw) for t in seen.targets if t.troubled or t.flaw]
-    known = {t.name for t in seen.targets if t.troubled or t.flaw}
+    open_ends += [
+        about(t.name, t.excluded_because or t.misconfiguration)
+        for t in seen.targets
+        if t.excluded_because or t.misconfiguration
+    ]
+    known = {t.name for t in seen.targets if t.excluded_because or t.misconfiguration}
     open_ends += [f"{t.name}: {why}" for t in seen.targets if t.name not in known and (why := unproven(t))]
     open_ends += held(seen, policy, now)
     if open_ends:

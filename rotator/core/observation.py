@@ -6,9 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rotator.core.hours import ALWAYS, Hours
-from rotator.core.records import Decision, Record, Token
-from rotator.core.words import Key
+from rotator.core.records import Decision, Key, Record, Token
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """open: work that can wait may be done now. turns_at: when to ask again (UTC); None: nobody knows.
+
+    why: what is closed, as people say it; empty while it is open.
+    """
+
+    open: bool = True
+    turns_at: datetime | None = None
+    why: str = ""
+
+
+ALWAYS = MaintenanceWindow()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +98,10 @@ class Target:
     workloads: tuple[Workload, ...]
     request: Request | None = None
     version: str = ""
-    flaw: str = ""
+    misconfiguration: str = ""
     prefixed: bool = True
     writer: str = ""
-    troubled: str = ""
+    excluded_because: str = ""
 
     @property
     def drifted(self) -> bool:
@@ -97,7 +110,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class UnobservedTarget:
     """A target that could not be looked at, and why. away: its cluster did not answer, which passes;
     else somebody has to change something.
     """
@@ -108,7 +121,7 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Observation:
     """Everything a decision may look at, gathered in one go.
 
     signers tells who signs a fingerprint today: a key, or None for nobody (it is dead); a
@@ -118,11 +131,11 @@ class Observed:
     """
 
     targets: tuple[Target, ...]
-    unreachable: tuple[Absent, ...] = ()
+    unreachable: tuple[UnobservedTarget, ...] = ()
     signers: Mapping[str, Key | None] = field(default_factory=dict)
-    repairs: int = 0
-    repaired_at: datetime | None = None
-    hours: Hours = ALWAYS
+    restores: int = 0
+    last_restored_at: datetime | None = None
+    hours: MaintenanceWindow = ALWAYS
     lease: str | None = None
     remembered: frozenset[Key] = frozenset()
 
@@ -135,7 +148,7 @@ class Observed:
     @property
     def workable(self) -> tuple[Target, ...]:
         """The targets at which steps may be taken."""
-        return tuple(t for t in self.targets if not t.troubled)
+        return tuple(t for t in self.targets if not t.excluded_because)
 
     @property
     def condemned(self) -> frozenset[Key]:

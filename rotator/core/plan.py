@@ -13,11 +13,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.core.limits import flees_now, fought_over, may_issue, may_repair, may_restart, reverted, truce
-from rotator.core.observation import Observed, Target, Workload
+from rotator.core.limits import (
+    conflict_backoff_until,
+    contested_targets,
+    flees_now,
+    may_issue,
+    may_restart,
+    may_restore,
+    reverted,
+)
+from rotator.core.observation import Observation, Target, Workload
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Token
-from rotator.core.renewal import cause, due, good, lags, outlived, pending, renewal_time, retry_time
+from rotator.core.records import Decision, Key, Reason, Revocation, Token, succeed
+from rotator.core.renewal import (
+    cause,
+    due,
+    due_before_current,
+    is_behind,
+    pending,
+    renewal_time,
+    retry_time,
+    usable,
+)
 from rotator.core.revocation import exposed, revoke_condemned, revoke_previous
 from rotator.core.steps import (
     Adopt,
@@ -37,41 +54,52 @@ from rotator.core.verification import (
     came_up,
     current_targets,
     everything_runs,
+    key_is_unused,
     overdue,
     overtime,
     resting,
     restored_targets,
     rolling,
-    settled,
     strangers_pods,
     under_way,
     waits,
 )
-from rotator.core.words import Key, Reason, Revocation
 
 
-def next_step(seen: Observed, policy: Policy, now: datetime) -> Step:
+def next_step(seen: Observation, policy: Policy, now: datetime) -> Step:
     """Return the one step that brings the gateway closer to rest."""
     return next((s for check in CHECKS if (s := check(seen, policy, now))), rest(seen, policy, now))
 
 
-def adopt(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def after_adopting(seen: Observation, policy: Policy, now: datetime) -> tuple[Step, Observation]:
+    """Return the first step that is no Adopt, and what would be seen before it, if nothing else changed."""
+    step = next_step(seen, policy, now)
+    for _ in seen.targets:
+        if not isinstance(step, Adopt):
+            break
+        adopted = replace(step.target, record=succeed(step.target.record, step.decision, now))
+        seen = replace(seen, targets=tuple(adopted if t is step.target else t for t in seen.targets))
+        step = next_step(seen, policy, now)
+    return step, seen
+
+
+def adopt(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A live token that is not ours, or outlives ours, becomes the target's own."""
     revision = seen.current.revision if seen.current else 0
     for t in seen.workable:
-        if (token := adoptable(t, seen, now)) and (token.mark is None or may_repair(seen, now)):
-            return Adopt(t, Decision(revision, beside(token, seen.current), seen.condemned))
+        if (token := adoptable(t, seen, now)) and (token.mark is None or may_restore(seen, now)):
+            return Adopt(t, Decision(revision, as_older_than(token, seen.current), seen.condemned))
     return None
 
 
-def beside(token: Token, current: Decision | None) -> Token:
+def as_older_than(token: Token, current: Decision | None) -> Token:
     """Return an adopted token as older than the current one: it is its target's own, and leads no other."""
     if current is None or token.mark is not None:
         return token
     return replace(token, issued_at=min(token.issued_at, current.token.issued_at - timedelta(seconds=1)))
 
 
-def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def issue(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A token that is due is replaced by one of the standby key."""
     reason = due(seen, policy, now)
     if not reason or not seen.workable or not may_issue(seen, policy, now):
@@ -85,12 +113,14 @@ def issue(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     key, request = seen.key(current.token), pending(seen)
     condemned = seen.condemned | ({k for k in exposed(seen, now) if k} if leaked(seen) else set())
     standby = standby_key(key, condemned | policy.avoid)
-    fresh = policy.regenerate_keys and policy.revoke is Revocation.BEFORE_REUSE and settled(seen, standby)
+    fresh = (
+        policy.regenerate_keys and policy.revoke is Revocation.BEFORE_REUSE and key_is_unused(seen, standby)
+    )
     condemned -= {standby} if fresh else set()
     return Issue(target, standby, fresh, current, condemned, reason, request.at if request else None)
 
 
-def leaked(seen: Observed) -> bool:
+def leaked(seen: Observation) -> bool:
     request = pending(seen)
     return request is not None and request.leak
 
@@ -102,7 +132,7 @@ def standby_key(key: Key | None, condemned: frozenset[Key]) -> Key:
     return key if key.other in condemned and key not in condemned else key.other
 
 
-def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def write(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A target that lags behind gets the current token; a drifted one gets its own back."""
     current = seen.current
     drifted = []
@@ -112,14 +142,17 @@ def write(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         if (
             current
             and t.record
-            and (lags(t.record.decision, current) or outlived(t.record.decision.token, seen, policy, now))
+            and (
+                is_behind(t.record.decision, current)
+                or due_before_current(t.record.decision.token, seen, policy, now)
+            )
         ):
             return Write(t, current)
         if t.record and t.drifted:
             # Who was mended longest ago comes first: a fight over one Secret starves no other.
-            since = t.record.disturbed_at or t.record.decision.token.issued_at
+            since = t.record.restored_at or t.record.decision.token.issued_at
             drifted.append((since, Write(t, t.record.decision, repair=True)))
-    if not drifted or not may_repair(seen, now):
+    if not drifted or not may_restore(seen, now):
         return None
     return min(drifted, key=lambda d: d[0])[1]
 
@@ -131,15 +164,15 @@ def marked(current: Decision) -> Decision:
     return replace(current, token=replace(current.token, mark=current.token.fingerprint))
 
 
-def restart(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def restart(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A workload that names another token follows, few targets at a time."""
     away = [t for t in seen.targets if rolling(t)]
     for t in seen.workable:
         stale = [w for w in outdated(t) if may_restart(w, policy, now) or flees_now(t, w, seen)]
-        stale = [w for w in stale if not reverted(t, w) or may_repair(seen, now)]
+        stale = [w for w in stale if not reverted(t, w) or may_restore(seen, now)]
         if not stale or t.drifted or waits(t, seen, policy, now):
             continue
-        if len(away) < policy.max_unavailable_targets or not good_previous(t, seen, policy, now):
+        if len(away) < policy.max_unavailable_targets or not usable_previous(t, seen, policy, now):
             return Restart(t, stale[0], t.record.decision.token.mark)  # type: ignore[union-attr]
     return None
 
@@ -149,12 +182,12 @@ def outdated(t: Target) -> list[Workload]:
     return [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
 
 
-def good_previous(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
+def usable_previous(t: Target, seen: Observation, policy: Policy, now: datetime) -> bool:
     previous = t.record.previous if t.record else None
-    return previous is not None and good(previous.token, seen, policy, now)
+    return previous is not None and usable(previous.token, seen, policy, now)
 
 
-def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def roll_back(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A token that pods do not come up with gives way to the one before, if that is still good."""
     if not policy.roll_back:
         return None
@@ -162,7 +195,7 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
         r = t.record
         if not r or not r.previous or came_up(t):
             continue
-        if overdue(t, policy, now) and good(r.previous.token, seen, policy, now):
+        if overdue(t, policy, now) and usable(r.previous.token, seen, policy, now):
             now_current, back = r.decision, r.previous.token
             failures = now_current.failures + 1
             return RollBack(
@@ -178,7 +211,7 @@ def roll_back(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     return None
 
 
-def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def wait_or_prove(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """Every pod of a target is known to run the token, or is on its way there."""
     for t in seen.workable:  # also those of an adopted token, to which a target may have been rolled back
         if policy.replace_pods and not t.drifted and (pods := broken_pods(t, now) or strangers_pods(t, now)):
@@ -192,11 +225,11 @@ def wait_or_prove(seen: Observed, policy: Policy, now: datetime) -> Step | None:
     return Await(tuple(waiting)) if waiting else None
 
 
-def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
+def rest(seen: Observation, policy: Policy, now: datetime) -> Rest:
     """Nothing to do before the earliest of renewal, retry, revocation, or another look."""
     unsettled = bool(seen.unreachable) or not all(resting(t) for t in seen.targets)
     until = [now + (policy.recheck if unsettled or not seen.current else policy.look_every)]
-    until += [t for t in (seen.hours.turns_at, truce(seen)) if t and t > now]
+    until += [t for t in (seen.hours.turns_at, conflict_backoff_until(seen)) if t and t > now]
     if current := seen.current:
         until += [t for t in (renewal_time(seen, policy), current.retry_at) if t and t > now]
         if policy.revoke is Revocation.AFTER_VERIFY:
@@ -210,8 +243,8 @@ def rest(seen: Observed, policy: Policy, now: datetime) -> Rest:
     return Rest(min(until), rest_reason(seen, policy, now))
 
 
-def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
-    if fought_over(seen, now) or (due(seen, policy, now) and not may_issue(seen, policy, now)):
+def rest_reason(seen: Observation, policy: Policy, now: datetime) -> Reason:
+    if contested_targets(seen, now) or (due(seen, policy, now) and not may_issue(seen, policy, now)):
         return Reason.FIGHTING
     restless = [t for t in seen.targets if not resting(t)]
     if not seen.unreachable and not restless:
@@ -227,7 +260,7 @@ def rest_reason(seen: Observed, policy: Policy, now: datetime) -> Reason:
     )
 
 
-CHECKS: tuple[Callable[[Observed, Policy, datetime], Step | None], ...] = (
+CHECKS: tuple[Callable[[Observation, Policy, datetime], Step | None], ...] = (
     adopt,
     revoke_condemned,
     issue,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rotator.core.words import Key, Revocation
+from rotator.core.records import Key, Revocation
 
 LONGEST_LIFE = timedelta(days=30)
 """Azure's limit for a gateway token; asking for exactly this much is refused or cut short."""

@@ -4,8 +4,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from rotator.core.words import Key
+
+class Key(StrEnum):
+    """One of a gateway's two signing keys (Azure's `keyType`)."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+    @property
+    def other(self) -> Key:
+        return Key.SECONDARY if self is Key.PRIMARY else Key.PRIMARY
+
+
+class Reason(StrEnum):
+    """Why something is done, or not done; feeds log, metric, Event and CLI alike."""
+
+    MISSING = "Missing"
+    EXPIRED = "Expired"
+    REVOKED = "Revoked"
+    NEARING_EXPIRY = "NearingExpiry"
+    REQUESTED = "Requested"
+    CONDEMNED = "Condemned"
+
+    ADOPTED = "Adopted"
+    LAGGING = "Lagging"
+    DRIFTED = "Drifted"
+    OUTDATED = "Outdated"
+    SUSPECT = "Suspect"
+    ROLLOUT_FAILED = "RolloutFailed"
+    ROLLING_OUT = "RollingOut"
+    PROVEN = "Proven"
+    SUPERSEDED = "Superseded"
+
+    SETTLED = "Settled"
+    UNSETTLED = "Unsettled"
+    HELD = "Held"
+    FIGHTING = "Fighting"
+    ROLLED_BACK = "RolledBack"
+
+
+PROVEN = frozenset({Reason.SETTLED, Reason.ROLLED_BACK})
+"""Reasons to rest with every pod known to run the token in place."""
+
+
+class Revocation(StrEnum):
+    """When the key behind the previous token is regenerated."""
+
+    NEVER = "never"
+    BEFORE_REUSE = "before-reuse"
+    AFTER_VERIFY = "after-verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +96,7 @@ class Proven:
 
     token: Token
     verified_at: datetime | None
-    witnesses: frozenset[str] = frozenset()
+    verified_pods: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +104,24 @@ class Record:
     """A decision as one target has carried it out."""
 
     decision: Decision
-    disturbed_at: datetime | None = None
+    restored_at: datetime | None = None
     """When the value was put back (repair, roll-back): pods of the right template may have
     started meanwhile. None: every pod of the right template is younger than the value."""
     verified_at: datetime | None = None
     previous: Proven | None = None
-    witnesses: frozenset[str] = frozenset()
+    verified_pods: frozenset[str] = frozenset()
     """The pod instances that were there when it was verified. They are trusted whatever happens to
     the Secret later, for no container reads it twice."""
 
     @property
     def verified(self) -> bool:
-        return bool(self.verified_at and self.verified_at >= (self.disturbed_at or self.verified_at))
+        return bool(self.verified_at and self.verified_at >= (self.restored_at or self.verified_at))
 
     @property
     def proven(self) -> Proven | None:
         token = self.decision.token
         if self.verified_at or token.mark is None:
-            return Proven(token, self.verified_at, self.witnesses)
+            return Proven(token, self.verified_at, self.verified_pods)
         return self.previous
 
 
@@ -80,5 +129,5 @@ def succeed(old: Record | None, decision: Decision, now: datetime) -> Record:
     """Return the record that a target keeps when decision replaces old."""
     proven = old.proven if old else None
     if proven and proven.token.fingerprint == decision.token.fingerprint:
-        return Record(decision, now, proven.verified_at, None, proven.witnesses)
+        return Record(decision, now, proven.verified_at, None, proven.verified_pods)
     return Record(decision, None, None, proven)

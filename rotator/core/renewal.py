@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rotator.core.observation import Observed, Request, Target
+from rotator.core.observation import Observation, Request, Target
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Token
-from rotator.core.words import Reason
+from rotator.core.records import Decision, Reason, Token
 
 URGENT = frozenset({Reason.MISSING, Reason.EXPIRED, Reason.REVOKED})
 """Nothing is left to lose: neither window nor freeze nor back-off holds these up."""
 
 
-def due(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
+def due(seen: Observation, policy: Policy, now: datetime) -> Reason | None:
     """Return why a token has to be issued now, or None."""
     reason = cause(seen, policy, now)
     if reason is None or reason in URGENT or panics(seen, policy, now):
@@ -24,26 +23,28 @@ def due(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
     return reason if seen.hours.open or (request and request.leak) else None
 
 
-def asked_again(seen: Observed) -> bool:
+def asked_again(seen: Observation) -> bool:
     """Whether somebody asked for a token after the last one failed: they want it tried now."""
     request = pending(seen)
     return request is not None and request.at > last_change(seen)
 
 
-def last_change(seen: Observed) -> datetime:
+def last_change(seen: Observation) -> datetime:
     """Return when a token was last put back anywhere, or the current one issued, whichever is later."""
     issued = [seen.current.token.issued_at] if seen.current else []
-    put_back = [t.record.disturbed_at for t in seen.targets if t.record and t.record.disturbed_at]
+    put_back = [t.record.restored_at for t in seen.targets if t.record and t.record.restored_at]
     return max(issued + put_back)
 
 
-def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
+def cause(seen: Observation, policy: Policy, now: datetime) -> Reason | None:
     """Return why a token should be issued, before anything holds it back."""
     current = seen.current
     if current is None:
         return Reason.MISSING
     followed = in_force(seen)
-    token = min((t for t in followed if not outlived(t, seen, policy, now)), key=lambda t: t.expires_at)
+    token = min(
+        (t for t in followed if not due_before_current(t, seen, policy, now)), key=lambda t: t.expires_at
+    )
     if any(seen.dead(t) for t in followed):
         return Reason.REVOKED
     if token.expires_at <= now:
@@ -58,7 +59,7 @@ def cause(seen: Observed, policy: Policy, now: datetime) -> Reason | None:
     return None
 
 
-def pending(seen: Observed) -> Request | None:
+def pending(seen: Observation) -> Request | None:
     """Return the newest request that no issued token answers yet. Stamps are Lamport stamps:
     a request is later than the token it wants gone, a token no earlier than what it answers.
     """
@@ -73,12 +74,12 @@ def pending(seen: Observed) -> Request | None:
     return Request(newest.at, any(r.leak for r in asked), newest.by)
 
 
-def earliest(seen: Observed) -> Token:
+def earliest(seen: Observation) -> Token:
     """Return the token that ends first among those that targets follow now."""
     return min(in_force(seen), key=lambda t: t.expires_at)
 
 
-def in_force(seen: Observed) -> list[Token]:
+def in_force(seen: Observation) -> list[Token]:
     """Return the current token, and those adopted ones that are their targets' own until the next issue."""
     current = seen.current
     if current is None:
@@ -91,7 +92,7 @@ def in_force(seen: Observed) -> list[Token]:
     return [current.token, *own]
 
 
-def outlived(token: Token, seen: Observed, policy: Policy, now: datetime) -> bool:
+def due_before_current(token: Token, seen: Observation, policy: Policy, now: datetime) -> bool:
     """Whether a target's own token is due while the current one is not: the target gets that one, and no
     new one has to be issued.
     """
@@ -100,14 +101,14 @@ def outlived(token: Token, seen: Observed, policy: Policy, now: datetime) -> boo
     return token.expires_at - policy.renew_before <= now < seen.current.token.expires_at - policy.renew_before
 
 
-def lags(own: Decision, current: Decision) -> bool:
+def is_behind(own: Decision, current: Decision) -> bool:
     """An adopted token is not older than a decision of the same revision: it waits its turn."""
     if own.token.adopted and own.revision == current.revision:
         return False
     return own.order < current.order
 
 
-def concerned(seen: Observed, expires_at: datetime) -> list[Target]:
+def targets_with_expiry(seen: Observation, expires_at: datetime) -> list[Target]:
     """Return the targets that a complaint about a token of this expiry is about.
 
     None: it is about a token that has been replaced, here or in the decision that is under way.
@@ -116,19 +117,19 @@ def concerned(seen: Observed, expires_at: datetime) -> list[Target]:
     return [
         t
         for t in seen.targets
-        if t.expires_at == expires_at and not (t.record and current and lags(t.record.decision, current))
+        if t.expires_at == expires_at and not (t.record and current and is_behind(t.record.decision, current))
     ]
 
 
-def panics(seen: Observed, policy: Policy, now: datetime) -> bool:
+def panics(seen: Observation, policy: Policy, now: datetime) -> bool:
     return seen.current is not None and earliest(seen).expires_at - policy.panic_before <= now
 
 
-def renewal_time(seen: Observed, policy: Policy) -> datetime:
+def renewal_time(seen: Observation, policy: Policy) -> datetime:
     return earliest(seen).expires_at - policy.renew_before
 
 
-def good(token: Token, seen: Observed, policy: Policy, now: datetime) -> bool:
+def usable(token: Token, seen: Observation, policy: Policy, now: datetime) -> bool:
     """Return whether token can still carry traffic for longer than panic_before."""
     return not seen.dead(token) and token.expires_at - policy.panic_before > now
 

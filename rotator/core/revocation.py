@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.policy import Policy
+from rotator.core.records import Key, Revocation
 from rotator.core.renewal import due
 from rotator.core.steps import Revoke, Step
-from rotator.core.verification import settled
-from rotator.core.words import Key, Revocation
+from rotator.core.verification import key_is_unused
 
 
-def revoke_condemned(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def revoke_condemned(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A leaked key is regenerated as soon as nobody needs it."""
     if not policy.regenerate_keys:
         return None
-    return next((Revoke(k) for k in sorted(seen.condemned) if settled(seen, k)), None)
+    return next((Revoke(k) for k in sorted(seen.condemned) if key_is_unused(seen, k)), None)
 
 
-def exposed(seen: Observed, now: datetime) -> frozenset[Key | None]:
+def exposed(seen: Observation, now: datetime) -> frozenset[Key | None]:
     """Return the keys of all live tokens that a target holds, or that its pods may still run; None among
     them stands for a key that nobody can tell.
     """
@@ -32,7 +32,7 @@ def exposed(seen: Observed, now: datetime) -> frozenset[Key | None]:
     return frozenset(seen.key(t) for t in tokens if t.expires_at > now and not seen.dead(t))
 
 
-def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | None:
+def revoke_previous(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """after-verify: the previous key ends when the new token has stood the test of time."""
     if policy.revoke is not Revocation.AFTER_VERIFY or not policy.regenerate_keys:
         return None
@@ -41,24 +41,24 @@ def revoke_previous(seen: Observed, policy: Policy, now: datetime) -> Step | Non
         key = seen.key(previous.token) if previous else None
         if not previous or not key or seen.dead(previous.token) or previous.token.expires_at <= now:
             continue
-        if settled(seen, key) and stood(seen, policy, now):
+        if key_is_unused(seen, key) and proven_long_enough(seen, policy, now):
             return Revoke(key)
     return None
 
 
-def needs_proof(seen: Observed, policy: Policy, now: datetime) -> bool:
+def needs_proof(seen: Observation, policy: Policy, now: datetime) -> bool:
     """Whether a key may have to be regenerated, so that it has to be known who signs the tokens in place."""
     match policy.revoke:
         case Revocation.BEFORE_REUSE:
             wanted = due(seen, policy, now) is not None
         case Revocation.AFTER_VERIFY:
-            wanted = stood(seen, policy, now)
+            wanted = proven_long_enough(seen, policy, now)
         case Revocation.NEVER:
             wanted = False
     return wanted or bool(seen.condemned)
 
 
-def stood(seen: Observed, policy: Policy, now: datetime) -> bool:
+def proven_long_enough(seen: Observation, policy: Policy, now: datetime) -> bool:
     """Whether every target has run the current token for revoke_after."""
     since = [t.record.verified_at if t.record else None for t in seen.targets]
     return all(at is not None and at + policy.revoke_after <= now for at in since)

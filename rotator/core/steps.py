@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.core.observation import Pod, Target, Workload
-from rotator.core.records import Decision
-from rotator.core.words import Key, Reason
+from rotator.core.records import Decision, Key, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Rest:
 Step = Adopt | Issue | Write | Restart | Replace | RollBack | Await | Verify | Revoke | Rest
 
 
-def same(step: Step) -> tuple[str, ...]:
+def step_id(step: Step) -> tuple[str, ...]:
     """Return what tells a step from others of a run: its kind, and the names of what it is done to."""
     kind = type(step).__name__
     match step:

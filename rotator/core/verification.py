@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.core.limits import flees
-from rotator.core.observation import Observed, Pod, Target, Workload
+from rotator.core.limits import leaves_leaked_token
+from rotator.core.observation import Observation, Pod, Target, Workload
 from rotator.core.policy import Policy
-from rotator.core.records import Record, Token
-from rotator.core.renewal import good
-from rotator.core.words import Key
+from rotator.core.records import Key, Record, Token
+from rotator.core.renewal import usable
 
 SLACK = timedelta(seconds=60)
 """Clocks of nodes differ from ours, time stamps have whole seconds, kubelets cache Secrets."""
 
 
-def adoptable(t: Target, seen: Observed, now: datetime) -> Token | None:
+def adoptable(t: Target, seen: Observation, now: datetime) -> Token | None:
     """Return the live token in place that is not ours, unless ours outlives it."""
     if t.fingerprint is None or t.expires_at is None or t.expires_at <= now:
         return None
@@ -41,16 +40,16 @@ def runs(pod: Pod, record: Record) -> bool:
     """Whether pod is known to have read the token of record."""
     if pod.mark != record.decision.token.mark:
         return False
-    if (since := record.disturbed_at) is None or pod.started_at >= since + SLACK:
+    if (since := record.restored_at) is None or pod.started_at >= since + SLACK:
         return True
-    return pod.instance in record.witnesses
+    return pod.instance in record.verified_pods
 
 
 def strangers_pods(t: Target, now: datetime) -> list[Pod]:
     """Pods of the right template that may have read another value than the current one. None before
     whatever replaces them is sure to be trusted, even if our clock is ahead of the nodes'.
     """
-    if not t.record or not t.record.disturbed_at or now < t.record.disturbed_at + 2 * SLACK:
+    if not t.record or not t.record.restored_at or now < t.record.restored_at + 2 * SLACK:
         return []
     mark = t.record.decision.token.mark
     return [
@@ -82,7 +81,7 @@ def broken_pods(t: Target, now: datetime) -> list[Pod]:
 def everything_runs(t: Target) -> bool:
     """Whether every pod of the target is known to run the token of its record, which we gave it."""
     r = t.record
-    if not r or t.drifted or t.flaw or r.decision.token.mark is None:
+    if not r or t.drifted or t.misconfiguration or r.decision.token.mark is None:
         return False
     return all(
         w.mark == r.decision.token.mark and w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads
@@ -112,15 +111,15 @@ def resting(t: Target) -> bool:
     put back or rolled back to is not proven by anything but pods that work, and that read nothing else.
     """
     r = t.record
-    if r is None or t.drifted or t.flaw or t.troubled:
+    if r is None or t.drifted or t.misconfiguration or t.excluded_because:
         return False
     if r.decision.token.mark is None:
-        touched = r.decision.rolled_back or r.disturbed_at is not None
+        touched = r.decision.rolled_back or r.restored_at is not None
         return not touched or all(w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads)
     return verified(t)
 
 
-def current_targets(seen: Observed) -> list[Target]:
+def current_targets(seen: Observation) -> list[Target]:
     """Targets that hold what they should and whose pods remain to be proven."""
     return [
         t
@@ -130,30 +129,30 @@ def current_targets(seen: Observed) -> list[Target]:
         and not verified(t)
         and t.record.decision.token.mark is not None
         and all(w.mark == t.record.decision.token.mark for w in t.workloads)
-        and not t.troubled
-        and not (t.flaw and all(w.healthy for w in t.workloads))
+        and not t.excluded_because
+        and not (t.misconfiguration and all(w.healthy for w in t.workloads))
     ]
 
 
-def restored_targets(seen: Observed) -> list[Target]:
+def restored_targets(seen: Observation) -> list[Target]:
     """Targets whose adopted token was put back, and whose pods remain to be known to run it."""
     return [
         t
         for t in seen.workable
         if t.record
         and t.record.decision.token.mark is None
-        and not (t.drifted or t.flaw or resting(t) or any(w.mark for w in t.workloads))
+        and not (t.drifted or t.misconfiguration or resting(t) or any(w.mark for w in t.workloads))
     ]
 
 
 def rolling(t: Target) -> bool:
     """Whether the target's workloads are between two tokens."""
-    return bool(t.record) and bool(current_targets(Observed((replace(t, troubled=""),))))
+    return bool(t.record) and bool(current_targets(Observation((replace(t, excluded_because=""),))))
 
 
 def overtime(t: Target, policy: Policy, now: datetime) -> bool:
     """Whether the target's pods had their chance: nobody waits for them any longer."""
-    since = [w.restarted_at for w in t.workloads] + [t.record.disturbed_at if t.record else None]
+    since = [w.restarted_at for w in t.workloads] + [t.record.restored_at if t.record else None]
     begun = max((at for at in since if at), default=now)
     return any(w.failed for w in t.workloads) or now >= begun + policy.rollout_timeout
 
@@ -163,7 +162,7 @@ def moving(w: Workload, policy: Policy, now: datetime) -> bool:
     return w.restarted_at is not None and not w.failed and now < w.restarted_at + policy.rollout_timeout
 
 
-def under_way(seen: Observed, policy: Policy, now: datetime) -> bool:
+def under_way(seen: Observation, policy: Policy, now: datetime) -> bool:
     """Whether some target's pods are on their way to the token in force, in time, or are yet to be noted."""
     return any(everything_runs(t) or not overtime(t, policy, now) for t in current_targets(seen))
 
@@ -173,21 +172,21 @@ def overdue(t: Target, policy: Policy, now: datetime) -> bool:
     return bool(t.record and not t.record.verified_at and overtime(t, policy, now))
 
 
-def waits(t: Target, seen: Observed, policy: Policy, now: datetime) -> bool:
+def waits(t: Target, seen: Observation, policy: Policy, now: datetime) -> bool:
     """Whether restarts wait: for a window, or for workloads that are sick anyway. A target
     whose pods have nothing good to go on with never waits (nor one just rolled back).
     """
     previous = t.record.previous if t.record else None
-    if not t.record or previous is None or not good(previous.token, seen, policy, now):
+    if not t.record or previous is None or not usable(previous.token, seen, policy, now):
         return False
     stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
     sick = any(not w.healthy and not moving(w, policy, now) for w in stale)
     # A leaked token is nothing good to go on with: no window holds up the pods' leaving it.
-    return sick or not (seen.hours.open or flees(t, seen))
+    return sick or not (seen.hours.open or leaves_leaked_token(t, seen))
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class SignerQuery:
     """A token about which the issuer should be asked who signs it. hint: whom to try first."""
 
     fingerprint: str
@@ -195,22 +194,22 @@ class Doubt:
     hint: Key | None
 
 
-def doubts(seen: Observed, now: datetime) -> list[Doubt]:
+def signer_queries(seen: Observation, now: datetime) -> list[SignerQuery]:
     """Return every token that a decision may rest on and that the issuer can still be asked about. What
     stands on record says nothing of a token that somebody else put in place: its key may have ended since.
     """
-    found: dict[str, Doubt] = {}
+    found: dict[str, SignerQuery] = {}
     for t in seen.targets:
         if t.record:
             known = [t.record.decision.token] + ([t.record.previous.token] if t.record.previous else [])
-            found |= {k.fingerprint: Doubt(k.fingerprint, k.expires_at, k.key) for k in known}
+            found |= {k.fingerprint: SignerQuery(k.fingerprint, k.expires_at, k.key) for k in known}
     for t in seen.targets:
         if t.fingerprint and t.expires_at and (t.record is None or t.drifted):
-            found[t.fingerprint] = Doubt(t.fingerprint, t.expires_at, None)
+            found[t.fingerprint] = SignerQuery(t.fingerprint, t.expires_at, None)
     return [d for d in found.values() if d.expires_at > now]
 
 
-def settled(seen: Observed, key: Key) -> bool:
+def key_is_unused(seen: Observation, key: Key) -> bool:
     """Whether nobody anywhere can hold a token of key, so that it may be regenerated."""
     current = seen.current
     return bool(
@@ -219,7 +218,7 @@ def settled(seen: Observed, key: Key) -> bool:
         and seen.signers.get(current.token.fingerprint) is key.other
         and all(
             t.fingerprint == current.token.fingerprint
-            and not t.troubled
+            and not t.excluded_because
             and t.record is not None
             and t.record.verified
             and t.record.decision.order == current.order

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rotator.config import Settings, load
-from rotator.daemon.file_watch import Look, Watched
-from rotator.daemon.resources import Hanging, Opening, files_of
-from rotator.diagnostics import mishap
+from rotator.daemon.file_watch import FileWatch, Look
+from rotator.daemon.resources import Hanging, Resources, files_of
+from rotator.diagnostics import exception_details
 from rotator.errors import ConfigError, RotatorError
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ RETRY = timedelta(minutes=1)
 """What could not be used for a reason outside the files (a port that is taken) is tried again."""
 
 T = TypeVar("T")
-Prepare = Callable[[Settings], Coroutine[Any, Any, Opening]]
+Prepare = Callable[[Settings], Coroutine[Any, Any, Resources]]
 
 
 class Asked:
@@ -89,13 +89,13 @@ class Reload:
         self._prepare = prepare
         self._refused = refused
         self._accepted = accepted
-        self._watched = Watched([config])
+        self._watched = FileWatch([config])
         self._settings: Settings
         self._in_force: Mapping[Path, bytes | None] = {}
         self._mistakes: tuple[str, ...] = ()
         self._tried_at = 0.0
 
-    async def first(self) -> Opening | None:
+    async def first(self) -> Resources | None:
         """Read the configuration; None when the process is asked to leave. Nothing is in force yet: raises
         ConfigError, Refused, Unavailable.
         """
@@ -105,7 +105,7 @@ class Reload:
         self._in_force, self._settings = self._watched.accepted, settings
         return opening
 
-    async def following(self) -> Opening | None:
+    async def following(self) -> Resources | None:
         """Return what the next generation works with; None when the process is asked to leave."""
         wait = EVERY
         while True:
@@ -132,7 +132,7 @@ class Reload:
             log.info("asked to reload: nothing has changed")
         return False
 
-    async def _again(self, look: Look) -> Opening | None:
+    async def _again(self, look: Look) -> Resources | None:
         self._tried_at = _monotonic()
         self._watched.accept()
         if self._back_in_force():
@@ -147,7 +147,7 @@ class Reload:
             if isinstance(error, Hanging):
                 self._tried_at = math.inf  # not by itself: only when a file changes, or somebody asks
         except Exception as error:  # noqa: BLE001 - whatever it is, the generation before goes on
-            log.error("reading the configuration failed", extra=mishap(error))  # noqa: TRY400 - see mishaps
+            log.error("reading the configuration failed", extra=exception_details(error))  # noqa: TRY400 - see mishaps
             self._wrong((f"a defect of the rotator ({type(error).__name__})",), look)
         else:
             self._mistakes = ()
@@ -155,7 +155,7 @@ class Reload:
             return opening
         return None
 
-    async def _read(self) -> Opening | None:
+    async def _read(self) -> Resources | None:
         """Return None if the file says the same in other words."""
         settings = load(self._config, self._environ)
         # Before they are opened: what changes from now on is seen at the next look. The files of the

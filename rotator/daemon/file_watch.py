@@ -29,7 +29,7 @@ class _Sight:
     digest: bytes | None
 
 
-class Watched:
+class FileWatch:
     """A set of files, and what was accepted of each. Contents are not kept, only their digests.
 
     A look at files that did not change costs a few system calls each: a Kubernetes volume is swapped by

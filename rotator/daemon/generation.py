@@ -10,15 +10,15 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from rotator.app.clock import GRACE, SystemClock, set_back
-from rotator.app.status_cache import Board
+from rotator.app.status_cache import StatusCache
 from rotator.azure.eventgrid_client import EventGridClient
 from rotator.daemon.health import Readiness, sentence
-from rotator.daemon.resources import Opening
-from rotator.daemon.swappable_app import Switch
-from rotator.daemon.work.event_handler import Dispatcher
+from rotator.daemon.resources import Resources
+from rotator.daemon.swappable_app import SwappableApp
+from rotator.daemon.work.event_handler import EventHandler
 from rotator.daemon.work.runner import Runner
 from rotator.daemon.work.schedule import Schedule
-from rotator.daemon.work.workqueue import Wakeups
+from rotator.daemon.work.workqueue import WorkQueue
 from rotator.errors import Unavailable
 from rotator.eventgrid.pull.puller import Puller
 from rotator.eventgrid.webhook import webhook_app
@@ -36,7 +36,7 @@ class Generation:
     """The rooms, wired: events and schedule wake, the runner works. Its tasks live in group."""
 
     def __init__(
-        self, opening: Opening, metrics: Metrics, readiness: Readiness, group: asyncio.TaskGroup
+        self, opening: Resources, metrics: Metrics, readiness: Readiness, group: asyncio.TaskGroup
     ) -> None:
         self.site = site = opening.site
         self.settings = site.settings
@@ -47,7 +47,7 @@ class Generation:
         self.stop = asyncio.Event()
         self.clock = SystemClock(self.stop, site.now)
         self.schedule = Schedule(lambda name: self.wakeups.wake(name, "schedule"))
-        self.board = Board(site.units, self.schedule.due)
+        self.board = StatusCache(site.units, self.schedule.due)
         runner = Runner(
             site.units,
             self.clock,
@@ -57,8 +57,8 @@ class Generation:
             self.schedule.set,
             self.settings.rotation.schedule_jitter,
         )
-        self.wakeups = Wakeups(runner.work, group)
-        self.dispatcher = Dispatcher(site.units, self.clock, self.wakeups.wake)
+        self.wakeups = WorkQueue(runner.work, group)
+        self.dispatcher = EventHandler(site.units, self.clock, self.wakeups.wake)
         self.helpers: list[asyncio.Task[None]] = []
         """Tasks that are no runs: they are cancelled when the generation ends."""
 
@@ -82,7 +82,7 @@ class Generation:
         limited = BodyLimit(app, settings.max_body_bytes, settings.body_timeout.total_seconds())
         return self.admission.guard(limited)
 
-    async def end(self, switch: Switch) -> None:
+    async def end(self, switch: SwappableApp) -> None:
         """Begin nothing more, and let requests and steps under way end: switch passes on none any more.
 
         One that hangs is left, for its outcome can be looked up.

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from rotator.diagnostics import mishap
+from rotator.diagnostics import exception_details
 from rotator.errors import RotatorError, Unavailable
 from rotator.retry import delay
 from rotator.web import Health
@@ -73,5 +73,5 @@ def sentence(error: Exception) -> str:
     """Return what to tell of an error: of one that is not ours only its class, for it may quote a Secret."""
     if isinstance(error, RotatorError):
         return str(error)
-    log.debug("something unforeseen", extra=mishap(error))
+    log.debug("something unforeseen", extra=exception_details(error))
     return f"an answer that was not foreseen ({type(error).__name__})"

@@ -26,7 +26,7 @@ class _Door:
     server: Server
 
 
-class Doors:
+class Listeners:
     """apps: by the port's name, for as long as the process lives."""
 
     def __init__(self, apps: Mapping[str, ASGIApp]) -> None:

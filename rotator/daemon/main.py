@@ -12,14 +12,14 @@ from pathlib import Path
 from rotator.app.bootstrap import daemon_identity
 from rotator.app.clock import GRACE, utc_now
 from rotator.app.status import Json
-from rotator.config import Settings, oddities
+from rotator.config import Settings, warnings
 from rotator.daemon.config_reload import Asked, Reload
 from rotator.daemon.config_status import CONFIG, Verdict
 from rotator.daemon.generation import PULL, Generation
 from rotator.daemon.health import Readiness
-from rotator.daemon.listeners import INTERNAL, WEBHOOK, Doors
-from rotator.daemon.resources import Opening, prepare, shut
-from rotator.daemon.swappable_app import Switch
+from rotator.daemon.listeners import INTERNAL, WEBHOOK, Listeners
+from rotator.daemon.resources import Resources, prepare, shut
+from rotator.daemon.swappable_app import SwappableApp
 from rotator.errors import ConfigError
 from rotator.telemetry.logs import configure
 from rotator.telemetry.metrics import Metrics
@@ -59,17 +59,17 @@ class Daemon:
         self.metrics = Metrics(())
         self.readiness = Readiness(CONFIG, "kubernetes", "azure", WEBHOOK)
         self.verdict = Verdict(self.metrics, self.readiness, environ)
-        self.switch = Switch()
+        self.switch = SwappableApp()
         internal = internal_app(self.health, self.metrics.render, self.status)
         small = BodyLimit(internal, SMALL_BODY, GRACE.total_seconds())
-        self.doors = Doors({INTERNAL: small, WEBHOOK: self.switch})
+        self.doors = Listeners({INTERNAL: small, WEBHOOK: self.switch})
         self.reload = Reload(
             config, environ, asked, self.prepare, self.verdict.refused, self.verdict.accepted
         )
         self.present: Generation | None = None
 
     async def run(self) -> None:
-        opening: Opening | None = await self.reload.first()
+        opening: Resources | None = await self.reload.first()
         async with asyncio.TaskGroup() as group:
             while opening:
                 opening = await self.live(opening, group)
@@ -80,7 +80,7 @@ class Daemon:
             self.doors.close(INTERNAL)
         log.info("left")
 
-    async def live(self, opening: Opening, group: asyncio.TaskGroup) -> Opening | None:
+    async def live(self, opening: Resources, group: asyncio.TaskGroup) -> Resources | None:
         """Let one generation work. Returns what the next one needs, or None if there shall be none."""
         async with opening.stack, asyncio.TaskGroup() as own:
             first = self.present is None
@@ -110,7 +110,7 @@ class Daemon:
         self.switch.close()
         self.doors.close(WEBHOOK)
 
-    async def prepare(self, settings: Settings) -> Opening:
+    async def prepare(self, settings: Settings) -> Resources:
         if self.present is None:
             configure(settings.log.level, settings.log.format)
         opening = await prepare(settings, self.environ, self.identity, self.doors, self.metrics.event)
@@ -140,7 +140,7 @@ class Daemon:
 
     def tell(self, event: str, settings: Settings) -> None:
         gateways = [g.name for g in settings.gateways]
-        for sentence in oddities(settings, utc_now()):
+        for sentence in warnings(settings, utc_now()):
             log.warning("something odd in the configuration", extra={"why": sentence})
         log.info(event, extra={"identity": self.identity, "gateways": gateways, "ports": self.doors.ports})
 

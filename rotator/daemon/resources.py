@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotator.app.bootstrap import Site, open_site
+from rotator.app.bootstrap import Services, open_services
 from rotator.config import Settings
-from rotator.daemon.listeners import Doors, close
+from rotator.daemon.listeners import Listeners, close
 from rotator.errors import ConfigError, Unavailable
 from rotator.eventgrid.auth.authentication import Admission, open_admission
 from rotator.eventgrid.webhook import Observe
@@ -26,12 +26,12 @@ class Hanging(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class Resources:
     """admission: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when they
     are served. Leave stack in the end: it closes the site and what is still bound.
     """
 
-    site: Site
+    site: Services
     admission: Admission | None
     bound: dict[str, socket.socket]
     stack: AsyncExitStack
@@ -42,8 +42,8 @@ class Opening:
 
 
 async def prepare(
-    settings: Settings, environ: Mapping[str, str], identity: str, doors: Doors, observe: Observe
-) -> Opening:
+    settings: Settings, environ: Mapping[str, str], identity: str, doors: Listeners, observe: Observe
+) -> Resources:
     """Open all that settings ask for.
 
     Raises:
@@ -51,14 +51,14 @@ async def prepare(
         Unavailable: a file that should be there is not (yet). Hanging: a plugin does not answer.
     """
     async with AsyncExitStack() as stack:
-        site = await _site(open_site(settings, environ, identity), stack)
+        site = await _site(open_services(settings, environ, identity), stack)
         admission = await _admission(settings, observe, stack) if settings.webhook.enabled else None
         bound = doors.bind(settings)
         stack.callback(close, bound)
-        return Opening(site, admission, bound, stack.pop_all())
+        return Resources(site, admission, bound, stack.pop_all())
 
 
-async def _site(opened: AbstractAsyncContextManager[Site], stack: AsyncExitStack) -> Site:
+async def _site(opened: AbstractAsyncContextManager[Services], stack: AsyncExitStack) -> Services:
     try:
         async with asyncio.timeout(PATIENCE):
             return await stack.enter_async_context(opened)

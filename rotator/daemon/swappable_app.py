@@ -11,7 +11,7 @@ PATIENCE = 15.0
 """Seconds that a request waits for the next application; Event Grid waits 30 s for the whole answer."""
 
 
-class Switch:
+class SwappableApp:
     """Passes requests to the present application; while there is none they wait, then are asked to return."""
 
     def __init__(self, patience: float = PATIENCE) -> None:

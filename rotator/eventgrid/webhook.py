@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rotator.config.schema.webhook import WebhookSettings
-from rotator.diagnostics import mishap
+from rotator.diagnostics import exception_details
 from rotator.errors import RotatorError, Unavailable
 from rotator.eventgrid.delivery import (
     Events,
@@ -95,7 +95,7 @@ class _Webhook:
             log.error("delivery put off: %s", e)  # noqa: TRY400 - our errors say what to do, not where
             return _later(RETRY_SECONDS)
         except Exception as e:  # noqa: BLE001 - 503 is retried; nothing else may come out of here
-            log.error("delivery put off: %s", type(e).__name__, extra=mishap(e))  # noqa: TRY400 - see mishaps
+            log.error("delivery put off: %s", type(e).__name__, extra=exception_details(e))  # noqa: TRY400 - see mishaps
             return _later(RETRY_SECONDS)
 
     def _permission(self, request: Request) -> Response:

@@ -15,15 +15,15 @@ from rotator.kube.event_sink import EventSink
 from rotator.kube.lease import KubeLease
 from rotator.kube.lease_state import LeaseState
 from rotator.kube.targets.evict import KubeEvictor
-from rotator.kube.targets.store import KubeFleet
+from rotator.kube.targets.store import KubeTargetStore
 
 __all__ = [
     "Clusters",
     "Connection",
     "EventSink",
     "KubeEvictor",
-    "KubeFleet",
     "KubeLease",
+    "KubeTargetStore",
     "LeaseState",
     "Reference",
     "prove",

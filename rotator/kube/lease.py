@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from rotator.core.observation import Observed
-from rotator.core.words import Key
+from rotator.core.observation import Observation
+from rotator.core.records import Key
 from rotator.errors import Conflict, LeaseLost, Refused, RotatorError
 from rotator.kube.client import paths
 from rotator.kube.client.connection import FIELD_MANAGER, Connection
@@ -92,7 +92,7 @@ class KubeLease(Lease):
     def _ours(self, state: LeaseState) -> bool:
         return (state.holder, state.transitions) == (self._identity, self._state.transitions)
 
-    async def acquire(self, seen: Observed) -> bool:
+    async def acquire(self, seen: Observation) -> bool:
         """Take the Lease as it was when seen; False: another process holds it (`holder`, `expires_in`).
 
         Raises Conflict, Unavailable, Refused.
@@ -144,13 +144,13 @@ class KubeLease(Lease):
         if self._good_until is None or self._monotonic() >= self._good_until - spare:
             raise LeaseLost(f"{self._what} is not held any longer (last holder: {self.holder or 'nobody'})")
 
-    async def count_repair(self) -> None:
+    async def count_restore(self) -> None:
         """Count a repair on the Lease. Raises LeaseLost, Unavailable."""
         await self.assert_held()
         async with self._turn:
             state, now = self._state, self._clock()
-            recent = state.repaired_at is not None and now - state.repaired_at <= FORGIVEN
-            facts = {REPAIRS: str(state.repairs + 1 if recent else 1), REPAIRED_AT: write_time(now)}
+            recent = state.last_restored_at is not None and now - state.last_restored_at <= FORGIVEN
+            facts = {REPAIRS: str(state.restores + 1 if recent else 1), REPAIRED_AT: write_time(now)}
             await self._update(annotations=facts)
 
     async def condemn(self, keys: frozenset[Key]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.kube.client.responses import Json
 from rotator.kube.targets.annotations import PREFIX, read_time
 
@@ -19,8 +19,8 @@ class LeaseState:
 
     version: str | None
     holder: str = ""
-    repairs: int = 0
-    repaired_at: datetime | None = None
+    restores: int = 0
+    last_restored_at: datetime | None = None
     transitions: int = 0
     seconds: float = 0.0
     condemned: frozenset[Key] = frozenset()
@@ -33,15 +33,15 @@ def read_state(answer: Json) -> LeaseState:
     meta, spec = answer["metadata"], answer.get("spec") or {}
     annotations = meta.get("annotations") or {}
     try:
-        repairs, at = int(annotations.get(REPAIRS, "0")), annotations.get(REPAIRED_AT)
-        repaired_at = read_time(at) if at else None
+        restores, at = int(annotations.get(REPAIRS, "0")), annotations.get(REPAIRED_AT)
+        last_restored_at = read_time(at) if at else None
     except ValueError:
-        repairs, repaired_at = 0, None
+        restores, last_restored_at = 0, None
     return LeaseState(
         meta["resourceVersion"],
         spec.get("holderIdentity") or "",
-        repairs,
-        repaired_at,
+        restores,
+        last_restored_at,
         int(spec.get("leaseTransitions") or 0),
         float(spec.get("leaseDurationSeconds") or 0),
         frozenset(key for key in Key if key in annotations.get(CONDEMNED, "").split(",")),

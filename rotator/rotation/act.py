@@ -9,7 +9,7 @@ from typing import assert_never
 from rotator.core.limits import reverted
 from rotator.core.observation import Target
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Record, Token, succeed
+from rotator.core.records import Decision, Key, Record, Token, succeed
 from rotator.core.steps import (
     Adopt,
     Await,
@@ -23,12 +23,11 @@ from rotator.core.steps import (
     Verify,
     Write,
 )
-from rotator.core.verification import settled
-from rotator.core.words import Key
+from rotator.core.verification import key_is_unused
 from rotator.errors import Conflict, Refused, Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation.context import Ports
-from rotator.rotation.failures import KeyTrouble, Lost, Troubled, at
+from rotator.rotation.failures import KeyRegenerationFailed, TargetFailed, TokenUnrecoverable, for_target
 
 
 async def act(step: Step, policy: Policy, ports: Ports) -> None:
@@ -46,7 +45,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
     await ports.lease.assert_held()
     match step:
         case Adopt() | Write() | RollBack():
-            await at(step.target, put(step, ports))
+            await for_target(step.target, write_decision(step, ports))
         case Issue():
             await issue(step, policy, ports)
         case Restart():
@@ -54,11 +53,11 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
         case Verify(target):
             if target.record is None:
                 raise Conflict("a target without a record cannot be proven")
-            await at(target, fleet.write(target, None, testify(target, target.record, now)))
+            await for_target(target, fleet.write(target, None, mark_verified(target, target.record, now)))
         case Replace(target, pod):
             if ports.evictor is None:
                 raise Refused("this process cannot evict pods", f"Delete pod {pod.name} by hand.")
-            await at(target, ports.evictor.evict(target, pod))
+            await for_target(target, ports.evictor.evict(target, pod))
         case Revoke(key):
             await revoke(key, ports)
         case Await() | Rest():
@@ -70,40 +69,40 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
 async def restart(step: Restart, ports: Ports) -> None:
     """Roll a workload over. If somebody took the mark off that we had given it, this is a repair."""
     if reverted(step.target, step.workload):
-        await ports.lease.count_repair()
-    await at(step.target, ports.fleet.restart(step.target, step.workload, step.mark))
+        await ports.lease.count_restore()
+    await for_target(step.target, ports.fleet.restart(step.target, step.workload, step.mark))
 
 
-def testify(target: Target, record: Record, now: datetime) -> Record:
+def mark_verified(target: Target, record: Record, now: datetime) -> Record:
     """Return the record of a target whose pods are all proven, with those pods as witnesses: no earlier than
     what it proves, for clocks differ by seconds, and are set back.
     """
-    before = [record.disturbed_at, *(w.restarted_at for w in target.workloads)]
+    before = [record.restored_at, *(w.restarted_at for w in target.workloads)]
     verified_at = max([now, *(at for at in before if at)])
-    return replace(record, verified_at=verified_at, witnesses=instances(target))
+    return replace(record, verified_at=verified_at, verified_pods=instances(target))
 
 
 def instances(target: Target) -> frozenset[str]:
     return frozenset(p.instance for w in target.workloads for p in w.pods if p.instance)
 
 
-async def put(step: Adopt | Write | RollBack, ports: Ports) -> None:
+async def write_decision(step: Adopt | Write | RollBack, ports: Ports) -> None:
     """Write a decision, and its token unless it is in place already, to one target."""
     target, decision, now = step.target, step.decision, ports.clock.now()
     record = succeed(target.record, decision, now)
     if decision.token.mark in marks(target):
         # Pods are there already, which may have read something else: a manifest was copied, notes were lost.
-        record = replace(record, disturbed_at=now)
+        record = replace(record, restored_at=now)
     match step:
         case Adopt():
             if decision.token.mark:
-                await ports.lease.count_repair()
+                await ports.lease.count_restore()
             elif target.record is None:  # the pods of now are taken to run it; later ones may read another
-                record = replace(record, witnesses=instances(target))
+                record = replace(record, verified_pods=instances(target))
             await ports.fleet.write(target, None, record)
         case Write(repair=True) if target.record:
-            await ports.lease.count_repair()
-            kept = replace(target.record, disturbed_at=now)
+            await ports.lease.count_restore()
+            kept = replace(target.record, restored_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), kept)
         case _:
             await ports.fleet.write(target, await value_of(decision.token, ports), record)
@@ -121,7 +120,7 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
         await end_key(step.key, ports)
         await ports.lease.assert_held()
     now = ports.clock.now()
-    token = await another(step, now + policy.lifetime, ports)
+    token = await issue_distinct(step, now + policy.lifetime, ports)
     if token.expires_at - policy.renew_before <= now:
         raise Refused(
             f"Azure granted a token until {token.expires_at:%Y-%m-%d %H:%M} UTC only, which is due at once",
@@ -137,14 +136,14 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
     await ports.lease.assert_held()
     await ports.lease.condemn(step.condemned)
     if step.target.drifted:
-        await ports.lease.count_repair()
+        await ports.lease.count_restore()
     try:
         await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
     except Refused as error:  # nothing was written; whether Unavailable wrote is unknown: look first
-        raise Troubled(step.target.name, error) from error
+        raise TargetFailed(step.target.name, error) from error
 
 
-async def another(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToken:
+async def issue_distinct(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToken:
     """Return a token that the target has not had before, as far as anything there tells. A token is a
     function of key and minute: asked twice within one, the issuer gives the same again, and nothing would
     tell old pods from new.
@@ -162,20 +161,22 @@ async def another(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToke
 async def end_key(key: Key, ports: Ports) -> None:
     """Regenerate key after one more look: nothing at Azure fences a late call off."""
     if ports.revoker is None:
-        raise KeyTrouble(key, Refused("this process cannot regenerate keys", "Set revoke to never."))
+        raise KeyRegenerationFailed(
+            key, Refused("this process cannot regenerate keys", "Set revoke to never.")
+        )
     seen = await ports.fleet.observe()
     signers = await ports.signers.of(seen, ports.clock.now(), fresh=True)
     if seen.current and seen.current.token.fingerprint not in signers:
         unknown = "Azure does not say which key signed the token in place: none is regenerated"
-        raise KeyTrouble(key, Unavailable(unknown), sent=False)
-    if not settled(replace(seen, signers=signers), key):
+        raise KeyRegenerationFailed(key, Unavailable(unknown), sent=False)
+    if not key_is_unused(replace(seen, signers=signers), key):
         raise Conflict("the key is in use again")
     await ports.lease.assert_held(ports.revoker.patience)
     ports.signers.forget()
     try:
         await ports.revoker.regenerate(key)
     except (Refused, Unavailable) as error:
-        raise KeyTrouble(key, error) from error
+        raise KeyRegenerationFailed(key, error) from error
 
 
 async def revoke(key: Key, ports: Ports) -> None:
@@ -198,4 +199,4 @@ async def value_of(token: Token, ports: Ports) -> IssuedToken:
         again = await ports.issuer.issue(key, token.expires_at)
         if again.fingerprint == token.fingerprint:
             return again
-    raise Lost(token.fingerprint)
+    raise TokenUnrecoverable(token.fingerprint)

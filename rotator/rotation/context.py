@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rotator.core.hours import ALWAYS, Hours
+from rotator.core.observation import ALWAYS, MaintenanceWindow
 from rotator.core.policy import Policy
-from rotator.ports import Clock, Evictor, Fleet, Issuer, Lease, Reporter, Revoker
-from rotator.rotation.signer_cache import Signers
+from rotator.ports import Clock, Evictor, Issuer, Lease, Reporter, Revoker, TargetStore
+from rotator.rotation.signer_cache import SignerCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Gateway:
 
     name: str
     policy: Policy
-    hours: Callable[[datetime], Hours] = lambda _: ALWAYS
+    hours: Callable[[datetime], MaintenanceWindow] = lambda _: ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Ports:
     """
 
     issuer: Issuer
-    signers: Signers
-    fleet: Fleet
+    signers: SignerCache
+    fleet: TargetStore
     lease: Lease
     clock: Clock
     reporter: Reporter

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from rotator.core.observation import Target
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import Refused, RotatorError, Unavailable
 
-WHILE = timedelta(seconds=30)
+TARGET_RETRY = timedelta(seconds=30)
 """So long a target is left alone after a fault that passes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class TargetFailure:
     """until: when to try again within the same run; None: not in this one."""
 
     error: Refused | Unavailable
@@ -24,14 +24,14 @@ class Trouble:
 
     @classmethod
     def of(cls, error: Refused | Unavailable, now: datetime) -> Self:
-        wait = (error.retry_after or WHILE) if isinstance(error, Unavailable) else None
+        wait = (error.retry_after or TARGET_RETRY) if isinstance(error, Unavailable) else None
         return cls(error, now + wait if wait else None)
 
     def passed(self, now: datetime) -> bool:
         return self.until is not None and now >= self.until
 
 
-class Troubled(RotatorError):  # noqa: N818 - named by what it is
+class TargetFailed(RotatorError):  # noqa: N818 - named by what it is
     """A target that could not be changed. error: why; its text is this one's."""
 
     def __init__(self, target: str, error: Refused | Unavailable) -> None:
@@ -40,7 +40,7 @@ class Troubled(RotatorError):  # noqa: N818 - named by what it is
         self.error = error
 
 
-class KeyTrouble(RotatorError):  # noqa: N818
+class KeyRegenerationFailed(RotatorError):  # noqa: N818
     """A key that could not be regenerated, or whose fate is unknown. error: why. sent: whether a call was
     made, which may arrive late.
     """
@@ -52,7 +52,7 @@ class KeyTrouble(RotatorError):  # noqa: N818
         self.error = error
 
 
-class Lost(RotatorError):  # noqa: N818
+class TokenUnrecoverable(RotatorError):  # noqa: N818
     """A token whose value nobody who answers holds, and that the issuer does not give again."""
 
     def __init__(self, fingerprint: str) -> None:
@@ -60,15 +60,15 @@ class Lost(RotatorError):  # noqa: N818
         self.fingerprint = fingerprint
 
 
-async def at(target: Target, change: Awaitable[None]) -> None:
+async def for_target(target: Target, change: Awaitable[None]) -> None:
     """Await change, and say which target it was if it failed. Raises Troubled; all else comes through."""
     try:
         await change
     except (Refused, Unavailable) as error:
-        raise Troubled(target.name, error) from error
+        raise TargetFailed(target.name, error) from error
 
 
-def together(errors: Iterable[Refused | Unavailable]) -> Refused | Unavailable:
+def combine(errors: Iterable[Refused | Unavailable]) -> Refused | Unavailable:
     """Return one error that says all of them: who retries waits for the longest of their wishes."""
     found = list({str(e): e for e in errors}.values())
     if len(found) == 1:

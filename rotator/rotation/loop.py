@@ -8,20 +8,26 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.core.observation import Observed
-from rotator.core.plan import good_previous, next_step
+from rotator.core.observation import Observation
+from rotator.core.plan import next_step, usable_previous
+from rotator.core.records import Key
 from rotator.core.revocation import needs_proof
-from rotator.core.steps import Await, Rest, Restart, Step, same
-from rotator.core.words import Key
+from rotator.core.steps import Await, Rest, Restart, Step, step_id
 from rotator.errors import Busy, Conflict, Unavailable
 from rotator.rotation.act import act
 from rotator.rotation.context import Gateway, Ports
-from rotator.rotation.failures import KeyTrouble, Lost, Trouble, Troubled, together
+from rotator.rotation.failures import (
+    KeyRegenerationFailed,
+    TargetFailed,
+    TargetFailure,
+    TokenUnrecoverable,
+    combine,
+)
 from rotator.rotation.outcome import Outcome, conclude
 
 LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
-MANY_CONFLICTS = 20
+MAX_CONFLICTS = 20
 """So many in a row are no coincidence: somebody rewrites the Secret all the time."""
 MANY_TIMES = 20
 """So often in one run the same step is taken: what it does cannot last."""
@@ -52,7 +58,7 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
         await ports.lease.release()
 
 
-async def look(gateway: Gateway, ports: Ports) -> Observed:
+async def look(gateway: Gateway, ports: Ports) -> Observation:
     """Return everything a decision may look at."""
     seen = await ports.fleet.observe()
     now = ports.clock.now()
@@ -65,13 +71,13 @@ async def look(gateway: Gateway, ports: Ports) -> Observed:
 class Run:
     """The loop, with what it remembers for its outcome. It decides by what is seen alone."""
 
-    def __init__(self, gateway: Gateway, ports: Ports, seen: Observed) -> None:
+    def __init__(self, gateway: Gateway, ports: Ports, seen: Observation) -> None:
         self.gateway = gateway
         self.policy = gateway.policy
         self.ports = ports
         self.first = self.seen = seen
         self.taken: set[type[Step]] = set()
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: dict[str, TargetFailure] = {}
         self.lost: dict[str, Key | None] = {}
         self.held = False
         self.rolling = False
@@ -93,7 +99,7 @@ class Run:
             step = next_step(self.seen, self.policy, clock.now())
             self.ports.reporter.decided(step, self.seen, clock.now())
         if self.troubles:
-            raise together(t.error for t in self.troubles.values())
+            raise combine(t.error for t in self.troubles.values())
         return conclude(self.first, self.seen, step, self.taken)
 
     async def take(self, step: Step) -> None:
@@ -104,22 +110,22 @@ class Run:
             async with self.ports.turn:
                 await self.hold()
                 await act(step, self.policy, self.ports)
-        except Lost as lost:
+        except TokenUnrecoverable as lost:
             if lost.fingerprint in self.lost:  # nothing else may be issued now: asking again is no help
                 raise Unavailable(str(lost)) from lost
             self.lost[lost.fingerprint] = None  # as good as dead: another one has to be issued
             return
-        except Troubled as trouble:
-            self.troubles[trouble.target] = Trouble.of(trouble.error, self.ports.clock.now())
+        except TargetFailed as trouble:
+            self.troubles[trouble.target] = TargetFailure.of(trouble.error, self.ports.clock.now())
             self.ports.reporter.failed(step, trouble.error)
             return
-        except KeyTrouble as trouble:
+        except KeyRegenerationFailed as trouble:
             self.leave_keys_alone(trouble)
             self.ports.reporter.failed(step, trouble.error)
             return
         except Conflict:
             self.conflicts += 1
-            if self.conflicts >= MANY_CONFLICTS:
+            if self.conflicts >= MAX_CONFLICTS:
                 raise Unavailable("somebody else rewrites Secret, workload or Lease all the time") from None
             return
         self.conflicts = 0
@@ -129,9 +135,9 @@ class Run:
 
     def count(self, step: Step) -> None:
         """Give up for now on what does not last, whatever undoes it: no run goes on for ever."""
-        self.times[same(step)] += 1
-        if self.times[same(step)] >= MANY_TIMES:
-            raise Unavailable(f"{' '.join(same(step))} was done {MANY_TIMES} times and does not last")
+        self.times[step_id(step)] += 1
+        if self.times[step_id(step)] >= MANY_TIMES:
+            raise Unavailable(f"{' '.join(step_id(step))} was done {MANY_TIMES} times and does not last")
 
     async def hold(self) -> None:
         """Take the lease at the first step; until then nobody else needs to wait for us."""
@@ -139,7 +145,7 @@ class Run:
             raise Busy("another process is at work on this gateway")
         self.held = True
 
-    def without_trouble(self, seen: Observed) -> Observed:
+    def without_trouble(self, seen: Observation) -> Observation:
         """Mark the targets that could not be changed, so that nothing is done there, and the tokens that
         can no longer be had as dead: all else goes on.
         """
@@ -148,13 +154,15 @@ class Run:
         if not self.troubles:
             return seen
         said = {name: str(t.error) for name, t in self.troubles.items()}
-        return replace(seen, targets=tuple(replace(t, troubled=said.get(t.name, "")) for t in seen.targets))
+        return replace(
+            seen, targets=tuple(replace(t, excluded_because=said.get(t.name, "")) for t in seen.targets)
+        )
 
-    def leave_keys_alone(self, trouble: KeyTrouble) -> None:
+    def leave_keys_alone(self, trouble: KeyRegenerationFailed) -> None:
         """Regenerate nothing more in this run. A call whose fate is unknown may still arrive: until then no
         token of that key is worth anything.
         """
-        self.troubles[f"{trouble.key} key"] = Trouble(trouble.error)
+        self.troubles[f"{trouble.key} key"] = TargetFailure(trouble.error)
         unknown = trouble.sent and isinstance(trouble.error, Unavailable)
         avoid = self.policy.avoid | ({trouble.key} if unknown else set())
         self.policy = replace(self.policy, regenerate_keys=False, avoid=avoid)
@@ -165,7 +173,7 @@ class Run:
         A target whose pods have nothing good to go on with waits for nobody.
         """
         now, rollouts = self.ports.clock.now(), self.ports.rollouts
-        if self.rolling or not good_previous(step.target, self.seen, self.policy, now):
+        if self.rolling or not usable_previous(step.target, self.seen, self.policy, now):
             return True
         if not rollouts.locked():
             await rollouts.acquire()

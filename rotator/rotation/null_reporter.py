@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.steps import Step
 
 
-class Silent:
+class NullReporter:
     """Implements the port Reporter."""
 
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         """Tell nobody."""
 
     def failed(self, step: Step, error: Exception) -> None:
@@ -21,4 +21,4 @@ class Silent:
         """Tell nobody."""
 
 
-SILENT = Silent()
+NULL_REPORTER = NullReporter()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.steps import Adopt, Rest, RollBack, Step
 from rotator.core.verification import resting
 
@@ -30,16 +30,16 @@ class Outcome:
 
     result: Result
     rest: Rest
-    first: Observed
-    last: Observed
+    first: Observation
+    last: Observation
 
 
-def conclude(first: Observed, last: Observed, rest: Rest, taken: Collection[type[Step]]) -> Outcome:
+def conclude(first: Observation, last: Observation, rest: Rest, taken: Collection[type[Step]]) -> Outcome:
     """Return the outcome of a run that took steps of these kinds and came to rest."""
     return Outcome(judge(last, taken), rest, first, last)
 
 
-def judge(last: Observed, taken: Collection[type[Step]]) -> Result:
+def judge(last: Observation, taken: Collection[type[Step]]) -> Result:
     if RollBack in taken:
         return Result.ROLLED_BACK
     if last.unreachable or not last.targets or not all(resting(t) for t in last.targets):

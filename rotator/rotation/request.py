@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.core.observation import Observed, Request, Target
-from rotator.core.renewal import asked_again, concerned, last_change
+from rotator.core.observation import Observation, Request, Target
+from rotator.core.renewal import asked_again, last_change, targets_with_expiry
 from rotator.errors import Conflict, Unavailable
-from rotator.ports import Clock, Fleet
+from rotator.ports import Clock, TargetStore
 
-MANY_CONFLICTS = 10
+MAX_CONFLICTS = 10
 
 
 class Noted(StrEnum):
@@ -27,7 +27,7 @@ class Noted(StrEnum):
 
 
 async def request(
-    fleet: Fleet,
+    fleet: TargetStore,
     clock: Clock,
     *,
     leak: bool = False,
@@ -45,7 +45,7 @@ async def request(
     Raises:
         Unavailable: it could not be noted; ask again later.
     """
-    for _ in range(MANY_CONFLICTS):
+    for _ in range(MAX_CONFLICTS):
         seen = await fleet.secrets()
         if not seen.targets:
             return Noted.ABSENT
@@ -67,19 +67,19 @@ async def request(
     raise Unavailable("somebody else rewrites the Secret all the time")
 
 
-def stale(seen: Observed, expires_at: datetime | None, seen_at: datetime | None) -> bool:
+def stale(seen: Observation, expires_at: datetime | None, seen_at: datetime | None) -> bool:
     if expires_at:
-        return not concerned(seen, expires_at)
+        return not targets_with_expiry(seen, expires_at)
     return bool(seen_at and seen.current and seen_at <= seen.current.token.issued_at)
 
 
-def asked(t: Target, seen: Observed, *, leak: bool) -> bool:
+def asked(t: Target, seen: Observation, *, leak: bool) -> bool:
     """Whether an unanswered request, as strong as this one, is on the target already."""
     if t.request is None or (leak and not t.request.leak):
         return False
     return seen.current is None or t.request.at > seen.current.token.issued_at
 
 
-def stamp(seen: Observed, now: datetime) -> datetime:
+def stamp(seen: Observation, now: datetime) -> datetime:
     """Later than the token that is to go, and than its being put back, whatever the clocks say."""
     return max(now, last_change(seen) + timedelta(seconds=1)) if seen.current else now

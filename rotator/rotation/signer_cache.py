@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rotator.core.observation import Observed
-from rotator.core.verification import Doubt, doubts
-from rotator.core.words import Key
+from rotator.core.observation import Observation
+from rotator.core.records import Key
+from rotator.core.verification import SignerQuery, signer_queries
 from rotator.ports import IssuedToken, Issuer
 
 STRANGERS_AGE = timedelta(minutes=1)
@@ -14,7 +14,7 @@ STRANGERS_AGE = timedelta(minutes=1)
 and too short for another process to end its key meanwhile."""
 
 
-class Signers:
+class SignerCache:
     """The issuer's answers, each believed for max_age.
 
     A token whose key is on record counts as asked when this process started: a restart costs no
@@ -28,12 +28,12 @@ class Signers:
         self._known: dict[str, tuple[Key | None, datetime]] = {}
 
     async def of(
-        self, seen: Observed, now: datetime, *, hints: bool = True, fresh: bool = False
+        self, seen: Observation, now: datetime, *, hints: bool = True, fresh: bool = False
     ) -> dict[str, Key | None]:
         """Return who signs the tokens in seen today. hints=False: do not take what is on record for an
         answer; fresh: believe nothing, ask about all.
         """
-        asked = doubts(seen, now)
+        asked = signer_queries(seen, now)
         due = [d for d in asked if fresh or self._due(d, now, hints=hints)]
         answers = dict(await self._issuer.signers(due)) if due else {}
         names = {d.fingerprint for d in asked}
@@ -50,7 +50,7 @@ class Signers:
         self._known.clear()
         self._started = datetime.min.replace(tzinfo=UTC)
 
-    def _due(self, doubt: Doubt, now: datetime, *, hints: bool) -> bool:
+    def _due(self, doubt: SignerQuery, now: datetime, *, hints: bool) -> bool:
         if doubt.fingerprint in self._known:
             asked_at = self._known[doubt.fingerprint][1]
             strange = doubt.hint is None and now - asked_at >= STRANGERS_AGE

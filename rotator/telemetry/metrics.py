@@ -20,8 +20,8 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from rotator import __version__
+from rotator.core.records import PROVEN, Reason
 from rotator.core.steps import Rest
-from rotator.core.words import PROVEN, Reason
 from rotator.telemetry.events import EventMetrics
 
 RESULTS = ("rotated", "adopted", "rolled-back", "held", "unsettled", "failed", "interrupted")

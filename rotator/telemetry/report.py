@@ -11,13 +11,13 @@ from typing import Literal
 import structlog
 
 from rotator.core.messages import Explanation, explain, overrides
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.policy import Policy
 from rotator.core.steps import Await, Rest, Step
 from rotator.errors import Conflict, RotatorError, Unavailable
 from rotator.ports import Clock, Reporter
 from rotator.telemetry.metrics import Metrics
-from rotator.telemetry.run_summary import Course, Fields
+from rotator.telemetry.run_summary import Fields, RunSummary
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("rotator.rotation")
 
@@ -53,10 +53,10 @@ class RunReport(Reporter):
         self._metrics = metrics
         self._listener = listener
         self._said = said
-        self._course = Course()
+        self._course = RunSummary()
         self._began_at = clock.now()
 
-    def decided(self, step: Step, seen: Observed, now: datetime) -> None:
+    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         """Tell what comes next and why. A repeated Await, and Rest, are told at level debug only."""
         with _never_failing("a decision", self._gateway):
             why = explain(step, seen, self._policy, now)

@@ -6,32 +6,32 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotator.core.messages import Explanation
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.policy import Policy
+from rotator.core.records import PROVEN, Reason
 from rotator.core.renewal import earliest, renewal_time
 from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step
-from rotator.core.words import PROVEN, Reason
 from rotator.errors import Busy, LeaseLost, Stopping
 
 Fields = dict[str, object]
 
 
 @dataclass(slots=True)
-class Course:
+class RunSummary:
     """first, last: what was seen at the first and the last decision. steps: what was done, in order;
     reason: why, where issuing a token outweighs what led up to it.
     """
 
     steps: list[str] = field(default_factory=list)
     reason: str = ""
-    first: Observed | None = None
-    last: Observed | None = None
+    first: Observation | None = None
+    last: Observation | None = None
     step: Step | None = None
     why: Explanation | None = None
     decided_at: datetime | None = None
     pending: bool = False
 
-    def decided(self, step: Step, seen: Observed, why: Explanation, now: datetime) -> None:
+    def decided(self, step: Step, seen: Observation, why: Explanation, now: datetime) -> None:
         self.first = self.first or seen
         self.last, self.step, self.why, self.decided_at = seen, step, why, now
         self.pending = not isinstance(step, Rest | Await)

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.app.status import status_of
-from rotator.core.observation import Observed, Pod, Request, Target, Workload
+from rotator.core.observation import Observation, Pod, Request, Target, Workload
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Proven, Record, Token
-from rotator.core.words import Key
+from rotator.core.records import Decision, Key, Proven, Record, Token
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -32,7 +31,7 @@ def target(name: str = "apim/token", token: Token | None = OURS, *pods: Pod, **c
 
 
 def told(*targets: Target, **seen: Any) -> dict[str, Any]:
-    return status_of("oslo", Observed(targets, **seen), Policy(), NOW)
+    return status_of("oslo", Observation(targets, **seen), Policy(), NOW)
 
 
 def running(state: dict[str, Any]) -> list[tuple[int | None, bool]]:

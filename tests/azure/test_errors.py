@@ -9,7 +9,7 @@ import pytest
 
 from rotator.azure import Arm, ArmIssuer
 from rotator.config import AzureSettings
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import Refused, RotatorError, Unavailable
 from sandbox import serve, tls
 from tests.azure.conftest import Cloud

@@ -7,8 +7,8 @@ import pytest
 
 from rotator.azure import Arm, ArmIssuer
 from rotator.core.access_token import fingerprint
-from rotator.core.verification import Doubt
-from rotator.core.words import Key
+from rotator.core.records import Key
+from rotator.core.verification import SignerQuery
 from rotator.errors import Refused, Unavailable
 from tests.azure.conftest import Cloud
 
@@ -19,8 +19,8 @@ VECTOR = (
 )
 
 
-def doubt(value: str, expires_at: datetime, hint: Key | None = None) -> Doubt:
-    return Doubt(fingerprint(value), expires_at, hint)
+def doubt(value: str, expires_at: datetime, hint: Key | None = None) -> SignerQuery:
+    return SignerQuery(fingerprint(value), expires_at, hint)
 
 
 async def test_a_token_of_each_key_is_issued(cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime) -> None:

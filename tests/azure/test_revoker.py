@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.azure import Arm, ArmIssuer, ArmRevoker
-from rotator.core.verification import Doubt
-from rotator.core.words import Key
+from rotator.core.records import Key
+from rotator.core.verification import SignerQuery
 from rotator.errors import Refused, Unavailable
 from tests.azure.conftest import Cloud
 
@@ -26,7 +26,7 @@ async def test_all_tokens_of_the_key_are_dead_and_those_of_the_other_live(
 
     await ArmRevoker(connected, cloud.resource, PATIENCE).regenerate(Key.PRIMARY)
 
-    asked = [Doubt(t.fingerprint, t.expires_at, t.key) for t in old.values()]
+    asked = [SignerQuery(t.fingerprint, t.expires_at, t.key) for t in old.values()]
     assert await issuer.signers(asked) == {
         old[Key.PRIMARY].fingerprint: None,
         old[Key.SECONDARY].fingerprint: Key.SECONDARY,

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from rotator.azure import ArmIssuer
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import RotatorError
 from tests.azure.conftest import Cloud
 

@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.azure.signer_detection import Identification, Inquiry
-from rotator.core.verification import Doubt
-from rotator.core.words import Key
+from rotator.azure.signer_detection import SignerDetection, SignerProbe
+from rotator.core.records import Key
+from rotator.core.verification import SignerQuery
 
 AT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 
 
 async def test_a_key_regenerated_between_two_questions_proves_nothing() -> None:
     answers = iter(["old", "other", "new", "new"])
-    identification = Identification()
+    identification = SignerDetection()
 
     async def ask(_key: Key, _at: datetime) -> str:
         return next(answers)
 
-    found = await Inquiry("oslo", identification, ask).signers([Doubt("mine", AT, None)])
+    found = await SignerProbe("oslo", identification, ask).signers([SignerQuery("mine", AT, None)])
 
     assert found == {}
     assert identification.on
@@ -27,12 +27,12 @@ async def test_a_key_regenerated_between_two_questions_proves_nothing() -> None:
 
 async def test_answers_that_never_repeat_switch_identification_off() -> None:
     answers = iter(["a", "b", "c", "d"])
-    identification = Identification()
+    identification = SignerDetection()
 
     async def ask(_key: Key, _at: datetime) -> str:
         return next(answers)
 
-    found = await Inquiry("oslo", identification, ask).signers([Doubt("mine", AT, None)])
+    found = await SignerProbe("oslo", identification, ask).signers([SignerQuery("mine", AT, None)])
 
     assert found == {}
     assert not identification.on
@@ -50,7 +50,7 @@ async def test_many_tokens_that_are_not_recognised_at_once_are_one_warning(
         await asyncio.sleep(0)  # the others ask meanwhile
         return answer
 
-    doubts = [Doubt(f"mine {n}", AT + timedelta(minutes=n), None) for n in range(5)]
+    signer_queries = [SignerQuery(f"mine {n}", AT + timedelta(minutes=n), None) for n in range(5)]
 
-    assert await Inquiry("oslo", Identification(), ask).signers(doubts) == {}
+    assert await SignerProbe("oslo", SignerDetection(), ask).signers(signer_queries) == {}
     assert len(caplog.records) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from rotator.azure import Arm, ArmIssuer
 from rotator.config import AzureSettings
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import Refused, RotatorError, Unavailable
 from sandbox import tls
 from tests.azure.conftest import Cloud

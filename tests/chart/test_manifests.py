@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rotator.core.words import Reason
+from rotator.core.records import Reason
 from rotator.telemetry.metrics import RESULTS, Metrics
 from tests.chart.conftest import values
 from tests.chart.helm import CHART, CI, ROOT, Helm, the

@@ -18,7 +18,7 @@ from rotator.config import (
     load,
 )
 from rotator.core.policy import Policy
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 from rotator.errors import ConfigError
 from tests.config.conftest import Mistakes, Write
 from tests.config.texts import NO_WEBHOOK, SMALLEST, gateway, resource, target

@@ -11,8 +11,8 @@ import pytest
 from rotator.app.status import status_of
 from rotator.core.messages import explain, span
 from rotator.core.policy import Policy
+from rotator.core.records import Reason
 from rotator.core.steps import Rest, Step
-from rotator.core.words import Reason
 from rotator.rotation import look
 from tests.rotation.dsl import GW, HOUR, ask, fleet, rotated, run
 from tests.world import START, World, drive
@@ -54,7 +54,7 @@ def test_rest_names_each_target_that_is_not_proven() -> None:
     w.clusters["t1"].reachable = False
     seen = drive(look(replace(GW, hours=w.hours), w.process()))
     flawed = replace(
-        seen, targets=tuple(replace(t, flaw="deployment/x does not exist") for t in seen.targets)
+        seen, targets=tuple(replace(t, misconfiguration="deployment/x does not exist") for t in seen.targets)
     )
     text = explain(Rest(START + HOUR, Reason.UNSETTLED), flawed, Policy(), w.now).text
     assert text == "t1: away; t0: deployment/x does not exist"

@@ -7,21 +7,23 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.core.observation import Absent, Observed, Workload
+from rotator.core.observation import Observation, UnobservedTarget, Workload
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
-from rotator.core.renewal import concerned
+from rotator.core.records import Key, Reason, Revocation
+from rotator.core.renewal import targets_with_expiry
 from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, Verify
-from rotator.core.verification import moving, settled
-from rotator.core.words import Key, Reason, Revocation
+from rotator.core.verification import key_is_unused, moving
 from rotator.rotation import Noted
 from tests.rotation.dsl import DAY, GW, HOUR, ask, crash, fleet, rotated, run, seen_in
 from tests.rotation.scenes import happen
 from tests.world import World
 
 
-def with_workloads(seen: Observed, *workloads: Workload, flaw: str = "") -> Observed:
-    return replace(seen, targets=(replace(seen.targets[0], workloads=workloads, flaw=flaw),))
+def with_workloads(seen: Observation, *workloads: Workload, misconfiguration: str = "") -> Observation:
+    return replace(
+        seen, targets=(replace(seen.targets[0], workloads=workloads, misconfiguration=misconfiguration),)
+    )
 
 
 def test_a_workload_without_pods_on_purpose_neither_waits_nor_proves() -> None:
@@ -30,10 +32,12 @@ def test_a_workload_without_pods_on_purpose_neither_waits_nor_proves() -> None:
     w.clusters["t0"].workloads["w0"].pods.clear()
     seen = seen_in(w)
     idle = replace(seen.targets[0].workloads[0], idle=True, pods=())
-    assert isinstance(next_step(with_workloads(seen, idle, flaw="scaled to zero"), GW.policy, w.now), Issue)
+    assert isinstance(
+        next_step(with_workloads(seen, idle, misconfiguration="scaled to zero"), GW.policy, w.now), Issue
+    )
     run_until_written = replace(seen.targets[0], request=None)
     step = next_step(
-        with_workloads(replace(seen, targets=(run_until_written,)), idle, flaw="scaled to zero"),
+        with_workloads(replace(seen, targets=(run_until_written,)), idle, misconfiguration="scaled to zero"),
         GW.policy,
         w.now,
     )
@@ -51,7 +55,7 @@ def test_an_idle_workload_beside_a_working_one_does_not_keep_it_from_being_prove
     assert isinstance(next_step(with_workloads(seen, busy, idle), GW.policy, w.now), Verify)
 
 
-def unproven(w: World) -> Observed:
+def unproven(w: World) -> Observation:
     """A target whose pods all run the current token, which nobody has noted yet."""
     c = w.clusters["t0"]
     assert c.record
@@ -67,7 +71,7 @@ def test_a_flawed_target_is_neither_proven_nor_waited_for() -> None:
     seen = unproven(w)
     loads = seen.targets[0].workloads
     assert isinstance(next_step(with_workloads(seen, *loads), GW.policy, w.now), Verify)
-    flawed = with_workloads(seen, *loads, flaw="deployment/gone does not exist")
+    flawed = with_workloads(seen, *loads, misconfiguration="deployment/gone does not exist")
     assert isinstance(next_step(flawed, GW.policy, w.now), Rest)
 
 
@@ -75,7 +79,9 @@ def test_a_flawed_target_is_waited_for_while_its_other_workloads_roll() -> None:
     w, _ = rotated()
     seen = unproven(w)
     rolling = replace(seen.targets[0].workloads[0], complete=False)
-    assert isinstance(next_step(with_workloads(seen, rolling, flaw="gone"), GW.policy, w.now), Await)
+    assert isinstance(
+        next_step(with_workloads(seen, rolling, misconfiguration="gone"), GW.policy, w.now), Await
+    )
 
 
 def test_a_flawed_target_does_not_hold_up_the_others() -> None:
@@ -84,7 +90,7 @@ def test_a_flawed_target_does_not_hold_up_the_others() -> None:
     ask(w)
     drive_until_restarted(w)
     seen = seen_in(w)
-    first = replace(seen.targets[0], flaw="gone", workloads=())
+    first = replace(seen.targets[0], misconfiguration="gone", workloads=())
     step = next_step(replace(seen, targets=(first, *seen.targets[1:])), GW.policy, w.now)
     assert isinstance(step, Restart) and step.target.name == "t1"
 
@@ -96,14 +102,14 @@ def drive_until_restarted(w: World) -> None:
     assert w.restarts == {"t0/w0": 1}
 
 
-def broken(seen: Observed, what: str) -> Observed:
+def broken(seen: Observation, what: str) -> Observation:
     """Return seen with one of the conditions for a regenerate not met."""
     t = seen.targets[1]
     assert t.record
     decision = t.record.decision
     match what:
         case "unreachable":
-            return replace(seen, unreachable=(Absent("t2", "away"),))
+            return replace(seen, unreachable=(UnobservedTarget("t2", "away"),))
         case "unverified":
             t = replace(t, record=replace(t.record, verified_at=None))
         case "an older decision":
@@ -117,9 +123,9 @@ def broken(seen: Observed, what: str) -> Observed:
             sick = replace(t.workloads[0].pods[0], works=False)
             t = replace(t, workloads=(replace(t.workloads[0], pods=(sick,)),))
         case "flawed":
-            t = replace(t, flaw="deployment/gone does not exist")
+            t = replace(t, misconfiguration="deployment/gone does not exist")
         case "in trouble":
-            t = replace(t, troubled="it may not be written")
+            t = replace(t, excluded_because="it may not be written")
         case "drifted":
             t = replace(t, fingerprint="a stranger's")
         case "signed by the very key":
@@ -148,8 +154,8 @@ def test_a_key_is_settled_only_if_everything_is_as_it_should(what: str) -> None:
     """I1 rests on this one rule."""
     w, _ = rotated(targets=2)
     seen = seen_in(w)
-    assert settled(seen, Key.SECONDARY)
-    assert not settled(broken(seen, what), Key.SECONDARY)
+    assert key_is_unused(seen, Key.SECONDARY)
+    assert not key_is_unused(broken(seen, what), Key.SECONDARY)
 
 
 def test_a_rollout_that_is_not_complete_is_not_proven_though_all_its_pods_work() -> None:
@@ -220,7 +226,7 @@ def test_a_complaint_about_a_target_that_only_lags_is_stale() -> None:
     ask(w)
     run(w)
     w.clusters["t1"].reachable = True
-    assert concerned(seen_in(w), old) == []
+    assert targets_with_expiry(seen_in(w), old) == []
 
 
 def test_an_adopted_fleet_counts_as_settled() -> None:
@@ -320,7 +326,9 @@ def test_a_flawed_target_is_unsettled_even_if_it_was_only_adopted() -> None:
     w = fleet(1)
     run(w)
     seen = seen_in(w)
-    step = next_step(with_workloads(seen, flaw="deployment/nope does not exist"), GW.policy, w.now)
+    step = next_step(
+        with_workloads(seen, misconfiguration="deployment/nope does not exist"), GW.policy, w.now
+    )
     assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED
 
 

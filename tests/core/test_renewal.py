@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.core.observation import Observed, Pod, Target, Workload
+from rotator.core.observation import Observation, Pod, Target, Workload
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Record, Token
+from rotator.core.records import Decision, Key, Reason, Record, Revocation, Token
 from rotator.core.renewal import due, retry_time
 from rotator.core.steps import Rest
-from rotator.core.words import Key, Reason, Revocation
 from tests.rotation.dsl import DAY, HOUR, MINUTE
 from tests.world import START
 
@@ -22,9 +21,9 @@ LOAD = Workload("deployment/w", "a1", START, failed=False, pods=(POD,))
 LONG = Policy(look_every=60 * DAY)
 
 
-def seen(decision: Decision | None = None) -> Observed:
+def seen(decision: Decision | None = None) -> Observation:
     record = Record(decision or Decision(1, TOKEN), verified_at=START)
-    return Observed((Target("t", "a1", TOKEN.expires_at, record, (LOAD,)),))
+    return Observation((Target("t", "a1", TOKEN.expires_at, record, (LOAD,)),))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_a_token_that_nobody_signs_is_due_at_once() -> None:
 
 
 def test_a_condemned_key_is_left_for_the_other_unless_that_is_condemned_too() -> None:
-    def condemned(*keys: Key) -> Observed:
+    def condemned(*keys: Key) -> Observation:
         return seen(Decision(1, TOKEN, frozenset(keys)))
 
     assert due(condemned(Key.PRIMARY), LONG, START) is Reason.CONDEMNED
@@ -56,7 +55,7 @@ def test_the_next_try_comes_ever_later_but_in_time_for_a_last_one() -> None:
     assert retry_time(8, START - HOUR, START) == START + MINUTE
 
 
-def rests_until(what: Observed, policy: Policy = LONG) -> object:
+def rests_until(what: Observation, policy: Policy = LONG) -> object:
     step = next_step(what, policy, START + HOUR)
     assert isinstance(step, Rest)
     return step.until
@@ -83,5 +82,5 @@ def test_what_is_not_proven_is_looked_at_again_soon() -> None:
     (t,) = seen().targets
     assert t.record
     unproven = replace(t, record=replace(t.record, verified_at=None), workloads=(sick,))
-    assert rests_until(Observed((unproven,))) == START + HOUR + LONG.recheck
-    assert rests_until(Observed(())) == START + HOUR + LONG.recheck
+    assert rests_until(Observation((unproven,))) == START + HOUR + LONG.recheck
+    assert rests_until(Observation(())) == START + HOUR + LONG.recheck

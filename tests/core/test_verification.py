@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.core.limits import fought_over, may_repair, truce
-from rotator.core.observation import Observed, Pod, Target, Workload
+from rotator.core.limits import conflict_backoff_until, contested_targets, may_restore
+from rotator.core.observation import Observation, Pod, Target, Workload
 from rotator.core.plan import standby_key
-from rotator.core.records import Decision, Record, Token
+from rotator.core.records import Decision, Key, Record, Revocation, Token
 from rotator.core.revocation import exposed, needs_proof
 from rotator.core.verification import (
     SLACK,
@@ -25,7 +25,6 @@ from rotator.core.verification import (
     verified,
     waits,
 )
-from rotator.core.words import Key, Revocation
 from tests.rotation.dsl import DAY, GW, MINUTE
 from tests.world import START
 
@@ -36,8 +35,8 @@ POD = Pod("p", "a1", NOW - MINUTE * 10, works=True, instance="p/1")
 LOAD = Workload("deployment/w", "a1", NOW - MINUTE * 20, failed=False, pods=(POD,))
 
 
-def record(token: Token = TOKEN, *, disturbed_at: datetime | None = None) -> Record:
-    return Record(Decision(1, token), disturbed_at)
+def record(token: Token = TOKEN, *, restored_at: datetime | None = None) -> Record:
+    return Record(Decision(1, token), restored_at)
 
 
 def target(load: Workload = LOAD, rec: Record | None = None, held: Token = TOKEN) -> Target:
@@ -51,9 +50,9 @@ def with_pod(**changes: object) -> Workload:
 def test_a_pod_runs_a_token_if_its_template_says_so_and_it_read_nothing_else() -> None:
     assert runs(POD, record())
     assert not runs(replace(POD, mark="b2"), record())
-    assert not runs(POD, record(disturbed_at=POD.started_at))
-    assert runs(POD, record(disturbed_at=POD.started_at - SLACK))
-    assert runs(POD, replace(record(disturbed_at=NOW), witnesses=frozenset({"p/1"})))
+    assert not runs(POD, record(restored_at=POD.started_at))
+    assert runs(POD, record(restored_at=POD.started_at - SLACK))
+    assert runs(POD, replace(record(restored_at=NOW), verified_pods=frozenset({"p/1"})))
 
 
 def test_a_workload_is_healthy_with_all_pods_working_on_its_template() -> None:
@@ -76,7 +75,7 @@ def test_a_workload_can_do_without_a_pod_only_while_all_are_there() -> None:
 
 
 def test_a_suspect_is_replaced_once_its_successor_is_sure_to_be_trusted() -> None:
-    touched = record(disturbed_at=NOW - 3 * SLACK)
+    touched = record(restored_at=NOW - 3 * SLACK)
     young = with_pod(started_at=NOW - 3 * SLACK)
     assert strangers_pods(target(young, touched), NOW) == [young.pods[0]]
     assert strangers_pods(target(young, touched), NOW - 2 * SLACK) == []
@@ -98,11 +97,11 @@ def test_an_adopted_token_rests_until_it_is_touched() -> None:
     adopted = replace(TOKEN, mark=None, adopted=True)
     plain = replace(LOAD, mark=None, pods=(replace(POD, mark=None),))
     sick = replace(plain, pods=(replace(plain.pods[0], works=False),))
-    long_ago = record(adopted, disturbed_at=NOW - DAY)
+    long_ago = record(adopted, restored_at=NOW - DAY)
     assert resting(target(sick, record(adopted)))
     assert not resting(target(sick, long_ago))
     assert resting(target(plain, long_ago))
-    assert not resting(target(plain, record(adopted, disturbed_at=NOW)))
+    assert not resting(target(plain, record(adopted, restored_at=NOW)))
 
 
 @pytest.mark.parametrize(
@@ -116,32 +115,32 @@ def test_an_adopted_token_rests_until_it_is_touched() -> None:
 )
 def test_a_live_token_without_a_record_is_taken_over(change: dict[str, object], *, adopted: bool) -> None:
     t = replace(target(), record=None, **change)  # type: ignore[arg-type]
-    assert (adoptable(t, Observed((t,)), NOW) is not None) is adopted
+    assert (adoptable(t, Observation((t,)), NOW) is not None) is adopted
 
 
 def test_a_token_that_nobody_signs_is_not_taken_over() -> None:
     t = replace(target(), record=None)
-    assert adoptable(t, Observed((t,), signers={"a1": None}), NOW) is None
-    assert adoptable(t, Observed((t,), signers={"a1": Key.PRIMARY}), NOW)
+    assert adoptable(t, Observation((t,), signers={"a1": None}), NOW) is None
+    assert adoptable(t, Observation((t,), signers={"a1": Key.PRIMARY}), NOW)
 
 
 def test_a_strangers_token_over_ours_is_taken_over_if_it_outlives_ours_and_is_known_to_live() -> None:
     newer = replace(TOKEN, fingerprint="c3", expires_at=TOKEN.expires_at + DAY)
     t = target(held=newer)
-    assert adoptable(t, Observed((t,), signers={"c3": Key.SECONDARY}), NOW)
-    assert adoptable(t, Observed((t,)), NOW) is None
+    assert adoptable(t, Observation((t,), signers={"c3": Key.SECONDARY}), NOW)
+    assert adoptable(t, Observation((t,)), NOW) is None
     shorter = target(held=replace(newer, expires_at=TOKEN.expires_at))
-    assert adoptable(shorter, Observed((shorter,), signers={"c3": Key.SECONDARY}), NOW) is None
+    assert adoptable(shorter, Observation((shorter,), signers={"c3": Key.SECONDARY}), NOW) is None
 
 
 def test_a_leak_exposes_live_tokens_only() -> None:
     old = Record(Decision(2, TOKEN), previous=Record(Decision(1, BEFORE), verified_at=START).proven)
-    seen = Observed((target(rec=old),))
+    seen = Observation((target(rec=old),))
     assert exposed(seen, NOW) == {Key.PRIMARY, Key.SECONDARY}
     assert exposed(seen, BEFORE.expires_at) == {Key.PRIMARY}
     assert exposed(replace(seen, signers={"b2": None}), NOW) == {Key.PRIMARY}
     proven = replace(old, verified_at=NOW)
-    assert exposed(Observed((target(rec=proven),)), NOW) == {Key.PRIMARY}
+    assert exposed(Observation((target(rec=proven),)), NOW) == {Key.PRIMARY}
 
 
 def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
@@ -149,20 +148,20 @@ def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
     moved = replace(with_pod(works=False), restarted_at=NOW - timedelta(hours=5))
     stale = replace(LOAD, name="deployment/v", mark="b2", pods=(replace(POD, mark="b2"),))
     t = replace(target(rec=Record(Decision(2, TOKEN), previous=proven)), workloads=(moved, stale))
-    assert not waits(t, Observed((t,)), GW.policy, NOW)
+    assert not waits(t, Observation((t,)), GW.policy, NOW)
     sick = replace(stale, pods=(replace(stale.pods[0], works=False),))
     t = replace(t, workloads=(moved, sick))
-    assert waits(t, Observed((t,)), GW.policy, NOW)
+    assert waits(t, Observation((t,)), GW.policy, NOW)
 
 
 def test_only_pods_of_the_current_template_are_suspects() -> None:
-    touched = record(disturbed_at=NOW - 3 * SLACK)
+    touched = record(restored_at=NOW - 3 * SLACK)
     old = with_pod(mark="b2", started_at=NOW - 3 * SLACK)
     assert strangers_pods(target(old, touched), NOW) == []
 
 
 def test_a_suspect_that_does_not_work_goes_though_others_are_missing() -> None:
-    touched = record(disturbed_at=NOW - 3 * SLACK)
+    touched = record(restored_at=NOW - 3 * SLACK)
     sick = replace(with_pod(started_at=NOW - 3 * SLACK, works=False), complete=False)
     assert strangers_pods(target(sick, touched), NOW) == [sick.pods[0]]
     well = replace(with_pod(started_at=NOW - 3 * SLACK), complete=False)
@@ -171,13 +170,13 @@ def test_a_suspect_that_does_not_work_goes_though_others_are_missing() -> None:
 
 def test_what_the_issuer_says_of_a_key_counts_more_than_what_is_on_record() -> None:
     t = target()
-    assert Observed((t,)).key(TOKEN) is Key.PRIMARY
-    assert Observed((t,), signers={"a1": Key.SECONDARY}).key(TOKEN) is Key.SECONDARY
+    assert Observation((t,)).key(TOKEN) is Key.PRIMARY
+    assert Observation((t,), signers={"a1": Key.SECONDARY}).key(TOKEN) is Key.SECONDARY
 
 
 def test_repairs_slow_down_and_then_pause_for_a_day() -> None:
-    def until(repairs: int) -> timedelta | None:
-        end = truce(Observed((), repairs=repairs, repaired_at=NOW))
+    def until(restores: int) -> timedelta | None:
+        end = conflict_backoff_until(Observation((), restores=restores, last_restored_at=NOW))
         return end - NOW if end else None
 
     assert [until(n) for n in range(8)] == [
@@ -188,25 +187,25 @@ def test_repairs_slow_down_and_then_pause_for_a_day() -> None:
         DAY,
         DAY,
     ]
-    assert truce(Observed((), repairs=9)) is None
-    seen = Observed((), repairs=3, repaired_at=NOW)
-    assert not may_repair(seen, NOW) and may_repair(seen, NOW + 5 * MINUTE)
+    assert conflict_backoff_until(Observation((), restores=9)) is None
+    seen = Observation((), restores=3, last_restored_at=NOW)
+    assert not may_restore(seen, NOW) and may_restore(seen, NOW + 5 * MINUTE)
 
 
 def test_only_what_somebody_else_changed_is_fought_over() -> None:
     calm = target(replace(LOAD, restarted_at=START + MINUTE))
     template = replace(target(replace(LOAD, mark=None, restarted_at=START + MINUTE)), name="template")
     drifted = replace(target(held=BEFORE), name="drifted")
-    seen = Observed((calm, template, drifted), repairs=6, repaired_at=NOW)
-    assert [t.name for t in fought_over(seen, NOW)] == ["template", "drifted"]
-    assert fought_over(seen, NOW + DAY) == []
+    seen = Observation((calm, template, drifted), restores=6, last_restored_at=NOW)
+    assert [t.name for t in contested_targets(seen, NOW)] == ["template", "drifted"]
+    assert contested_targets(seen, NOW + DAY) == []
 
 
 def test_who_signs_is_asked_before_a_key_may_have_to_end() -> None:
     (t,) = (target(rec=replace(record(), verified_at=START)),)
-    seen, condemned = Observed((t,)), Observed((t,), remembered=frozenset({Key.SECONDARY}))
+    seen, condemned = Observation((t,)), Observation((t,), remembered=frozenset({Key.SECONDARY}))
 
-    def asks(seen: Observed, revoke: Revocation, now: datetime = START) -> bool:
+    def asks(seen: Observation, revoke: Revocation, now: datetime = START) -> bool:
         return needs_proof(seen, replace(GW.policy, revoke=revoke), now)
 
     assert not any(asks(seen, revoke) for revoke in Revocation)

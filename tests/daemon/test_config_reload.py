@@ -15,8 +15,8 @@ import yaml
 from rotator.config import Settings
 from rotator.daemon import config_reload as module
 from rotator.daemon.config_reload import Asked, Reload
-from rotator.daemon.listeners import Doors
-from rotator.daemon.resources import Hanging, Opening, prepare
+from rotator.daemon.listeners import Listeners
+from rotator.daemon.resources import Hanging, Resources, prepare
 from rotator.errors import Refused
 from tests.daemon.test_config_reload_files import TEXT
 
@@ -60,14 +60,14 @@ class World:
     def accept(self) -> None:
         self.accepted += 1
 
-    async def prepare(self, settings: Settings) -> Opening:
+    async def prepare(self, settings: Settings) -> Resources:
         self.tried.append(settings)
         await self.gate.wait()
         if self.hanging:
             raise Hanging("a plugin hangs")
         if self.trouble:
             raise Refused(self.trouble, "Mend it.")
-        opening = await prepare(settings, {}, "me", Doors({}), lambda _, __: None)
+        opening = await prepare(settings, {}, "me", Listeners({}), lambda _, __: None)
         await self.stack.enter_async_context(opening.stack)
         return opening
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.daemon.file_watch import Watched
+from rotator.daemon.file_watch import FileWatch
 
 
 def swap(volume: Path, generation: str, files: dict[str, str]) -> None:
@@ -22,13 +22,13 @@ def swap(volume: Path, generation: str, files: dict[str, str]) -> None:
 
 def test_a_file_that_is_left_alone_is_no_change(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("1")
-    watched = Watched([file])
+    watched = FileWatch([file])
     assert (watched.look().changed, watched.look().changed) == (frozenset(), frozenset())
 
 
 def test_an_edit_in_place_is_seen_and_steady_at_the_second_look(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("1")
-    watched = Watched([file])
+    watched = FileWatch([file])
     file.write_text("2")
     first, second = watched.look(), watched.look()
     assert (first.changed, first.steady) == ({file}, False)
@@ -37,7 +37,7 @@ def test_an_edit_in_place_is_seen_and_steady_at_the_second_look(tmp_path: Path) 
 
 def test_a_file_that_is_still_being_written_is_not_steady(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("1")
-    watched = Watched([file])
+    watched = FileWatch([file])
     for half in ("2", "23", "234"):
         file.write_text(half)
         assert not watched.look().steady
@@ -46,7 +46,7 @@ def test_a_file_that_is_still_being_written_is_not_steady(tmp_path: Path) -> Non
 
 def test_an_edit_that_keeps_size_and_time_is_not_taken_for_steady(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("1")
-    watched = Watched([file])
+    watched = FileWatch([file])
     file.write_text("2")
     at = file.stat()
     watched.look()
@@ -57,7 +57,7 @@ def test_an_edit_that_keeps_size_and_time_is_not_taken_for_steady(tmp_path: Path
 
 def test_a_volume_that_is_swapped_by_a_link_is_seen(tmp_path: Path) -> None:
     swap(tmp_path, "..1", {"a": "1", "b": "same"})
-    watched = Watched([tmp_path / "a", tmp_path / "b"])
+    watched = FileWatch([tmp_path / "a", tmp_path / "b"])
     swap(tmp_path, "..2", {"a": "2", "b": "same"})
     assert watched.look().changed == {tmp_path / "a"}
 
@@ -65,21 +65,21 @@ def test_a_volume_that_is_swapped_by_a_link_is_seen(tmp_path: Path) -> None:
 def test_an_edit_behind_a_link_is_seen(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("1")
     (link := tmp_path / "link").symlink_to(file)
-    watched = Watched([link])
+    watched = FileWatch([link])
     file.write_text("22")
     assert watched.look().changed == {link}
 
 
 def test_the_same_content_in_another_place_is_no_change(tmp_path: Path) -> None:
     swap(tmp_path, "..1", {"a": "1"})
-    watched = Watched([tmp_path / "a"])
+    watched = FileWatch([tmp_path / "a"])
     swap(tmp_path, "..2", {"a": "1"})
     assert watched.look().changed == frozenset()
 
 
 def test_what_was_accepted_is_no_change_any_more(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("1")
-    watched = Watched([file])
+    watched = FileWatch([file])
     file.write_text("2")
     watched.look()
     watched.accept()
@@ -91,7 +91,7 @@ def test_a_file_that_goes_or_comes_is_a_change(tmp_path: Path, there: bool) -> N
     file = tmp_path / "a"
     if there:
         file.write_text("1")
-    watched = Watched([file])
+    watched = FileWatch([file])
     file.unlink() if there else file.write_text("1")
     assert watched.look().changed == {file}
 
@@ -99,7 +99,7 @@ def test_a_file_that_goes_or_comes_is_a_change(tmp_path: Path, there: bool) -> N
 def test_a_file_that_is_watched_from_now_on_is_accepted_as_it_is(tmp_path: Path) -> None:
     (old := tmp_path / "a").write_text("1")
     (new := tmp_path / "b").write_text("1")
-    watched = Watched([old])
+    watched = FileWatch([old])
     old.write_text("2")
     watched.follow([old, new])
     assert watched.look().changed == {old}
@@ -109,5 +109,5 @@ def test_a_file_that_is_watched_from_now_on_is_accepted_as_it_is(tmp_path: Path)
 
 def test_nothing_of_the_content_is_kept(tmp_path: Path) -> None:
     (file := tmp_path / "a").write_text("the secret of all secrets")
-    watched = Watched([file])
+    watched = FileWatch([file])
     assert "secret of" not in repr(vars(watched)) + repr(watched.accepted)

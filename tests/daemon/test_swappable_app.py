@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from rotator.daemon.swappable_app import Switch
+from rotator.daemon.swappable_app import SwappableApp
 from rotator.web import Server, bind
 from tests.web.test_server import ANY, serving
 
@@ -32,7 +32,7 @@ async def get(url: str) -> tuple[int, str]:
 
 
 async def test_a_request_between_two_applications_is_answered_by_the_second() -> None:
-    switch, second = Switch(), Answers("second")
+    switch, second = SwappableApp(), Answers("second")
     second.may.set()
     async with serving(Server(switch, bind(ANY), 1)) as url:
         waiting = asyncio.create_task(get(url))
@@ -42,7 +42,7 @@ async def test_a_request_between_two_applications_is_answered_by_the_second() ->
 
 
 async def test_a_request_under_way_ends_where_it_began() -> None:
-    switch, first, second = Switch(), Answers("first"), Answers("second")
+    switch, first, second = SwappableApp(), Answers("first"), Answers("second")
     switch.to(first)
     async with serving(Server(switch, bind(ANY), 1)) as url:
         under_way = asyncio.create_task(get(url))
@@ -59,7 +59,7 @@ async def test_a_request_under_way_ends_where_it_began() -> None:
 
 @pytest.mark.parametrize("closed", [True, False])
 async def test_who_cannot_be_served_is_asked_to_come_back(closed: bool) -> None:
-    switch = Switch(patience=0.05)
+    switch = SwappableApp(patience=0.05)
     if closed:
         switch.close()
     async with serving(Server(switch, bind(ANY), 1)) as url:
@@ -68,7 +68,7 @@ async def test_who_cannot_be_served_is_asked_to_come_back(closed: bool) -> None:
 
 
 async def test_closing_sends_away_who_waits() -> None:
-    switch = Switch()
+    switch = SwappableApp()
     async with serving(Server(switch, bind(ANY), 1)) as url:
         waiting = asyncio.create_task(get(url))
         await asyncio.wait({waiting}, timeout=0.05)

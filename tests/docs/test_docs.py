@@ -11,7 +11,7 @@ import typer.main
 
 from rotator.cli.app import app
 from rotator.config import load
-from rotator.core.words import Reason
+from rotator.core.records import Reason
 from tests.docs import freshness
 from tests.mutations.test_rules import ALL
 

@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from rotator.core.access_token import fingerprint
 from rotator.core.messages import explain
-from rotator.core.observation import Observed, Pod, Request, Workload
+from rotator.core.observation import Observation, Pod, Request, Workload
 from rotator.core.observation import Target as Seen
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Proven, Record, Token
-from rotator.core.words import Key, Revocation
+from rotator.core.records import Decision, Key, Proven, Record, Revocation, Token
 from rotator.errors import Refused, RotatorError, Unavailable
 from rotator.kube.client.paths import Access
 from rotator.kube.client.redaction import clean
@@ -87,12 +86,12 @@ def _planned(target: Seen, state: LeaseState) -> None:
     for workloads in ((), (busy,), *((w,) for w in broken)):
         at_work = Seen("t", target.fingerprint, target.expires_at, target.record, workloads, target.request)
         signers = {target.fingerprint: Key.PRIMARY} if target.fingerprint else {}
-        seen = Observed(
+        seen = Observation(
             (at_work,),
             (),
             signers,
-            state.repairs,
-            state.repaired_at,
+            state.restores,
+            state.last_restored_at,
             lease="1",
             remembered=state.condemned,
         )

@@ -16,7 +16,7 @@ from typing import Any, cast
 from rotator.app.clock import GRACE
 from rotator.config import Listen, WebhookSettings
 from rotator.daemon.generation import Generation
-from rotator.daemon.swappable_app import Switch
+from rotator.daemon.swappable_app import SwappableApp
 from rotator.errors import Unavailable
 from rotator.eventgrid import TokenEvent
 from rotator.eventgrid.auth.authentication import Admission, open_admission
@@ -175,7 +175,7 @@ def _server(table: WebhookSettings, admission: Admission, witness: Witness, metr
     generation = SimpleNamespace(
         settings=SimpleNamespace(webhook=table), dispatcher=witness, metrics=metrics, admission=admission
     )
-    switch = Switch()
+    switch = SwappableApp()
     switch.to(Generation.webhook(cast(Generation, generation)))
     return Server(switch, bind(Listen("127.0.0.1", 0)), GRACE.total_seconds())
 

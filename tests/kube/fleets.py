@@ -10,10 +10,9 @@ from typing import Any
 
 from rotator.config import TargetSettings, WorkloadRef
 from rotator.core.access_token import fingerprint
-from rotator.core.observation import Absent, Observed, Target, Workload
-from rotator.core.records import Decision, Record, Token
-from rotator.core.words import Key
-from rotator.kube import Clusters, Connection, EventSink, KubeFleet, KubeLease
+from rotator.core.observation import Observation, Target, UnobservedTarget, Workload
+from rotator.core.records import Decision, Key, Record, Token
+from rotator.kube import Clusters, Connection, EventSink, KubeLease, KubeTargetStore
 from rotator.ports import IssuedToken
 from sandbox.world import Sandbox
 from tests.kube.data import encoded
@@ -62,10 +61,10 @@ def target(name: str = "s", *workloads: str, key: str | None = None) -> TargetSe
 
 def fleet_of(
     world: Connection | Clusters, *targets: TargetSettings, events: EventSink | None = None
-) -> KubeFleet:
+) -> KubeTargetStore:
     clusters = Clusters.of(world) if isinstance(world, Connection) else world
     lease = KubeLease(clusters.home, "default", LEASE, "tests", timedelta(seconds=30))
-    return KubeFleet(clusters, "gw1", targets or [target("s", "deployment/gw")], lease, now, events)
+    return KubeTargetStore(clusters, "gw1", targets or [target("s", "deployment/gw")], lease, now, events)
 
 
 def issued(value: str, expires_at: datetime) -> IssuedToken:
@@ -77,19 +76,19 @@ def record_of(token: IssuedToken, revision: int = 1) -> Record:
     return Record(Decision(revision, kept))
 
 
-def only(seen: Observed) -> Target:
+def only(seen: Observation) -> Target:
     assert not seen.unreachable, seen.unreachable
     (found,) = seen.targets
     return found
 
 
-def absent(seen: Observed) -> Absent:
+def absent(seen: Observation) -> UnobservedTarget:
     assert not seen.targets
     (found,) = seen.unreachable
     return found
 
 
-def workload(seen: Observed) -> Workload:
+def workload(seen: Observation) -> Workload:
     (found,) = only(seen).workloads
     return found
 
@@ -122,7 +121,7 @@ class Scene:
 
     sandbox: Sandbox
     connection: Connection
-    fleet: KubeFleet
+    fleet: KubeTargetStore
     value: str
     fresh: IssuedToken
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.kube import KubeLease
 from rotator.kube.client import paths
 
@@ -26,9 +26,11 @@ class Time:
         return START + timedelta(seconds=self.passed)
 
 
-async def seen(lease: KubeLease) -> Observed:
+async def seen(lease: KubeLease) -> Observation:
     state = await lease.read()
-    return Observed((), repairs=state.repairs, repaired_at=state.repaired_at, lease=state.version)
+    return Observation(
+        (), restores=state.restores, last_restored_at=state.last_restored_at, lease=state.version
+    )
 
 
 async def take(lease: KubeLease) -> bool:

@@ -9,27 +9,27 @@ from tests.kube.leases import PATH, START, seen, take
 async def test_repairs_are_counted_and_forgiven_after_two_days(make, time):
     lease = make("a")
     await take(lease)
-    await lease.count_repair()
-    await lease.count_repair()
-    assert (await lease.read()).repairs == 2
-    assert (await lease.read()).repaired_at == START
+    await lease.count_restore()
+    await lease.count_restore()
+    assert (await lease.read()).restores == 2
+    assert (await lease.read()).last_restored_at == START
     await lease.release()
     time.passed = 2 * 86400 + 1
     await take(lease)
-    await lease.count_repair()
-    assert (await lease.read()).repairs == 1
+    await lease.count_restore()
+    assert (await lease.read()).restores == 1
     await lease.release()
 
 
 async def test_repairs_outlive_the_holder(make):
     a, b = make("a"), make("b")
     await take(a)
-    await a.count_repair()
+    await a.count_restore()
     await a.release()
-    assert (await seen(b)).repairs == 1
+    assert (await seen(b)).restores == 1
     await take(b)
-    await b.count_repair()
-    assert (await b.read()).repairs == 2
+    await b.count_restore()
+    assert (await b.read()).restores == 2
     await b.release()
 
 
@@ -38,8 +38,8 @@ async def test_a_repair_is_not_counted_on_a_lease_that_was_taken(make, connectio
     await take(lease)
     await connection.patch(PATH, {"spec": {"holderIdentity": "thief", "leaseTransitions": 9}}, "lease")
     with pytest.raises(LeaseLost, match="thief"):
-        await lease.count_repair()
-    assert (await make("b").read()).repairs == 0
+        await lease.count_restore()
+    assert (await make("b").read()).restores == 0
     await lease.release()
 
 
@@ -48,5 +48,5 @@ async def test_repairs_that_somebody_spoilt_count_as_none(make, connection):
     await take(lease)
     spoilt = {"apim-token-rotator/repairs": "many", "apim-token-rotator/repaired-at": "often"}
     await connection.patch(PATH, {"metadata": {"annotations": spoilt}}, "lease")
-    assert ((await lease.read()).repairs, (await lease.read()).repaired_at) == (0, None)
+    assert ((await lease.read()).restores, (await lease.read()).last_restored_at) == (0, None)
     await lease.release()

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from rotator.config import KubernetesSettings, TargetSettings
-from rotator.core.observation import Absent, Observed
-from rotator.kube import Clusters, KubeFleet
+from rotator.core.observation import Observation, UnobservedTarget
+from rotator.kube import Clusters, KubeTargetStore
 from sandbox.world import Sandbox
 from tests.kube.fleets import deployment, fleet_of, in_days, issued, running, secret, target
 
@@ -68,7 +68,7 @@ class Two:
         self.clusters = await self.closing.enter_async_context(clusters)
         return clusters
 
-    async def fleet(self, *targets: TargetSettings, **options: Any) -> KubeFleet:
+    async def fleet(self, *targets: TargetSettings, **options: Any) -> KubeTargetStore:
         return fleet_of(await self.connect(**options), *(targets or (here(), away())))
 
     def fresh(self) -> Any:
@@ -97,16 +97,16 @@ async def two_clusters(directory: Path) -> AsyncIterator[Two]:
         yield two
 
 
-def names(seen: Observed) -> list[str]:
+def names(seen: Observation) -> list[str]:
     return [t.name for t in seen.targets]
 
 
-def only_absent(seen: Observed) -> Absent:
+def only_absent(seen: Observation) -> UnobservedTarget:
     (found,) = seen.unreachable
     return found
 
 
-async def until_seen(fleet: KubeFleet, wanted: Callable[[Observed], bool]) -> Observed:
+async def until_seen(fleet: KubeTargetStore, wanted: Callable[[Observation], bool]) -> Observation:
     """Look again and again, as a rotation does."""
     from datetime import timedelta
 

@@ -206,14 +206,14 @@ ADAPTERS = [
     Mutation(
         "locks of events are not renewed",
         PULL,
-        'await self._settle("kept", locks, self._broker.renew(locks))',
+        'await self._settle("kept", locks, self._queue.renew(locks))',
         "pass",
         ("tests/eventgrid/pull/test_puller_locks.py",),
     ),
     Mutation(
         "poison comes for ever",
         PULL,
-        'await self._settle("rejected", batch.poison, self._broker.reject(batch.poison))',
+        'await self._settle("rejected", batch.poison, self._queue.reject(batch.poison))',
         "pass",
         ("tests/eventgrid/pull/test_puller.py", "tests/eventgrid/pull/test_puller_faults.py"),
     ),

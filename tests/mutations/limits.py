@@ -15,31 +15,36 @@ K, B, N = "rotator/core/limits.py", "rotator/core/revocation.py", "rotator/core/
 
 RESTRAINT = [
     Mutation(
-        "fight breaker off", K, "if seen.repaired_at is None or seen.repairs < FREE_REPAIRS:", "if True:"
+        "fight breaker off",
+        K,
+        "if seen.last_restored_at is None or seen.restores < IMMEDIATE_RESTORES:",
+        "if True:",
     ),
-    Mutation("a fight never becomes a truce", K, "if seen.repairs >= MANY_REPAIRS:", "if False:"),
     Mutation(
-        "a reverted template is no fight", P, "if not reverted(t, w) or may_repair(seen, now)", "if True"
+        "a fight never becomes a truce", K, "if seen.restores >= RESTORES_BEFORE_CONFLICT:", "if False:"
+    ),
+    Mutation(
+        "a reverted template is no fight", P, "if not reverted(t, w) or may_restore(seen, now)", "if True"
     ),
     Mutation(
         "a reverted template is not counted",
         A,
-        "    if reverted(step.target, step.workload):\n        await ports.lease.count_repair()\n",
+        "    if reverted(step.target, step.workload):\n        await ports.lease.count_restore()\n",
         "",
     ),
     Mutation(
-        "an adoption over our mark is no fight", P, "(token.mark is None or may_repair(seen, now))", "True"
+        "an adoption over our mark is no fight", P, "(token.mark is None or may_restore(seen, now))", "True"
     ),
     Mutation(
         "an adoption over our mark is not counted",
         A,
-        "            if decision.token.mark:\n                await ports.lease.count_repair()\n",
+        "            if decision.token.mark:\n                await ports.lease.count_restore()\n",
         "            if decision.token.mark:\n                pass\n",
     ),
     Mutation(
         "a token over a drifted one is not counted",
         A,
-        "    if step.target.drifted:\n        await ports.lease.count_repair()\n",
+        "    if step.target.drifted:\n        await ports.lease.count_restore()\n",
         "",
     ),
     Mutation(
@@ -103,8 +108,8 @@ REVOCATION = [
     Mutation(
         "a fight lets a token expire",
         K,
-        "return may_repair(seen, now) or (urgent and",
-        "return may_repair(seen, now) or (False and",
+        "return may_restore(seen, now) or (urgent and",
+        "return may_restore(seen, now) or (False and",
     ),
     Mutation(
         "an event about an absent target is stale",
@@ -127,8 +132,8 @@ REVOCATION = [
     Mutation(
         "a key that failed stops the run",
         A,
-        "    except (Refused, Unavailable) as error:\n        raise KeyTrouble(key, error) from error",
-        "    except ZeroDivisionError as error:\n        raise KeyTrouble(key, error) from error",
+        "    except (Refused, Unavailable) as error:\n        raise KeyRegenerationFailed(key, error) from error",
+        "    except ZeroDivisionError as error:\n        raise KeyRegenerationFailed(key, error) from error",
     ),
     Mutation("old answers after a regenerate", A, "    ports.signers.forget()\n", ""),
     Mutation(
@@ -140,19 +145,19 @@ REVOCATION = [
     Mutation(
         "a leaked key ends unsettled",
         B,
-        "for k in sorted(seen.condemned) if settled(seen, k)",
+        "for k in sorted(seen.condemned) if key_is_unused(seen, k)",
         "for k in sorted(seen.condemned)",
     ),
     Mutation(
         "after-verify ends a key unsettled and unlooked",
         B,
-        "if settled(seen, key) and stood(",
-        "if stood(",
+        "if key_is_unused(seen, key) and proven_long_enough(",
+        "if proven_long_enough(",
     ),
     Mutation(
         "before-reuse though unsettled",
         P,
-        "is Revocation.BEFORE_REUSE and settled(seen, standby)",
+        "is Revocation.BEFORE_REUSE and key_is_unused(seen, standby)",
         "is Revocation.BEFORE_REUSE",
     ),
     Mutation(
@@ -189,7 +194,7 @@ HOURS = [
     Mutation(
         "a leaked token is kept for want of a window",
         E,
-        "(seen.hours.open or flees(t, seen))",
+        "(seen.hours.open or leaves_leaked_token(t, seen))",
         "seen.hours.open",
     ),
     Mutation(
@@ -210,7 +215,7 @@ HOURS = [
     Mutation(
         "window not asked for restarts",
         E,
-        "return sick or not (seen.hours.open or flees(t, seen))",
+        "return sick or not (seen.hours.open or leaves_leaked_token(t, seen))",
         "return sick",
     ),
     Mutation("sick not asked", E, "return sick or not (seen.hours.open or", "return not (seen.hours.open or"),
@@ -224,20 +229,20 @@ HOURS = [
     Mutation(
         "nobody looks when a window opens",
         P,
-        "for t in (seen.hours.turns_at, truce(seen)) if",
-        "for t in (truce(seen),) if",
+        "for t in (seen.hours.turns_at, conflict_backoff_until(seen)) if",
+        "for t in (conflict_backoff_until(seen),) if",
     ),
     Mutation("pods of a target that joins are trusted", P, "Write(t, marked(current))", "Write(t, current)"),
     Mutation(
         "pods beside an adopted token are trusted for ever",
         E,
-        "touched = r.decision.rolled_back or r.disturbed_at is not None",
+        "touched = r.decision.rolled_back or r.restored_at is not None",
         "touched = r.decision.rolled_back",
     ),
     Mutation(
         "pods that were there at the adoption are suspects",
         A,
-        "record = replace(record, witnesses=instances(target))",
+        "record = replace(record, verified_pods=instances(target))",
         "pass",
     ),
     Mutation(
@@ -253,7 +258,7 @@ HOURS = [
     Mutation(
         "a mark in a copied manifest is proof",
         A,
-        "        record = replace(record, disturbed_at=now)\n",
+        "        record = replace(record, restored_at=now)\n",
         "        pass\n",
     ),
     Mutation(
@@ -290,7 +295,7 @@ TROUBLE = [
     Mutation(
         "trouble is not told",
         T,
-        "        if self.troubles:\n            raise together(t.error for t in self.troubles.values())\n",
+        "        if self.troubles:\n            raise combine(t.error for t in self.troubles.values())\n",
         "",
     ),
     Mutation(
@@ -299,7 +304,7 @@ TROUBLE = [
         "    await ports.lease.assert_held()\n    await ports.lease.condemn",
         "    await ports.lease.condemn",
     ),
-    Mutation("a suspect's successor is evicted again", E, "disturbed_at + 2 * SLACK", "disturbed_at + SLACK"),
+    Mutation("a suspect's successor is evicted again", E, "restored_at + 2 * SLACK", "restored_at + SLACK"),
     Mutation(
         "every broken pod is deleted",
         E,

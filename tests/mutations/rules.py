@@ -69,14 +69,14 @@ RULES = [
     Mutation(
         "pod trusted by template mark alone",
         E,
-        "    if (since := record.disturbed_at) is None or",
-        "    return True\n    if (since := record.disturbed_at) is None or",
+        "    if (since := record.restored_at) is None or",
+        "    return True\n    if (since := record.restored_at) is None or",
     ),
     Mutation(
         "an unknown pod is a witness",
         E,
-        "return pod.instance in record.witnesses",
-        "return bool(record.witnesses)",
+        "return pod.instance in record.verified_pods",
+        "return bool(record.verified_pods)",
     ),
     Mutation("a proof has no witnesses", A, "if p.instance)", "if False)"),
     Mutation("a second token in mid-rollout", P, "and under_way(seen, policy, now):", "and False:"),
@@ -87,7 +87,7 @@ RULES = [
     Mutation(
         "Blocked though pods' own token is gone",
         E,
-        "previous is None or not good(previous.token, seen, policy, now):\n        return False\n    stale",
+        "previous is None or not usable(previous.token, seen, policy, now):\n        return False\n    stale",
         "previous is None:\n        return False\n    stale",
     ),
     Mutation(
@@ -118,13 +118,13 @@ RULES = [
     Mutation(
         "flawed target proven",
         E,
-        "or t.drifted or t.flaw or r.decision.token.mark",
+        "or t.drifted or t.misconfiguration or r.decision.token.mark",
         "or t.drifted or r.decision.token.mark",
     ),
     Mutation(
         "flawed target waited for",
         E,
-        "        and not (t.flaw and all(w.healthy for w in t.workloads))\n",
+        "        and not (t.misconfiguration and all(w.healthy for w in t.workloads))\n",
         "",
     ),
     Mutation(
@@ -190,7 +190,7 @@ RULES = [
     Mutation(
         "a laggard's event counts",
         D,
-        "and not (t.record and current and lags(t.record.decision, current))",
+        "and not (t.record and current and is_behind(t.record.decision, current))",
         "",
     ),
     Mutation(
@@ -210,7 +210,7 @@ RULES = [
     Mutation(
         "regenerate without second look",
         A,
-        "if not settled(replace(seen, signers=signers), key):",
+        "if not key_is_unused(replace(seen, signers=signers), key):",
         "if False:",
     ),
     Mutation(
@@ -222,13 +222,13 @@ RULES = [
     Mutation(
         "repair forgets to distrust",
         A,
-        "kept = replace(target.record, disturbed_at=now)",
+        "kept = replace(target.record, restored_at=now)",
         "kept = target.record",
     ),
     Mutation(
         "repairs are not counted",
         A,
-        "            await ports.lease.count_repair()\n            kept",
+        "            await ports.lease.count_restore()\n            kept",
         "            kept",
     ),
     Mutation(

@@ -19,17 +19,21 @@ ROOT = Path(__file__).parents[2]
 ALL = [*RULES, *WORST_HOUR, *ADAPTERS]
 
 
+@pytest.mark.parametrize("mutation", ALL, ids=[m.name for m in ALL])
+def test_each_rule_quotes_a_line_that_stands_once(mutation: Mutation) -> None:
+    assert (ROOT / mutation.file).read_text().count(mutation.right) == 1
+
+
 @pytest.mark.mutation
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("mutation", ALL, ids=[m.name for m in ALL])
 def test_a_broken_rule_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
-    for part in ("rotator", "tests"):
+    for part in ("rotator", "sandbox", "tests"):
         shutil.copytree(ROOT / part, broken / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", broken)
     file = broken / mutation.file
     source = file.read_text()
-    assert source.count(mutation.right) == 1, f"stands there {source.count(mutation.right)} times"
     file.write_text(source.replace(mutation.right, mutation.wrong))
     noticed = first_failure(broken, mutation.tests)
     print(f"{mutation.name}: {noticed}")

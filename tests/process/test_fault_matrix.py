@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rotator.core.words import Key
+from rotator.core.records import Key
 from sandbox.demo.process import Daemon
 from tests.process.process_env import PATIENCE, Town, ended, is_ready
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.core.messages import explain
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
+from rotator.core.records import Key, Reason, Revocation
 from rotator.core.steps import Rest, RollBack
-from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Busy, LeaseLost, Unavailable
 from rotator.rotation import Gateway, Noted, Ports, look, request, rotate
 from tests.world import LEASE, Crash, World, count, drive
@@ -65,7 +65,7 @@ def at_rest(w: World, gw: Gateway) -> None:
     assert isinstance(step, Rest), step
     assert len({c.value for c in w.clusters.values()}) == 1, {n: c.value for n, c in w.clusters.items()}
     for who, token in w.held():
-        assert w.good(token), (who, token, w.now)
+        assert w.usable(token), (who, token, w.now)
     for c in w.clusters.values():
         assert c.record and c.record.decision.token.fingerprint == c.value
         if not c.record.decision.token.adopted:
@@ -106,7 +106,7 @@ def rotated(
     return w, gw
 
 
-def seen_in(w: World) -> Observed:
+def seen_in(w: World) -> Observation:
     return drive(look(w.gateway(Policy()), w.process()))
 
 

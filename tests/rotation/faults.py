@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import Conflict, Refused, Unavailable
 from tests.actor import Process
 from tests.rotation.tally import CRASHED, FAULTS, TALLY
@@ -25,7 +25,7 @@ STRANGE = OUTAGES + SECRETS + WORKLOADS + WISHES
 """What may happen at any time."""
 DEATHS = ["crash", "crash", "stop", "pause", "taken over"]
 ANSWERS = ["unavailable", "conflict", "refused"]
-SILENT = {"release", "decided"}
+NULL_REPORTER = {"release", "decided"}
 """Calls that never fail."""
 GUARDED = {"write", "restart", "acquire", "request"}
 """Calls that may answer Conflict."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from rotator.core.plan import next_step
+from rotator.core.records import Reason, Revocation
 from rotator.core.renewal import renewal_time
 from rotator.core.steps import Issue, Rest
-from rotator.core.words import Reason, Revocation
 from rotator.rotation import look, rotate
 from tests.rotation.model_fleet import DAY, HOUR, Estate
 from tests.world import Cluster, World, drive
 
 MANY_RESTARTS = 12
 """Two full budgets may touch: the end of one hour and the beginning of the next."""
-MANY_REPAIRS = 8
+RESTORES_BEFORE_CONFLICT = 8
 """Six until the breaker, one after a day, one for clocks that differ."""
 
 
@@ -28,7 +28,7 @@ def kept(estate: Estate) -> None:
         assert w.late == [], f"I6: effects without the lease: {w.late}"
         few_restarts(w)
         most = crowded(w.mended, DAY)
-        assert most <= MANY_REPAIRS, f"{most} repairs within a day"
+        assert most <= RESTORES_BEFORE_CONFLICT, f"{most} repairs within a day"
         one_rotation_per_complaint(w)
         if estate.gateways[j].policy.revoke is Revocation.NEVER and j not in estate.meddler.leaks:
             assert not w.revoked, f"regenerated for nothing: {w.revoked}"
@@ -98,7 +98,7 @@ def told(estate: Estate, j: int, c: Cluster) -> bool:
     r = c.record
     if r is None or r.decision.token.mark is not None:
         return True
-    return r.disturbed_at is not None and estate.gateways[j].policy.replace_pods
+    return r.restored_at is not None and estate.gateways[j].policy.replace_pods
 
 
 def at_rest(estate: Estate, j: int) -> None:
@@ -109,7 +109,7 @@ def at_rest(estate: Estate, j: int) -> None:
     assert isinstance(step, Rest), f"I3: {step}"
     assert len({c.value for c in w.clusters.values()}) == 1, {n: c.value for n, c in w.clusters.items()}
     for who, token in w.held():
-        assert w.good(token), f"I3: {who} holds {token}"
+        assert w.usable(token), f"I3: {who} holds {token}"
     for name, c in w.clusters.items():
         assert c.record, name
         assert c.record.decision.token.fingerprint == c.value, name

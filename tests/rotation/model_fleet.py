@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rotator.core.policy import Policy
-from rotator.core.words import Key, Revocation
+from rotator.core.records import Key, Revocation
 from rotator.errors import Busy, LeaseLost, RotatorError, Stopping
 from rotator.rotation import Outcome, Ports, request, rotate
 from rotator.rotation.request import Noted

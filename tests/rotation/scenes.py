@@ -9,7 +9,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from rotator.core.words import Key, Revocation
+from rotator.core.records import Key, Revocation
 from rotator.errors import RotatorError
 from rotator.rotation import Gateway
 from tests.rotation.dsl import DAY, HOUR, ask, fleet, gateway, heal, run

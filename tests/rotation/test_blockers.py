@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.core.hours import Hours
 from rotator.core.messages import overrides
+from rotator.core.observation import MaintenanceWindow
+from rotator.core.records import Reason
 from rotator.core.steps import Issue, Rest, Restart
-from rotator.core.words import Reason
 from rotator.rotation import Result, rotate
 from tests.rotation.dsl import (
     DAY,
@@ -85,7 +85,9 @@ def test_a_restart_that_waits_for_a_window_is_held_not_unsettled() -> None:
 def test_a_window_that_opens_is_looked_at_when_it_opens() -> None:
     w, gw = rotated()
     opens = w.now + 90 * timedelta(seconds=1)
-    step = drive(rotate(replace(gw, hours=lambda _: Hours(False, opens, "closed")), w.process())).rest
+    step = drive(
+        rotate(replace(gw, hours=lambda _: MaintenanceWindow(False, opens, "closed")), w.process())
+    ).rest
     assert step.until == opens
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from rotator.core.observation import Target
 from rotator.core.plan import next_step
-from rotator.core.records import Record
+from rotator.core.records import Key, Reason, Record, Revocation
 from rotator.core.steps import Issue, Replace
-from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation import rotate
@@ -105,7 +104,7 @@ def test_an_emptied_secret_gets_a_new_token_where_the_old_one_cannot_be_issued_a
     run(w)
     assert len(w.issued) == 1
     w.pass_time(HOUR)
-    assert {p.token for p in c.workloads["w0"].pods} == {c.value} and w.good(c.value)
+    assert {p.token for p in c.workloads["w0"].pods} == {c.value} and w.usable(c.value)
 
 
 def test_pods_are_evicted_one_at_a_time() -> None:
@@ -129,7 +128,7 @@ def test_a_repair_that_lies_in_the_future_is_proven_once() -> None:
     c = w.clusters["t0"]
     assert c.record
     pods = frozenset(p.name for p in c.workloads["w0"].pods)
-    c.record = replace(c.record, disturbed_at=w.now + MINUTE, witnesses=pods)
+    c.record = replace(c.record, restored_at=w.now + MINUTE, verified_pods=pods)
     run(w, gw)
     assert [type(s).__name__ for s in w.acts] == ["Verify", "Rest"]
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 from tests.rotation import invariants
 from tests.rotation.faults import ANSWERS, STRANGE, Deed
 from tests.rotation.model_fleet import DAY, HOUR, MINUTE, Estate, Shape

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotator.core.observation import Target
-from rotator.core.records import Record
+from rotator.core.records import Key, Reason, Record, Revocation
 from rotator.core.steps import Issue, Rest
-from rotator.core.words import Key, Reason, Revocation
 from rotator.errors import Refused, Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation import Result, rotate
-from rotator.rotation.failures import WHILE, Trouble, together
+from rotator.rotation.failures import TARGET_RETRY, TargetFailure, combine
 from tests.rotation.dsl import DAY, GW, MINUTE, ask, at_rest, fleet, rotated, run, seen_in, settle
 from tests.world import START, World, count, drive
 
@@ -124,7 +123,7 @@ def test_an_emptied_secret_is_healed_though_another_cluster_is_away() -> None:
     c = w.clusters["t0"]
     c.value, c.version, w.clusters["t1"].reachable = "", c.version + 1, False
     run(w)
-    assert len(w.issued) == 1 and w.good(c.value)
+    assert len(w.issued) == 1 and w.usable(c.value)
     settle(w, GW)
     at_rest(w, GW)
     assert len(w.issued) == 1
@@ -157,19 +156,19 @@ def test_a_target_that_may_not_be_written_is_in_trouble_not_in_a_fight() -> None
 
 def test_a_fault_that_passes_is_tried_again_in_the_same_run_and_a_refusal_is_not() -> None:
     now = START
-    passing = Trouble.of(Unavailable("no answer"), now)
-    assert not passing.passed(now + WHILE / 2) and passing.passed(now + WHILE)
-    asked = Trouble.of(Unavailable("slow down", retry_after=10 * MINUTE), now)
-    assert not asked.passed(now + WHILE) and asked.passed(now + 10 * MINUTE)
-    assert not Trouble.of(Refused("no", "Allow it."), now).passed(now + DAY)
+    passing = TargetFailure.of(Unavailable("no answer"), now)
+    assert not passing.passed(now + TARGET_RETRY / 2) and passing.passed(now + TARGET_RETRY)
+    asked = TargetFailure.of(Unavailable("slow down", retry_after=10 * MINUTE), now)
+    assert not asked.passed(now + TARGET_RETRY) and asked.passed(now + 10 * MINUTE)
+    assert not TargetFailure.of(Refused("no", "Allow it."), now).passed(now + DAY)
 
 
 def test_several_faults_are_one_error_that_waits_for_the_longest() -> None:
     slow, slower = Unavailable("a", retry_after=MINUTE), Unavailable("b", retry_after=DAY)
-    passing = together([slow, slower, Unavailable("c")])
+    passing = combine([slow, slower, Unavailable("c")])
     assert isinstance(passing, Unavailable) and passing.retry_after == DAY and str(passing) == "a; b; c"
-    assert isinstance(together([slow, Refused("d", "Allow it.")]), Refused)
-    assert together([slow, slow]) is slow
+    assert isinstance(combine([slow, Refused("d", "Allow it.")]), Refused)
+    assert combine([slow, slow]) is slow
 
 
 def test_a_target_that_is_away_leaves_the_run_unsettled() -> None:

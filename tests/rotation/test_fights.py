@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from rotator.core.records import Key, Reason
 from rotator.core.steps import Adopt, Issue, Write
-from rotator.core.words import Key, Reason
 from tests.rotation.dsl import (
     DAY,
     HOUR,
@@ -35,7 +35,7 @@ def test_a_fight_over_one_secret_starves_no_other() -> None:
     for _ in range(49):
         run(w, gw)
         w.pass_time(HOUR)
-    assert w.good(emptied.value)
+    assert w.usable(emptied.value)
 
 
 def test_a_fight_with_gitops_slows_down() -> None:
@@ -77,7 +77,7 @@ def test_a_due_token_written_over_a_strangers_counts_as_a_repair() -> None:
     c = w.clusters["t0"]
     c.value, c.version = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1
     run(w, gw)
-    assert count(w, Issue) == 1 and w.repairs == 1
+    assert count(w, Issue) == 1 and w.restores == 1
 
 
 def revert_templates(w: World) -> None:
@@ -120,7 +120,7 @@ def test_a_fight_stops_says_who_and_what_to_do_and_goes_on_once_a_day() -> None:
 
 def test_a_new_token_that_waits_for_the_end_of_a_fight_says_so() -> None:
     w, gw = rotated()
-    w.repairs, w.repaired_at = 6, w.now
+    w.restores, w.last_restored_at = 6, w.now
     ask(w)
     reason, text = said_at_rest(w, gw)
     assert reason is Reason.FIGHTING
@@ -131,7 +131,7 @@ def test_no_fight_lets_a_token_expire() -> None:
     w, gw = rotated()
     gw = replace(gw, policy=replace(gw.policy, panic_before=2 * HOUR))
     w.pass_time(w.expiry(w.clusters["t0"].value) - w.now - HOUR)
-    w.repairs, w.repaired_at = 6, w.now
+    w.restores, w.last_restored_at = 6, w.now
     w.pass_time(HOUR - MINUTE)
     run(w, gw)
     assert len(w.issued) == 1
@@ -142,7 +142,7 @@ def test_no_fight_lets_a_token_expire() -> None:
 
 def test_after_a_fight_nothing_is_called_a_fight_that_is_none() -> None:
     w, gw = rotated()
-    w.repairs, w.repaired_at = 6, w.now
+    w.restores, w.last_restored_at = 6, w.now
     reason, _ = said_at_rest(w, gw)
     assert reason is Reason.SETTLED
 
@@ -170,7 +170,7 @@ def test_while_a_secret_is_fought_over_no_pod_is_made_to_read_what_is_there() ->
     assert c.workloads["w0"].mark != c.value, "the new token is written, nothing restarted yet"
     w.pass_time(HOUR)
     c.value, c.version = w.mint(Key.SECONDARY, w.now + 5 * DAY), c.version + 1
-    w.repairs, w.repaired_at = 6, w.now
+    w.restores, w.last_restored_at = 6, w.now
     w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
     w.acts.clear()
     reason, _ = said_at_rest(w, gw)
@@ -183,11 +183,11 @@ def test_a_proven_token_that_is_fought_over_is_not_waited_for() -> None:
     assert c.record
     c.value, c.record, c.version = (
         w.mint(Key.SECONDARY, w.now + 5 * DAY),
-        replace(c.record, disturbed_at=w.now),
+        replace(c.record, restored_at=w.now),
         c.version + 1,
     )
     w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
-    w.repairs, w.repaired_at = 6, w.now
+    w.restores, w.last_restored_at = 6, w.now
     w.pass_time(5 * MINUTE)
     reason, _ = said_at_rest(w, gw)
     assert reason is Reason.FIGHTING and kinds(w) == ["Rest"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rotator.core.records import Key
 from rotator.core.steps import Issue, RollBack
-from rotator.core.words import Key
 from tests.rotation.dsl import (
     DAY,
     GW,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 from rotator.errors import Stopping
 from rotator.rotation import rotate
 from tests.actor import Process

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 from tests.rotation import invariants
 from tests.rotation.faults import ANSWERS, DEATHS, STRANGE, Deed
 from tests.rotation.model_fleet import HOUR, MINUTE, Estate, Shape

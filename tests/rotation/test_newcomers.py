@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from rotator.core.records import Key, Reason
 from rotator.core.steps import Issue, Replace, RollBack
-from rotator.core.words import Key, Reason
 from rotator.rotation import Gateway, Result, rotate
 from tests.rotation.dsl import (
     DAY,
@@ -145,7 +145,7 @@ def test_a_pod_from_before_a_strangers_newer_token_is_no_witness_of_that_token()
 def test_a_target_that_joins_in_the_middle_of_a_fight_is_taken_over_all_the_same() -> None:
     w = fleet(1)
     run(w)
-    w.repairs, w.repaired_at = 6, w.now
+    w.restores, w.last_restored_at = 6, w.now
     w.join("t1", "other")
     run(w)
     assert w.clusters["t1"].record and not w.issued

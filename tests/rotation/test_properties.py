@@ -8,8 +8,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.core.records import Revocation
 from rotator.core.steps import Issue, RollBack
-from rotator.core.words import Revocation
 from rotator.rotation import Gateway
 from tests.rotation.dsl import DAY, ask, at_rest, rotated, run, settle
 from tests.rotation.scenes import FEW, SCENE, happen, live
@@ -81,7 +81,7 @@ def test_nothing_expires_while_the_world_answers(hours, targets, revoke, flips, 
         w.pass_time(timedelta(hours=h))
         if n in evicts:
             happen(w, gw, "evict", n)
-        assert all(w.good(token) for _, token in w.held())
+        assert all(w.usable(token) for _, token in w.held())
 
 
 @FEW

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from rotator.core.records import Key, Revocation
 from rotator.core.steps import Revoke
-from rotator.core.verification import Doubt
-from rotator.core.words import Key, Revocation
+from rotator.core.verification import SignerQuery
 from rotator.errors import Unavailable
 from rotator.rotation import rotate
 from tests.rotation.dsl import (
@@ -142,10 +142,10 @@ def test_an_azure_that_does_not_answer_at_the_last_look_is_left_in_peace() -> No
     process, asked = w.process(), 0
     signers = process.issuer.signers
 
-    async def throttled(doubts: Iterable[Doubt]) -> Mapping[str, Key | None]:
+    async def throttled(signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
         nonlocal asked
         asked += 1
-        return await signers(doubts) if asked == 1 else {}
+        return await signers(signer_queries) if asked == 1 else {}
 
     process.issuer.signers = throttled  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match="does not say which key"):

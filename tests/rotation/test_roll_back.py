@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.core.plan import next_step
+from rotator.core.records import Reason
 from rotator.core.steps import Issue, Replace, Rest, RollBack, Step
-from rotator.core.words import Reason
 from rotator.errors import Refused
 from rotator.rotation import Result, rotate
 from tests.rotation.dsl import (
@@ -67,8 +67,8 @@ def test_each_failure_in_a_row_doubles_the_wait() -> None:
         run(w, gw)
         record = w.clusters["t0"].record
         assert record and record.decision.failures == n
-        assert record.decision.retry_at and record.disturbed_at
-        waits.append(record.decision.retry_at - record.disturbed_at)
+        assert record.decision.retry_at and record.restored_at
+        waits.append(record.decision.retry_at - record.restored_at)
         w.pass_time(waits[-1])
     assert waits == [HOUR / 2, HOUR, 2 * HOUR]
 
@@ -170,7 +170,7 @@ def test_a_failed_token_goes_no_further_although_it_cannot_be_put_back() -> None
 
     decided = ports.reporter.decided
 
-    def spoil(step: Step, seen: Observed, now: datetime) -> None:
+    def spoil(step: Step, seen: Observation, now: datetime) -> None:
         w.clusters["t0"].forbidden = w.clusters["t0"].forbidden or isinstance(step, RollBack)
         decided(step, seen, now)
 
@@ -197,8 +197,8 @@ def test_a_rollout_that_failed_is_not_waited_for() -> None:
     ask(w)
     run(w, gw)
     record = w.clusters["t0"].record
-    assert count(w, RollBack) == 1 and record and record.disturbed_at
-    assert record.disturbed_at - began < gw.policy.rollout_timeout
+    assert count(w, RollBack) == 1 and record and record.restored_at
+    assert record.restored_at - began < gw.policy.rollout_timeout
 
 
 def test_a_success_ends_the_count_of_failures() -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.core.records import Key, Revocation
 from rotator.core.steps import Issue, RollBack
-from rotator.core.words import Key, Revocation
 from rotator.errors import Unavailable
 from rotator.rotation import Noted, Result, rotate
 from tests.rotation.dsl import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rotator.core.observation import Observed
-from rotator.core.words import Key, Revocation
+from rotator.core.observation import Observation
+from rotator.core.records import Key, Revocation
 from rotator.rotation import Ports, look, rotate
 from tests.rotation.dsl import DAY, GW, ask, fleet, gateway, run
 from tests.world import World, drive
@@ -16,7 +16,7 @@ def in_real_life(w: World) -> World:
     return w
 
 
-async def look_afresh(process: Ports) -> Observed:
+async def look_afresh(process: Ports) -> Observation:
     process.signers.forget()
     return await look(GW, process)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.core.words import Reason
+from rotator.core.records import Reason
 from rotator.telemetry import Metrics
 
 AT = datetime(2030, 1, 2, tzinfo=UTC)

@@ -8,13 +8,11 @@ from typing import Any, Literal
 
 import pytest
 
-from rotator.core.hours import Hours
 from rotator.core.messages import Explanation
-from rotator.core.observation import Absent, Observed, Target
+from rotator.core.observation import MaintenanceWindow, Observation, Target, UnobservedTarget
 from rotator.core.policy import Policy
-from rotator.core.records import Decision, Record, Token
+from rotator.core.records import Decision, Key, Reason, Record, Token
 from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step, Verify, Write
-from rotator.core.words import Key, Reason
 from rotator.errors import Busy, LeaseLost, Refused, Stopping, Unavailable
 from rotator.telemetry import Metrics, RunReport
 from tests.telemetry.conftest import Lines
@@ -39,10 +37,10 @@ class Clock:
         await change
 
 
-def holding(token: Token) -> tuple[Target, Observed]:
+def holding(token: Token) -> tuple[Target, Observation]:
     decision = Decision(1, token)
     target = Target("apim/token", token.fingerprint, token.expires_at, Record(decision, verified_at=NOW), ())
-    return target, Observed((target,), signers={token.fingerprint: token.key})
+    return target, Observation((target,), signers={token.fingerprint: token.key})
 
 
 OLD_TARGET, OLD_SEEN = holding(OLD)
@@ -62,7 +60,7 @@ class Run:
             "oslo", {"schedule", "NearExpiry"}, POLICY, self.clock, self.metrics, listener, said
         )
 
-    def play(self, *steps: tuple[Step, Observed]) -> RunReport:
+    def play(self, *steps: tuple[Step, Observation]) -> RunReport:
         for step, seen in steps:
             self.report.decided(step, seen, self.clock.at)
             self.clock.at += timedelta(seconds=1)
@@ -160,7 +158,7 @@ def test_adopting_is_no_rotation(lines: Lines) -> None:
 
 
 def test_what_is_left_unsettled_is_a_warning_and_says_why(lines: Lines) -> None:
-    seen = Observed((NEW_TARGET,), (Absent("apim/other", "no such Secret"),))
+    seen = Observation((NEW_TARGET,), (UnobservedTarget("apim/other", "no such Secret"),))
     run = Run()
     run.play((UNSETTLED, seen)).finish()
     (line,) = lines.about("rotation")
@@ -178,7 +176,7 @@ def test_what_was_told_to_be_unsettled_already_is_not_told_at_every_look(
     lines: Lines, said: str, level: str
 ) -> None:
     run = Run(said=said)
-    run.play((UNSETTLED, Observed((NEW_TARGET,), (Absent("apim/other", "gone"),)))).finish()
+    run.play((UNSETTLED, Observation((NEW_TARGET,), (UnobservedTarget("apim/other", "gone"),)))).finish()
     assert [line["level"] for line in lines.about("rotation")] == [level]
 
 
@@ -263,7 +261,7 @@ def test_nothing_that_goes_wrong_in_reporting_reaches_the_rotation(lines: Lines)
 
 
 def test_a_step_that_overrides_a_freeze_is_loud(lines: Lines) -> None:
-    frozen = replace(OLD_SEEN, hours=Hours(False, None, "frozen until the line is taken out"))
+    frozen = replace(OLD_SEEN, hours=MaintenanceWindow(False, None, "frozen until the line is taken out"))
     run = Run()
     run.play((ISSUE, frozen))
     (line,) = lines.about("overridden")

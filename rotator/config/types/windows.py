@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from rotator.config.schema.sections import Table
 from rotator.config.types.cron import Cron, shortest_gap
 from rotator.config.types.durations import Duration, written
-from rotator.core.hours import ALWAYS, Hours
+from rotator.core.observation import ALWAYS, MaintenanceWindow
 
 _MANY = 1000
 """Windows that follow each other without a gap are counted so far, then looked at again."""
@@ -96,17 +96,19 @@ class Calendar:
     windows: tuple[WindowTable, ...] = ()
     freeze: bool | datetime = False
 
-    def hours(self, now: datetime) -> Hours:
+    def hours(self, now: datetime) -> MaintenanceWindow:
         """Return whether it is open at now (UTC), and when that may change."""
         if isinstance(self.freeze, datetime) and now < self.freeze:
-            return Hours(False, self.freeze.astimezone(UTC), f"frozen until {self.freeze:%Y-%m-%d %H:%M %Z}")
+            return MaintenanceWindow(
+                False, self.freeze.astimezone(UTC), f"frozen until {self.freeze:%Y-%m-%d %H:%M %Z}"
+            )
         if self.freeze is True:
-            return Hours(False, None, "frozen until the line is taken out of the configuration")
+            return MaintenanceWindow(False, None, "frozen until the line is taken out of the configuration")
         if not self.windows:
             return ALWAYS
         ends = [end for w in self.windows if (end := w.closes(now))]
         if ends:
-            return Hours(True, max(ends))
+            return MaintenanceWindow(True, max(ends))
         opens = min((at for w in self.windows if (at := w.opens(now))), default=None)
         when = f"; the next one opens at {opens:%Y-%m-%d %H:%M} UTC" if opens else ""
-        return Hours(False, opens, f"outside its maintenance windows{when}")
+        return MaintenanceWindow(False, opens, f"outside its maintenance windows{when}")

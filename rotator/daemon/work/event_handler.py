@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from rotator.app.bootstrap import Unit
+from rotator.app.bootstrap import GatewayServices
 from rotator.errors import Unavailable
 from rotator.eventgrid import TokenEvent
 from rotator.eventgrid.events import Kind
@@ -18,12 +18,12 @@ AT_ONCE = 32
 """So many events are noted at a time: each takes a connection to its cluster, a delivery may hold 5,000."""
 
 
-class Dispatcher:
+class EventHandler:
     """Notes what events ask for. Many events about one token share one look at the Secret."""
 
     def __init__(
         self,
-        units: Mapping[str, Unit],
+        units: Mapping[str, GatewayServices],
         clock: Clock,
         wake: Callable[[str, str], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Dispatcher:
             raise Unavailable(f"no Secret of gateway {unit.gateway.name} can be looked at")
         return outcome
 
-    async def _note(self, unit: Unit, event: TokenEvent) -> Noted:
+    async def _note(self, unit: GatewayServices, event: TokenEvent) -> Noted:
         by = f"Event Grid ({event.kind}, instance {event.instance})"
         async with self._turn:
             outcome = await request(unit.fleet, self._clock, expires_at=event.expires_at, by=by)

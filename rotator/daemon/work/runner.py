@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from rotator.app.bootstrap import Unit
+from rotator.app.bootstrap import GatewayServices
 from rotator.app.clock import utc_now
-from rotator.app.event_listener import announcer
-from rotator.app.status_cache import Board
+from rotator.app.event_listener import event_listener
+from rotator.app.status_cache import StatusCache
 from rotator.core.renewal import renewal_time
 from rotator.daemon.work.schedule import stable_jitter
 from rotator.errors import Busy, LeaseLost, RotatorError, Stopping, Unavailable
@@ -29,11 +29,11 @@ class Runner:
 
     def __init__(
         self,
-        units: Mapping[str, Unit],
+        units: Mapping[str, GatewayServices],
         clock: Clock,
         metrics: Metrics,
         events: EventSink,
-        board: Board,
+        board: StatusCache,
         set_due: Callable[[str, datetime], None],
         jitter: timedelta,
     ) -> None:
@@ -50,7 +50,7 @@ class Runner:
     async def work(self, name: str, causes: frozenset[str]) -> None:
         """Bring one gateway to rest, or note when to try again."""
         unit = self._units[name]
-        listener = announcer(unit, self._events)
+        listener = event_listener(unit, self._events)
         said = self._said.get(name, "")
         report = RunReport(name, causes, unit.gateway.policy, self._clock, self._metrics, listener, said)
         # Whatever dies from here on, somebody looks again.
@@ -71,7 +71,7 @@ class Runner:
         finally:
             self._metrics.skew(unit.skew.offset)
 
-    def _rested(self, unit: Unit, outcome: Outcome) -> None:
+    def _rested(self, unit: GatewayServices, outcome: Outcome) -> None:
         name, until = unit.gateway.name, outcome.rest.until
         self._failures[name] = 0
         self._board.seen(name, outcome.last, self._clock.now())
@@ -79,7 +79,7 @@ class Runner:
             until += stable_jitter(name, self._jitter)
         self._again(name, until - self._clock.now())
 
-    def _failed(self, unit: Unit, error: Exception) -> None:
+    def _failed(self, unit: GatewayServices, error: Exception) -> None:
         name = unit.gateway.name
         self._board.failed(name, error)
         if isinstance(error, Busy | LeaseLost):

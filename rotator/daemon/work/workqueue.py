@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from rotator.diagnostics import mishap
+from rotator.diagnostics import exception_details
 
 log = logging.getLogger(__name__)
 
 Work = Callable[[str, frozenset[str]], Awaitable[None]]
 
 
-class Wakeups:
+class WorkQueue:
     """A dirty flag per name. Schedulers drop a wake-up that comes while its job runs; this does not."""
 
     def __init__(self, work: Work, group: asyncio.TaskGroup) -> None:
@@ -70,7 +70,10 @@ class Wakeups:
 
     def _tell(self, name: str, error: BaseException) -> None:
         log.error(
-            "work on %s failed: %s", name, type(error).__name__, extra={"gateway": name, **mishap(error)}
+            "work on %s failed: %s",
+            name,
+            type(error).__name__,
+            extra={"gateway": name, **exception_details(error)},
         )
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rotator.config.schema.entra import Cloud, expected
 from rotator.config.schema.webhook import WebhookSettings
-from rotator.diagnostics import mishap
+from rotator.diagnostics import exception_details
 from rotator.eventgrid.auth.entra import BearerToken
 from rotator.eventgrid.auth.jwks import SigningKeys
 from rotator.eventgrid.auth.rate_limit import RateLimit, source
@@ -95,7 +95,7 @@ class Admission:
             async with asyncio.timeout(JUDGE_SECONDS):
                 return await self._judge(headers, query_string)
         except Exception as error:  # noqa: BLE001 - 503 is repeated; nothing else may come out of here
-            log.error("a delivery was not judged: %s", type(error).__name__, extra=mishap(error))  # noqa: TRY400
+            log.error("a delivery was not judged: %s", type(error).__name__, extra=exception_details(error))  # noqa: TRY400
             return Judgement(Verdict.UNDECIDED, "it could not be judged", 30)
 
     async def _judge(self, headers: _Headers, query_string: bytes) -> Judgement:

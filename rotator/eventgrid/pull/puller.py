@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from rotator.config.schema.pull import SHORTEST_WAIT, PullSettings
-from rotator.diagnostics import mishap
+from rotator.diagnostics import exception_details
 from rotator.errors import RotatorError, Unavailable
 from rotator.eventgrid.events import TokenEvent
 from rotator.eventgrid.pull.batch import Complaint, delay, read_batch
@@ -89,7 +89,7 @@ class Puller:
         except RotatorError as e:
             problem = e
         except Exception as e:  # noqa: BLE001 - the next round may go well
-            log.error("no events can be fetched: %s", type(e).__name__, extra=mishap(e))  # noqa: TRY400 - see mishaps
+            log.error("no events can be fetched: %s", type(e).__name__, extra=exception_details(e))  # noqa: TRY400 - see mishaps
             problem = Unavailable(f"fetching events failed unforeseen ({type(e).__name__})")
         self._failed(problem)
         return problem
@@ -158,7 +158,7 @@ class Puller:
         except RotatorError as e:
             return e
         except Exception as e:  # noqa: BLE001 - the event comes again; nothing may be lost with it
-            log.error("event put off: %s", type(e).__name__, extra=mishap(e))  # noqa: TRY400 - see mishaps
+            log.error("event put off: %s", type(e).__name__, extra=exception_details(e))  # noqa: TRY400 - see mishaps
             return Unavailable(f"an event could not be made durable ({type(e).__name__})")
         return outcome
 

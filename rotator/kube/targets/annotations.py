@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from rotator.core.observation import Request
-from rotator.core.records import Decision, Proven, Record, Token
-from rotator.core.words import Key
+from rotator.core.records import Decision, Key, Proven, Record, Token
 from rotator.kube.client.responses import Json
 
 PREFIX = "apim-token-rotator/"
@@ -56,8 +55,8 @@ def encode_record(record: Record) -> Annotations:
         "failures": str(decision.failures) if decision.failures else None,
         "retry-at": _write_optional(decision.retry_at),
         "verified-at": _write_optional(record.verified_at),
-        "disturbed-at": _write_optional(record.disturbed_at),
-        "witnesses": _write_names(record.witnesses),
+        "disturbed-at": _write_optional(record.restored_at),
+        "witnesses": _write_names(record.verified_pods),
         "previous": _write_previous(record.previous) if record.previous else None,
     }
     return {PREFIX + fact: facts[fact] for fact in _RECORD}
@@ -174,7 +173,7 @@ def _write_previous(previous: Proven) -> str:
         "mark": token.mark,
         "adopted": "true" if token.adopted else None,
         "verified-at": _write_optional(previous.verified_at),
-        "witnesses": _write_names(previous.witnesses),
+        "witnesses": _write_names(previous.verified_pods),
     }
     return json.dumps({fact: said for fact, said in facts.items() if said is not None}, separators=(",", ":"))
 

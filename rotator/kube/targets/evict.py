@@ -10,7 +10,7 @@ from rotator.errors import Unavailable
 from rotator.kube.client import paths
 from rotator.kube.client.connection import Connection
 from rotator.kube.client.responses import Json, NotFound, Withheld
-from rotator.kube.targets.store import KubeFleet
+from rotator.kube.targets.store import KubeTargetStore
 from rotator.ports import Evictor
 
 PAUSE = timedelta(seconds=30)
@@ -20,7 +20,7 @@ PAUSE = timedelta(seconds=30)
 class KubeEvictor(Evictor):
     """Implements the port `Evictor` for the pods that fleet looked at last."""
 
-    def __init__(self, fleet: KubeFleet) -> None:
+    def __init__(self, fleet: KubeTargetStore) -> None:
         self._fleet = fleet
 
     async def evict(self, target: Target, pod: Pod) -> None:

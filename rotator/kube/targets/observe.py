@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rotator.config import TargetSettings
-from rotator.core.observation import Absent, Target
+from rotator.core.observation import Target, UnobservedTarget
 from rotator.errors import Refused
 from rotator.kube.client import paths
 from rotator.kube.client.responses import Json, NotFound
@@ -33,7 +33,7 @@ class Look:
 
 async def look(
     reads: Reads, settings: TargetSettings, gateway: str, before: Look | None, *, closely: bool
-) -> Look | Absent:
+) -> Look | UnobservedTarget:
     """Return what is seen of a target; closely: with workloads and pods, else those of before are kept.
 
     Raises Unavailable.
@@ -49,9 +49,11 @@ async def look(
         where = f"--context {settings.context} " if settings.context else ""
         create = f"kubectl {where}-n {settings.namespace} create secret generic {settings.secret}"
         named = "" if settings.key else " (and write in the target which key shall hold the token)"
-        return Absent(name, f"{what} does not exist. Correct the target, or create it empty{named}: {create}")
+        return UnobservedTarget(
+            name, f"{what} does not exist. Correct the target, or create it empty{named}: {create}"
+        )
     except Refused as problem:
-        return Absent(name, str(problem))
+        return UnobservedTarget(name, str(problem))
     target = _target(name, contents, found, secret["metadata"])
     if found:
         watched = tuple(sights(found, settings.namespace, settings.secret, contents.key))
@@ -68,13 +70,13 @@ def _target(name: str, contents: Contents, found: Found | None, meta: Json) -> T
         workloads=found.workloads if found else (),
         request=contents.request,
         version=contents.version,
-        flaw=found.flaw if found else "",
+        misconfiguration=found.misconfiguration if found else "",
         prefixed=contents.prefixed,
     )
     return replace(target, writer=writer(meta, ("data", contents.key))) if target.drifted else target
 
 
-def same_secret(looks: Mapping[str, Look]) -> dict[str, Absent]:
+def same_secret(looks: Mapping[str, Look]) -> dict[str, UnobservedTarget]:
     """Return the targets whose Secret is another target's, too: one cluster by two contexts."""
     first: dict[str, str] = {}
     doubles = {}
@@ -82,5 +84,5 @@ def same_secret(looks: Mapping[str, Look]) -> dict[str, Absent]:
         other = first.setdefault(seen.contents.uid or name, name)
         if other != name:
             why = f"Secret {name} is the very one that target {other} names: two contexts lead to one cluster"
-            doubles[name] = Absent(name, f"{why}. Remove one of the two targets")
+            doubles[name] = UnobservedTarget(name, f"{why}. Remove one of the two targets")
     return doubles

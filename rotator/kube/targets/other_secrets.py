@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rotator.config import TargetSettings
-from rotator.core.records import Record
-from rotator.core.words import Key
+from rotator.core.records import Key, Record
 from rotator.errors import Refused
 from rotator.kube.client import paths
 from rotator.kube.client.cluster import Cluster

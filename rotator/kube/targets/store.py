@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rotator.config import TargetSettings
 from rotator.core.limits import count_restart
-from rotator.core.observation import Absent, Observed, Pod, Request, Target, Workload
+from rotator.core.observation import Observation, Pod, Request, Target, UnobservedTarget, Workload
 from rotator.core.records import Record
 from rotator.core.verification import verified
 from rotator.errors import Conflict, Refused, Unavailable
@@ -31,7 +31,7 @@ from rotator.kube.targets.request_cache import Reads, first_error
 from rotator.kube.targets.secret import LAST_APPLIED, note_place, write_value
 from rotator.kube.targets.watch import until_changed
 from rotator.kube.targets.workloads import RESTARTED_AT, RESTARTS, write_restarts
-from rotator.ports import Fleet, IssuedToken
+from rotator.ports import IssuedToken, TargetStore
 
 _SETTLE = 0.05
 """Seconds in which further changes are awaited: they come in swarms."""
@@ -40,7 +40,7 @@ _BREATH = 0.2
 _log = logging.getLogger("rotator.kube")
 
 
-class KubeFleet(Fleet):
+class KubeTargetStore(TargetStore):
     """Implements the port `Fleet`. A target's name is its settings' `place`.
 
     The home cluster holds the Lease: if it does not answer, nothing goes on. A target in another
@@ -66,15 +66,15 @@ class KubeFleet(Fleet):
         self._looks: dict[str, Look] = {}
         self._breathed = 0.0
 
-    async def observe(self) -> Observed:
+    async def observe(self) -> Observation:
         """Return what is seen just now. Raises Unavailable; Refused if the Lease may not be read."""
         return await self._gather(closely=True)
 
-    async def secrets(self) -> Observed:
+    async def secrets(self) -> Observation:
         """As observe, but without a look at workloads and Lease."""
         return await self._gather(closely=False)
 
-    async def _gather(self, *, closely: bool) -> Observed:
+    async def _gather(self, *, closely: bool) -> Observation:
         try:
             async with asyncio.TaskGroup() as group:
                 rounds: dict[str | None, Reads] = {}
@@ -90,18 +90,18 @@ class KubeFleet(Fleet):
             raise away[0]
         seen = [_seen(name, found) for name, found in (results | same_secret(looks)).items()]
         state = lease.result() if lease else LeaseState(None)
-        return Observed(
+        return Observation(
             tuple(t for t in seen if isinstance(t, Target)),
-            tuple(t for t in seen if isinstance(t, Absent)),
-            repairs=state.repairs,
-            repaired_at=state.repaired_at,
+            tuple(t for t in seen if isinstance(t, UnobservedTarget)),
+            restores=state.restores,
+            last_restored_at=state.last_restored_at,
             lease=state.version,
             remembered=state.condemned,
         )
 
     async def _look(
         self, name: str, group: asyncio.TaskGroup, rounds: dict[str | None, Reads], closely: bool
-    ) -> Look | Absent | Unavailable:
+    ) -> Look | UnobservedTarget | Unavailable:
         """Look at a target. Away from home all reads together have as long as one call has."""
         settings, cluster = self._targets[name], self.cluster(name)
         try:
@@ -110,7 +110,7 @@ class KubeFleet(Fleet):
                 reads = rounds.setdefault(settings.context, Reads(connection, group, patience))
                 return await look(reads, settings, self._gateway, self._looks.get(name), closely=closely)
         except Refused as problem:
-            return Absent(name, str(problem))
+            return UnobservedTarget(name, str(problem))
         except Unavailable as problem:
             if cluster.at_home:
                 raise
@@ -172,7 +172,7 @@ class KubeFleet(Fleet):
                     raise
         return None
 
-    async def changed(self, seen: Observed, within: timedelta) -> None:
+    async def changed(self, seen: Observation, within: timedelta) -> None:
         """Return when a workload or pod of a target that is under way is no longer as seen, or when
         a cluster that was away answers again.
         """
@@ -234,9 +234,9 @@ class KubeFleet(Fleet):
             self._events.emit(about, "Warning", "TokenInAnnotation", said)
 
 
-def _seen(name: str, found: Look | Absent | Unavailable) -> Target | Absent:
+def _seen(name: str, found: Look | UnobservedTarget | Unavailable) -> Target | UnobservedTarget:
     if isinstance(found, Unavailable):
-        return Absent(name, str(found), away=True)
+        return UnobservedTarget(name, str(found), away=True)
     return found.target if isinstance(found, Look) else found
 
 

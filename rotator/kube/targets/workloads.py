@@ -36,7 +36,7 @@ class Found:
     """The workloads of a target, made and raw; flaw as in Target."""
 
     workloads: tuple[Workload, ...]
-    flaw: str
+    misconfiguration: str
     raw: tuple[Json, ...]
     lists: tuple[PodList, ...]
 

@@ -12,11 +12,10 @@ import pytest_asyncio
 
 from rotator.config import KubernetesSettings, TargetSettings
 from rotator.core.access_token import fingerprint
-from rotator.core.observation import Observed, Target, Workload
-from rotator.core.records import Decision, Record, Token
-from rotator.core.words import Key
+from rotator.core.observation import Observation, Target, Workload
+from rotator.core.records import Decision, Key, Record, Token
 from rotator.errors import Conflict, Unavailable
-from rotator.kube import Clusters, KubeEvictor, KubeFleet, KubeLease
+from rotator.kube import Clusters, KubeEvictor, KubeLease, KubeTargetStore
 from rotator.ports import IssuedToken
 from tests.cluster.api import MERGE, path
 from tests.cluster.contract.manifests import marked, secret, workload
@@ -27,7 +26,7 @@ from tests.cluster.world import World
 from tests.kube.data import token
 
 MARK = "0123456789ab"
-Make = Callable[[str], KubeFleet]
+Make = Callable[[str], KubeTargetStore]
 
 
 def now() -> datetime:
@@ -42,10 +41,10 @@ async def make(world: World, tmp_path: Path) -> AsyncIterator[Make]:
     settings = KubernetesSettings(kubeconfig=reach.kubeconfig(tmp_path / "config", user))
     async with await Clusters.connect(settings, [None], "apim-token-rotator/test", environ={}) as clusters:
 
-        def make(namespace: str) -> KubeFleet:
+        def make(namespace: str) -> KubeTargetStore:
             lease = KubeLease(clusters.home, namespace, "lease", "tests", timedelta(seconds=30))
             target = TargetSettings(namespace=namespace, secret="s", key="value")
-            return KubeFleet(clusters, "gw1", [target], lease, now)
+            return KubeTargetStore(clusters, "gw1", [target], lease, now)
 
         yield make
 
@@ -61,19 +60,19 @@ async def running(world: World) -> str:
     return namespace
 
 
-def only(seen: Observed) -> Target:
+def only(seen: Observation) -> Target:
     (target,) = seen.targets
     return target
 
 
-async def until(fleet: KubeFleet, wanted: Callable[[Workload], bool]) -> Target:
+async def until(fleet: KubeTargetStore, wanted: Callable[[Workload], bool]) -> Target:
     async with asyncio.timeout(40):
         while not wanted((target := only(seen := await fleet.observe())).workloads[0]):
             await fleet.changed(seen, timedelta(seconds=5))
     return target
 
 
-async def restart(fleet: KubeFleet, mark: str) -> None:
+async def restart(fleet: KubeTargetStore, mark: str) -> None:
     """Restart the workload, as often as its controller's writes get in the way."""
     while True:
         target = only(await fleet.observe())
@@ -141,7 +140,7 @@ async def test_who_replaced_the_value_is_named(world: World, make: Make) -> None
     assert only(await fleet.observe()).writer.startswith("argocd-controller (Update, ")
 
 
-async def write(fleet: KubeFleet, value: str) -> None:
+async def write(fleet: KubeTargetStore, value: str) -> None:
     at = now() + timedelta(days=29)
     kept = Token(fingerprint(value), Key.SECONDARY, now(), at, fingerprint(value))
     issued = IssuedToken(value, Key.SECONDARY, kept.fingerprint, at)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from rotator.core.words import Key
+from rotator.core.records import Key
 from tests import crashes
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import breaks, fingerprints, restored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.core.words import Key
+from rotator.core.records import Key
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import fingerprints, running
 from tests.cluster.e2e.process_env import Town

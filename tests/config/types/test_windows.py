@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rotator.config import Calendar, Settings, WindowTable
-from rotator.core.words import Revocation
+from rotator.core.records import Revocation
 from tests.config.conftest import Mistakes, Write
 from tests.config.texts import NO_WEBHOOK, gateway, target
 

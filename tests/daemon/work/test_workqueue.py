@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.daemon.work.workqueue import Wakeups
+from rotator.daemon.work.workqueue import WorkQueue
 
 
 class Work:
@@ -40,7 +40,7 @@ async def turn() -> None:
 async def test_duplicate_wakeups_coalesce_into_one_run() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         for cause in ("schedule", "event", "event"):
             wakeups.wake("oslo", cause)
         await turn()
@@ -52,7 +52,7 @@ async def test_duplicate_wakeups_coalesce_into_one_run() -> None:
 async def test_a_wakeup_during_a_run_causes_exactly_one_more() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         wakeups.wake("oslo", "a")
         await turn()
         wakeups.wake("oslo", "b")
@@ -69,7 +69,7 @@ async def test_a_wakeup_during_a_run_causes_exactly_one_more() -> None:
 async def test_one_name_does_not_wait_for_another() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         wakeups.wake("oslo", "a")
         wakeups.wake("bergen", "a")
         await turn()
@@ -83,7 +83,7 @@ async def test_an_error_is_told_without_its_text_and_ends_nothing_else(
 ) -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         wakeups.wake("oslo", "a")
         wakeups.wake("bergen", "a")
         await turn()
@@ -103,7 +103,7 @@ async def test_an_error_is_told_without_its_text_and_ends_nothing_else(
 async def test_a_stray_cancellation_inside_work_loses_no_wakeup() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         wakeups.wake("oslo", "a")
         await turn()
         wakeups.wake("oslo", "b")
@@ -122,7 +122,7 @@ async def test_a_wakeup_in_the_very_moment_in_which_a_run_ends_is_not_lost() -> 
             asyncio.get_running_loop().call_soon(wakeups.wake, name, "late")
 
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         wakeups.wake("oslo", "a")
         await turn()
     assert begun == [frozenset({"a"}), frozenset({"late"})]
@@ -131,7 +131,7 @@ async def test_a_wakeup_in_the_very_moment_in_which_a_run_ends_is_not_lost() -> 
 async def test_after_close_nothing_new_begins_and_idle_waits_for_what_runs() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         wakeups.wake("oslo", "a")
         await turn()
         wakeups.wake("oslo", "b")
@@ -149,7 +149,7 @@ async def test_cancelling_the_group_ends_the_runs() -> None:
     work = Work()
     with pytest.raises(ExceptionGroup):
         async with asyncio.TaskGroup() as group:
-            wakeups = Wakeups(work, group)
+            wakeups = WorkQueue(work, group)
             wakeups.wake("oslo", "a")
             await turn()
             raise RuntimeError
@@ -171,7 +171,7 @@ def test_whatever_the_order_each_wakeup_is_followed_by_a_run_that_knows_its_caus
 async def play(moves: list[tuple[str, str]]) -> None:
     work, asked = Work(), {"oslo": set[str](), "bergen": set[str]()}
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(work, group)
+        wakeups = WorkQueue(work, group)
         for n, (move, name) in enumerate(moves):
             if move in "efg" and name in work.running and not work.running[name].done():
                 work.end(name, ValueError() if move == "f" else None)

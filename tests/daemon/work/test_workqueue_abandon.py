@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rotator.daemon.work.workqueue import Wakeups
+from rotator.daemon.work.workqueue import WorkQueue
 
 
 async def test_abandoned_work_ends_and_nothing_is_left_to_wait_for() -> None:
@@ -18,7 +18,7 @@ async def test_abandoned_work_ends_and_nothing_is_left_to_wait_for() -> None:
             ended.append(name)
 
     async with asyncio.TaskGroup() as group:
-        wakeups = Wakeups(hang, group)
+        wakeups = WorkQueue(hang, group)
         wakeups.wake("oslo", "test")
         await begun.wait()
         wakeups.close()

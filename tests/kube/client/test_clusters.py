@@ -21,7 +21,9 @@ PROMPT = 5.0
 async def test_targets_of_two_clusters_are_seen_at_once(two):
     seen = await (await two.fleet()).observe()
     assert (names(seen), seen.unreachable) == (BOTH, ())
-    assert [(t.prefixed, len(t.workloads[0].pods), t.flaw) for t in seen.targets] == [(True, 2, "")] * 2
+    assert [(t.prefixed, len(t.workloads[0].pods), t.misconfiguration) for t in seen.targets] == [
+        (True, 2, "")
+    ] * 2
     assert not [call for call in two.asked_west() if "/leases" in call]
 
 
@@ -176,7 +178,7 @@ async def test_what_is_missing_or_forbidden_elsewhere_is_said_with_its_context(t
 async def test_a_flaw_elsewhere_is_said_with_its_context(two):
     two.west.cluster.delete("Deployment", "default", "gw")
     (west,) = (await (await two.fleet(away())).observe()).targets
-    assert "deployment/gw does not exist in namespace west:default" in west.flaw
+    assert "deployment/gw does not exist in namespace west:default" in west.misconfiguration
 
 
 async def test_closing_ends_the_probes(two):

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.core.observation import Request
-from rotator.core.records import Decision, Proven, Record, Token
-from rotator.core.words import Key
+from rotator.core.records import Decision, Key, Proven, Record, Token
 from rotator.kube.targets.annotations import (
     PREFIX,
     decode_record,
@@ -40,9 +39,11 @@ decisions = st.builds(
     st.integers(0, 99),
     st.none() | times,
 )
-witnesses = st.frozensets(st.text("0123456789abcdef", min_size=8, max_size=8))
-proofs = st.builds(Proven, tokens, st.none() | times, witnesses)
-records = st.builds(Record, decisions, st.none() | times, st.none() | times, st.none() | proofs, witnesses)
+verified_pods = st.frozensets(st.text("0123456789abcdef", min_size=8, max_size=8))
+proofs = st.builds(Proven, tokens, st.none() | times, verified_pods)
+records = st.builds(
+    Record, decisions, st.none() | times, st.none() | times, st.none() | proofs, verified_pods
+)
 requests = st.builds(Request, times, st.booleans(), st.text(max_size=200))
 
 RECORD = Record(Decision(4, Token("0123456789ab", Key.PRIMARY, NOW, EXPIRY, "0123456789ab")))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.core.observation import Observed
+from rotator.core.observation import Observation
 from rotator.kube.client import paths
 from tests.kube.fleets import deployment, fleet_of, forbidden, only, record_of, running, target, workload
 
@@ -16,7 +16,7 @@ PROMPT = 5.0
 WORKLOAD = paths.workload("default", "deployment/gw")
 
 
-async def rolled_over(scene) -> Observed:
+async def rolled_over(scene) -> Observation:
     """Write a new token, restart the workload, and return what is seen right after."""
     seen = await scene.fleet.observe()
     await scene.fleet.write(only(seen), scene.fresh, record_of(scene.fresh))
@@ -24,7 +24,7 @@ async def rolled_over(scene) -> Observed:
     return await scene.fleet.observe()
 
 
-async def until_healthy(fleet, seen: Observed) -> int:
+async def until_healthy(fleet, seen: Observation) -> int:
     """Wait for the rollout as a rotation does; return how many looks that took."""
     looks = 0
     while not (workload(seen).healthy and workload(seen).restarted_at):
@@ -57,12 +57,12 @@ async def test_a_mark_that_is_taken_away_leaves_no_trace_on_the_template(scene):
     assert workload(await scene.fleet.observe()).mark is None
 
 
-async def settled(scene) -> Observed:
+async def settled(scene) -> Observation:
     await until_healthy(scene.fleet, await rolled_over(scene))
     return await scene.fleet.observe()
 
 
-async def returns_after(scene, seen: Observed, deed) -> None:
+async def returns_after(scene, seen: Observation, deed) -> None:
     """Wait for a change, do deed as soon as the watches are open, and return when the wait ends."""
     open_watches = scene.sandbox.faults.add(
         server="kubernetes", action="latency", path="/(pods|deployments)$", times=None

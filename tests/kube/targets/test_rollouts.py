@@ -153,7 +153,11 @@ async def test_every_way_to_deploy_a_gateway_is_found_without_naming_key_or_work
     settings = target(placed.secret).model_copy(update={"namespace": "apim"})
     fleet = fleet_of(connection, settings)
     found = only(await fleet.observe())
-    assert (found.fingerprint, found.expires_at, found.flaw) == (placed.token_fingerprint, in_days(9), "")
+    assert (found.fingerprint, found.expires_at, found.misconfiguration) == (
+        placed.token_fingerprint,
+        in_days(9),
+        "",
+    )
     assert [(w.name, w.healthy, len(w.pods)) for w in found.workloads] == [(placed.workload, True, 2)]
     fresh = issued(placed.gateway.mint("secondary", in_days(29)), in_days(29))
     await fleet.write(found, fresh, record_of(fresh))

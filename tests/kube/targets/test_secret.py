@@ -5,8 +5,7 @@ import json
 import pytest
 
 from rotator.core.access_token import fingerprint
-from rotator.core.records import Decision, Record, Token
-from rotator.core.words import Key
+from rotator.core.records import Decision, Key, Record, Token
 from rotator.errors import Refused
 from rotator.kube.targets.annotations import PREFIX, encode_record
 from rotator.kube.targets.secret import (

@@ -93,7 +93,7 @@ async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
 
 
 @pytest.mark.parametrize(
-    ("workloads", "flaw"),
+    ("workloads", "misconfiguration"),
     [
         (("deployment/missing",), "deployment/missing does not exist in namespace default"),
         (("deployment/gw", "daemonset/missing"), "daemonset/missing does not exist"),
@@ -105,15 +105,18 @@ async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
         (("deployment/idle",), "no pod runs, so nothing proves the token: deployment/idle is scaled to zero"),
     ],
 )
-async def test_a_workload_that_can_never_prove_the_token_is_a_flaw(scene, workloads, flaw):
+async def test_a_workload_that_can_never_prove_the_token_is_a_flaw(scene, workloads, misconfiguration):
     scene.sandbox.cluster.apply(secret("unrelated", "another"))
     await running(scene.sandbox, deployment("stranger", of="another"), deployment("idle", replicas=0))
     found = only(await fleet_of(scene.connection, target("s", *workloads)).observe())
-    assert flaw in found.flaw
+    assert misconfiguration in found.misconfiguration
     assert all(w.name in {"deployment/gw", "deployment/idle"} for w in found.workloads)
 
 
 async def test_a_secret_that_nobody_reads_is_a_flaw(scene):
     scene.sandbox.cluster.apply(secret(scene.value, "t"))
     found = only(await fleet_of(scene.connection, target("t")).observe())
-    assert "no workload in namespace default reads key config.service.auth.key of Secret t" in found.flaw
+    assert (
+        "no workload in namespace default reads key config.service.auth.key of Secret t"
+        in found.misconfiguration
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.core.access_token import fingerprint
 from rotator.core.observation import Request
-from rotator.core.words import Key
+from rotator.core.records import Key
 from rotator.errors import Conflict, Refused
 from rotator.kube.client import paths
 from rotator.kube.targets.secret import write_value
@@ -78,7 +78,7 @@ async def test_a_record_alone_leaves_the_value_and_strangers_annotations(scene):
 
 
 async def test_facts_that_a_new_record_does_not_have_are_deleted(scene):
-    proven = replace(record_of(scene.fresh), verified_at=now(), disturbed_at=now())
+    proven = replace(record_of(scene.fresh), verified_at=now(), restored_at=now())
     await scene.fleet.write(only(await scene.fleet.observe()), scene.fresh, proven)
     plain = record_of(scene.fresh, revision=2)
     await scene.fleet.write(only(await scene.fleet.observe()), None, plain)

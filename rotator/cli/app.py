@@ -135,7 +135,7 @@ def demo(
     """Rotate three gateways in a sandbox: no cloud, no cluster."""
     from rotator.cli.demo import demo as command
 
-    raise typer.Exit(command(keep=keep))
+    command(keep=keep)
 
 
 def main() -> None:

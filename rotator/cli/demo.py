@@ -1,22 +1,25 @@
-"""`rotator demo`: starts the demo of the sandbox, which is not installed with the product."""
+"""`rotator demo`: hands over to the sandbox beside this package, where there is one."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
+import rotator
 from rotator.cli.exits import UsageError
 
 
-def demo(*, keep: bool) -> int:
-    """Run `python -m sandbox demo` in the place of this process.
+def demo(*, keep: bool, clone: Path = Path(rotator.__file__).parents[1]) -> NoReturn:
+    """Become `python -m sandbox demo`. Raises UsageError where there is no sandbox.
 
-    Raises:
-        UsageError: the sandbox is not installed here.
+    The sandbox is found as a folder, not as an import: the product does not know it.
     """
-    if importlib.util.find_spec("sandbox") is None:
+    if not (clone / "sandbox" / "__main__.py").is_file():
         raise UsageError(
-            "the sandbox is not installed here: clone the repository of the rotator and run `make demo` there"
+            "the demo needs the sandbox, which comes with the source of rotator and not with its package: "
+            "clone the project and run `make demo`"
         )
-    os.execv(sys.executable, [sys.executable, "-m", "sandbox", "demo", *(["--keep"] if keep else [])])  # noqa: S606
+    command = [sys.executable, "-m", "sandbox", "demo", *(["--keep"] if keep else [])]
+    os.execv(sys.executable, command)  # noqa: S606 - no word comes from outside

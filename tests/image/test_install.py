@@ -53,10 +53,15 @@ def test_the_program_runs_and_tells_its_version(built: Path) -> None:
     assert run(built, "rotator", "--version").stdout == f"rotator {__version__}\n"
 
 
-def test_the_sandboxs_manifests_came_along(built: Path) -> None:
-    """A wheel has what the packages hold, not only Python."""
-    here = "import importlib.resources as r; print(*(f.name for f in r.files('sandbox.manifests').iterdir()))"
-    assert "how-to.yaml" in run(built, "python", "-c", here).stdout
+def test_no_sandbox_is_installed(built: Path) -> None:
+    assert run(built, "python", "-c", "import sandbox").returncode == 1
+    files = [path.relative_to(built) for path in (built / "rotator").rglob("*")]
+    assert [path for path in files if {"sandbox", "demo"} & set(path.parts)] == []
+
+
+def test_the_demo_says_how_to_get_the_sandbox(built: Path) -> None:
+    done = run(built, "rotator", "demo")
+    assert done.returncode == 2 and "`make demo`" in done.stderr
 
 
 def test_there_is_no_pip_and_no_tool_of_the_developers(built: Path) -> None:

@@ -18,7 +18,7 @@ from sandbox import Sandbox
 from sandbox.fleet import Deployed
 from sandbox.journal import Call
 from tests.chart.helm import ROOT, Helm
-from tests.process.process_env import PATIENCE, Town
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv
 
 pytestmark = [pytest.mark.chart, pytest.mark.process]
 SELDOM = {
@@ -33,7 +33,7 @@ RELEASE = "rotator"
 WORDS = ("namespace", "group", "resource", "verb", "name")
 
 
-class Installed(Town):
+class Installed(ProcessEnv):
     """Its Leases are where the chart has them."""
 
     def head(self) -> str:
@@ -41,7 +41,7 @@ class Installed(Town):
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Installed]:
+async def env(tmp_path: Path) -> AsyncIterator[Installed]:
     async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
         account = {"name": "tokens-apim-token-rotator", "namespace": RELEASE}
         sandbox.cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
@@ -103,10 +103,10 @@ def values(least: dict[str, Any], places: dict[Deployed, list[str]], named: bool
     return least
 
 
-def siblings(town: Town, deployed: Deployed) -> list[str]:
+def siblings(env: ProcessEnv, deployed: Deployed) -> list[str]:
     """Run a StatefulSet and a DaemonSet with the pod template of the Deployment; return all three."""
     name = deployed.workload.partition("/")[2]
-    original = town.sandbox.cluster.get("Deployment", deployed.namespace, name)
+    original = env.sandbox.cluster.get("Deployment", deployed.namespace, name)
     assert original
     for kind in ("StatefulSet", "DaemonSet"):
         labels = {"app": f"{name}-{kind.lower()}"}
@@ -115,30 +115,30 @@ def siblings(town: Town, deployed: Deployed) -> list[str]:
         more = {"serviceName": name, "replicas": 1} if kind == "StatefulSet" else {}
         meta = {"name": labels["app"], "namespace": deployed.namespace}
         spec = {"selector": {"matchLabels": labels}, "template": template} | more
-        town.sandbox.cluster.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec})
+        env.sandbox.cluster.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec})
     return [deployed.workload, *(f"{k}/{name}-{k}" for k in ("statefulset", "daemonset"))]
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "found"])
 async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
-    helm: Helm, town: Town, least: dict[str, Any], named: bool
+    helm: Helm, env: ProcessEnv, least: dict[str, Any], named: bool
 ) -> None:
     """Two gateways rotate; one of them hangs for a while, so that an Event is counted up."""
-    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nroll_back = false'
-    oslo, bergen = await town.settle("oslo", days=3), await town.settle("bergen", "portal", days=3)
-    places = {oslo: siblings(town, oslo), bergen: [bergen.workload]}
+    env.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nroll_back = false'
+    oslo, bergen = await env.deploy("oslo", days=3), await env.deploy("bergen", "portal", days=3)
+    places = {oslo: siblings(env, oslo), bergen: [bergen.workload]}
     if named:
-        town.extra = {d.gateway.name: f"workloads = {workloads}" for d, workloads in places.items()}
+        env.extra = {d.gateway.name: f"workloads = {workloads}" for d, workloads in places.items()}
     granted = rights(helm.render(values(least, places, named)))
-    town.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], "crash-loop")
-    async with town.daemon():
-        await town.sandbox.cluster.wait_for(lambda _: counted_up(town, oslo), PATIENCE)
-        town.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], None)
-        await town.rests_at("oslo", 1)
-        await town.rests_at("bergen", 1)
-        code, _, err = await town.command("status")  # what `helm test` runs with the same account
+    env.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], "crash-loop")
+    async with env.daemon():
+        await env.sandbox.cluster.wait_for(lambda _: counted_up(env, oslo), WAIT_TIMEOUT)
+        env.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], None)
+        await env.verified_at("oslo", 1)
+        await env.verified_at("bergen", 1)
+        code, _, err = await env.command("status")  # what `helm test` runs with the same account
     assert code == 0, err
-    needs = {need(call) for call in town.sandbox.journal.calls("kubernetes")}
+    needs = {need(call) for call in env.sandbox.journal.calls("kubernetes")}
     assert {n for n in needs if not any(right.covers(n) for right in granted)} == set()
     unused = {right for right in granted if not any(right.covers(n) for n in needs)}
     at_oslo = {(right.resource, right.verb) for right in unused if right.namespace == oslo.namespace}
@@ -149,8 +149,8 @@ async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
     assert {(right.resource, right.verb) for right in unused} <= SELDOM | EVICTION
 
 
-def counted_up(town: Town, deployed: Deployed) -> bool:
-    return bool(town.sandbox.journal.calls("kubernetes", "PATCH", f"/{deployed.namespace}/events/"))
+def counted_up(env: ProcessEnv, deployed: Deployed) -> bool:
+    return bool(env.sandbox.journal.calls("kubernetes", "PATCH", f"/{deployed.namespace}/events/"))
 
 
 def test_what_is_promised_not_to_be_asked_for_is_not_asked_for(helm: Helm, two: dict[str, Any]) -> None:

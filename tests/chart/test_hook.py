@@ -10,11 +10,11 @@ import pytest
 
 from sandbox.demo.process import Daemon
 from tests.chart.helm import Helm, HelmError
-from tests.process.conftest import town
-from tests.process.process_env import PATIENCE, Town, port
+from tests.process.conftest import env
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, port
 
 pytestmark = [pytest.mark.chart, pytest.mark.process]
-__all__ = ["town"]
+__all__ = ["env"]
 
 
 def containers(helm: Helm, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -29,17 +29,17 @@ def ready(script: str, at: int) -> subprocess.CompletedProcess[str]:
 
 
 async def test_the_hook_succeeds_once_the_service_is_ready_and_fails_before(
-    helm: Helm, least: dict[str, Any], town: Town
+    helm: Helm, least: dict[str, Any], env: ProcessEnv
 ) -> None:
     (script,) = containers(helm, least)["ready"]["args"]
-    await town.settle("oslo")
-    async with town.daemon() as daemon:
+    await env.deploy("oslo")
+    async with env.daemon() as daemon:
         done = ready(script, port(daemon, "internal"))
         assert done.returncode == 0 and done.stdout.startswith("200 "), done.stderr
     assert ready(script, port(daemon, "internal")).returncode == 1
-    town.sandbox.faults.add(server="arm", action="status", status=403, times=None)
-    async with Daemon(str(town.config), town.env()) as daemon:
-        await daemon.line(lambda x: x["event"] == "started", PATIENCE)
+    env.sandbox.faults.add(server="arm", action="status", status=403, times=None)
+    async with Daemon(str(env.config), env.environment()) as daemon:
+        await daemon.line(lambda x: x["event"] == "started", WAIT_TIMEOUT)
         done = ready(script, port(daemon, "internal"))
         assert done.returncode == 1 and "503" in done.stderr
 

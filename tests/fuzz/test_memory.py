@@ -20,7 +20,7 @@ from sandbox.demo.process import Daemon
 from tests.fuzz.edges import AUDIENCE
 from tests.fuzz.flood import MOST_BODY, MOST_RATE, SECRET, Flood
 from tests.fuzz.weighed import KEEPING
-from tests.process.process_env import PATIENCE, Town, port
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, port
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(3600)]
 
@@ -43,11 +43,11 @@ class Scales:
 
     async def weight(self) -> Counter[str]:
         """Return what the daemon holds (bytes, rss) when no connection is left."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_TIMEOUT):
             while True:
                 self.daemon.lines.clear()
                 self.daemon.process.send_signal(signal.SIGUSR1)
-                line = await self.daemon.line(lambda x: x["event"] == "weighed", PATIENCE)
+                line = await self.daemon.line(lambda x: x["event"] == "weighed", WAIT_TIMEOUT)
                 if line["connections"] == 0:
                     return Counter({name: line[name] for name in ("bytes", "rss")})
 
@@ -63,11 +63,11 @@ class Scales:
 
 
 @asynccontextmanager
-async def scales(tmp_path: Path, **env: str) -> AsyncIterator[Scales]:
+async def scales(tmp_path: Path, **variables: str) -> AsyncIterator[Scales]:
     """A daemon at rest, whose webhook has both kinds of credentials."""
     async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
-        town = Town(sandbox, tmp_path)
-        await town.settle("oslo")
+        env = ProcessEnv(sandbox, tmp_path)
+        await env.deploy("oslo")
         (tmp_path / "secrets").write_text(SECRET)
         door = f"""secret_file = "{tmp_path}/secrets"
 max_rate = {MOST_RATE}
@@ -79,12 +79,14 @@ audiences = ["{AUDIENCE}"]
 authority = "{sandbox.entra_url}"
 """
         config = tmp_path / "weighed.toml"
-        config.write_text(town.config.read_text().replace("allow_unauthenticated = true", door))
+        config.write_text(env.config.read_text().replace("allow_unauthenticated = true", door))
         code = str(Path(__file__).parents[2])
-        async with Daemon(str(config), town.env() | {"PYTHONPATH": code} | env, program=PROGRAM) as daemon:
-            await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
-            await town.adopted("oslo")
-            stale = near_expiry(town.azure("oslo"), town.expiry("oslo").replace(year=2001))
+        async with Daemon(
+            str(config), env.environment() | {"PYTHONPATH": code} | variables, program=PROGRAM
+        ) as daemon:
+            await daemon.line(lambda x: x["event"] == "ready", WAIT_TIMEOUT)
+            await env.adopted("oslo")
+            stale = near_expiry(env.azure("oslo"), env.expiry("oslo").replace(year=2001))
             bearer = sandbox.azure.entra.event_grid_token(AUDIENCE)
             yield Scales(daemon, Flood(port(daemon, "webhook"), stale, bearer))
 

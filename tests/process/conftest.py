@@ -7,8 +7,8 @@ import pytest
 
 from sandbox import Sandbox
 from tests import crashes
-from tests.process.multi_cluster_env import County
-from tests.process.process_env import Town
+from tests.process.multi_cluster_env import MultiClusterEnv
+from tests.process.process_env import ProcessEnv
 
 
 @pytest.fixture(autouse=True)
@@ -20,14 +20,14 @@ def counted(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
+async def env(tmp_path: Path) -> AsyncIterator[ProcessEnv]:
     async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05) as sandbox:
-        yield Town(sandbox, tmp_path)
+        yield ProcessEnv(sandbox, tmp_path)
 
 
 @pytest.fixture
-async def county(tmp_path: Path) -> AsyncIterator[County]:
+async def multi_env(tmp_path: Path) -> AsyncIterator[MultiClusterEnv]:
     """Three clusters: the home one, harbour and hill."""
     clusters = ("harbour", "hill")
     async with Sandbox(tmp_path, ready_delay=0.1, term_delay=0.05, clusters=clusters) as sandbox:
-        yield County(sandbox, tmp_path)
+        yield MultiClusterEnv(sandbox, tmp_path)

@@ -1,4 +1,4 @@
-"""A town whose gateways may run in several clusters, with several daemons, some by a wrong clock."""
+"""Gateways that may run in several clusters, with several daemons, some by a wrong clock."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sandbox.cluster import Cluster
 from sandbox.demo.process import Daemon
 from sandbox.fleet import Deployed, Layout, spread
 from sandbox.names import HOME
-from tests.process.process_env import PATIENCE, PREFIX, Town
+from tests.process.process_env import PREFIX, WAIT_TIMEOUT, ProcessEnv
 
 Json = dict[str, Any]
 SKEWED = str(Path(__file__).with_name("skewed.py"))
 
 
 @dataclass
-class County(Town):
+class MultiClusterEnv(ProcessEnv):
     """`places`: where each gateway runs, in the order of its targets. `policies`: lines of its own table."""
 
     places: dict[str, list[Deployed]] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
 
-    async def settle_in(
+    async def deploy_in(
         self,
         gateway: str,
         *clusters: str,
@@ -79,33 +79,33 @@ class County(Town):
         places = self.places.get(gateway) or [self.gateways[gateway]]
         return next(place for place in places if cluster in {None, place.cluster})
 
-    async def rests_in(self, gateway: str, cluster: str, revision: int) -> None:
+    async def verified_in(self, gateway: str, cluster: str, revision: int) -> None:
         """Wait until the gateway's pods in this cluster are proven to run its so-many-th token."""
 
         def rests(_: Cluster) -> bool:
             notes = self.notes(gateway, cluster)
             return notes.get("revision") == str(revision) and "verified-at" in notes
 
-        await self.cluster(cluster).wait_for(rests, PATIENCE)
+        await self.cluster(cluster).wait_for(rests, WAIT_TIMEOUT)
 
-    async def rests_at(self, gateway: str, revision: int) -> None:
+    async def verified_at(self, gateway: str, revision: int) -> None:
         """In all its clusters."""
         for place in self.places.get(gateway) or [self.gateways[gateway]]:
-            await self.rests_in(gateway, place.cluster, revision)
+            await self.verified_in(gateway, place.cluster, revision)
 
     async def adopted(self, gateway: str) -> None:
         """In all its clusters."""
         for place in self.places.get(gateway) or [self.gateways[gateway]]:
             cluster = place.cluster
             await self.cluster(cluster).wait_for(
-                lambda _, at=cluster: "fingerprint" in self.notes(gateway, at), PATIENCE
+                lambda _, at=cluster: "fingerprint" in self.notes(gateway, at), WAIT_TIMEOUT
             )
 
     @asynccontextmanager
     async def replicas(self, *skews: float) -> AsyncIterator[list[Daemon]]:
         """So many daemons at once, all ready; each skew says by how many seconds one's clock is ahead.
 
-        Each has a webhook port of its own (`town.port(daemon, "webhook")`); they are rotator-0, rotator-1 ...
+        Each has a webhook port of its own (`env.port(daemon, "webhook")`); they are rotator-0, rotator-1 ...
         """
         async with AsyncExitStack() as stack:
             daemons = [
@@ -113,7 +113,7 @@ class County(Town):
                 for number, skew in enumerate(skews)
             ]
             for daemon in daemons:
-                await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
+                await daemon.line(lambda x: x["event"] == "ready", WAIT_TIMEOUT)
             yield daemons
 
     def process(self, pod: str, skew: float = 0.0) -> Daemon:
@@ -121,20 +121,22 @@ class County(Town):
         program: Sequence[str] = (SKEWED, str(skew)) if skew else ("-m", "rotator")
         path = self.directory / f"config-{pod}.toml"
         path.write_text(self.config.read_text())
-        return Daemon(str(path), self.env(pod), program=program)
+        return Daemon(str(path), self.environment(pod), program=program)
 
     async def tool(self, *words: str, skew: float = 0.0) -> asyncio.subprocess.Process:
         """Start a rotator command beside the daemons; `communicate()` for its output."""
         program: Sequence[str] = (SKEWED, str(skew)) if skew else ("-m", "rotator")
         command = (sys.executable, *program, *words, "-c", str(self.config))
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*command, env=self.env(), stdout=pipe, stderr=pipe)
+        return await asyncio.create_subprocess_exec(
+            *command, env=self.environment(), stdout=pipe, stderr=pipe
+        )
 
     def calls_of(self, action: str, gateway: str) -> int:
         """How often ARM was asked for this action (generateToken, regenerateKey) on this gateway."""
         return len(self.sandbox.journal.calls("arm", "POST", f"/gateways/{gateway}/{action}$"))
 
-    async def everywhere(self, gateway: str) -> Mapping[str, set[tuple[str, bool]]]:
+    async def tokens_by_cluster(self, gateway: str) -> Mapping[str, set[tuple[str, bool]]]:
         """By cluster: which tokens its pods of this gateway run, and whether Azure takes them now."""
         seen: dict[str, set[tuple[str, bool]]] = {}
         for pod in await self.sandbox.pods():

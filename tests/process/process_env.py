@@ -23,11 +23,11 @@ from sandbox.fleet import Deployed, deploy
 Json = dict[str, Any]
 PREFIX = "apim-token-rotator/"
 LAYOUTS = ("how-to", "portal", "helm")
-PATIENCE = 30.0
+WAIT_TIMEOUT = 30.0
 
 
 @dataclass
-class Town:
+class ProcessEnv:
     """One sandbox, some gateways, one configuration."""
 
     sandbox: Sandbox
@@ -41,7 +41,7 @@ class Town:
     webhook_port: int = 0
     """The one of the first daemon: those after it listen there, too, as behind a Service."""
 
-    async def settle(
+    async def deploy(
         self, gateway: str, layout: str = "how-to", days: float = 20, replicas: int = 1
     ) -> Deployed:
         """Deploy a gateway whose token still lives so many days."""
@@ -56,7 +56,7 @@ class Town:
         )
         return self.gateways[gateway]
 
-    async def settle_again(self, gateway: str, namespace: str, replicas: int = 1) -> None:
+    async def deploy_again(self, gateway: str, namespace: str, replicas: int = 1) -> None:
         """Run the same gateway, with the token of its first place, in another namespace."""
         first = self.gateways[gateway]
         secret = self.sandbox.cluster.get("Secret", first.namespace, first.secret)
@@ -87,7 +87,7 @@ secret = "{first.secret}"
             pods = cluster.list("Pod", d.namespace)
             return len(pods) == wanted and all(is_ready(p) for p in pods)
 
-        await cluster.wait_for(ready, PATIENCE)
+        await cluster.wait_for(ready, WAIT_TIMEOUT)
 
     @property
     def config(self) -> Path:
@@ -132,7 +132,7 @@ secret = "{deployed.secret}"
     def azure(self, gateway: str) -> Any:
         return self.gateways[gateway].gateway
 
-    def env(self, pod: str = "rotator-0") -> dict[str, str]:
+    def environment(self, pod: str = "rotator-0") -> dict[str, str]:
         return self.sandbox.environment() | {
             "PATH": "/usr/bin:/bin",
             "POD_NAME": pod,
@@ -142,8 +142,8 @@ secret = "{deployed.secret}"
     @asynccontextmanager
     async def daemon(self, pod: str = "rotator-0") -> AsyncIterator[Daemon]:
         """A daemon process that is ready."""
-        async with Daemon(str(self.config), self.env(pod)) as daemon:
-            await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
+        async with Daemon(str(self.config), self.environment(pod)) as daemon:
+            await daemon.line(lambda x: x["event"] == "ready", WAIT_TIMEOUT)
             self.webhook_port = port(daemon, "webhook")
             yield daemon
 
@@ -159,7 +159,9 @@ secret = "{deployed.secret}"
     async def start(self, config: Path, *words: str) -> asyncio.subprocess.Process:
         command = (sys.executable, "-m", "rotator", *words, "-c", str(config))
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*command, env=self.env(), stdout=pipe, stderr=pipe)
+        return await asyncio.create_subprocess_exec(
+            *command, env=self.environment(), stdout=pipe, stderr=pipe
+        )
 
     def notes(self, gateway: str) -> dict[str, str]:
         """Our annotations on the gateway's Secret, without their prefix."""
@@ -173,17 +175,17 @@ secret = "{deployed.secret}"
         notes = self.notes(gateway)
         return notes.get("revision") == str(revision) and "verified-at" in notes
 
-    async def rests_at(self, gateway: str, revision: int) -> None:
-        await self.sandbox.cluster.wait_for(lambda _: self.settled(gateway, revision), PATIENCE)
+    async def verified_at(self, gateway: str, revision: int) -> None:
+        await self.sandbox.cluster.wait_for(lambda _: self.settled(gateway, revision), WAIT_TIMEOUT)
 
     async def adopted(self, gateway: str) -> None:
-        await self.sandbox.cluster.wait_for(lambda _: "fingerprint" in self.notes(gateway), PATIENCE)
+        await self.sandbox.cluster.wait_for(lambda _: "fingerprint" in self.notes(gateway), WAIT_TIMEOUT)
 
     def expiry(self, gateway: str) -> datetime:
         """The expiry of the token that our record names."""
         return datetime.fromisoformat(self.notes(gateway)["expires-at"])
 
-    async def complain(self, gateway: str, daemon: Daemon, count: int = 1) -> None:
+    async def deliver_near_expiry(self, gateway: str, daemon: Daemon, count: int = 1) -> None:
         """Deliver NearExpiry events about the token in place to the daemon's webhook."""
         if not self.sandbox.eventgrid.subscriptions:
             await self.subscribe(daemon)
@@ -234,7 +236,7 @@ def port(daemon: Daemon, name: str) -> int:
     return number
 
 
-def ended(gateway: str) -> Callable[[Json], bool]:
+def run_ended(gateway: str) -> Callable[[Json], bool]:
     return lambda x: x["event"] == "rotation" and x["gateway"] == gateway
 
 

@@ -16,14 +16,14 @@ import pytest
 
 from rotator.core.records import Key
 from sandbox.demo.process import Daemon
-from tests.process.process_env import PATIENCE, Town, ended, is_ready
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, is_ready, run_ended
 
 When = Literal["before", "after"]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The skip-th call of that kind after the complaint."""
+    """The skip-th call of that kind after the near-expiry event."""
 
     what: str
     server: str
@@ -73,10 +73,10 @@ def name(case: Any) -> str:
     return case.what if hasattr(case, "what") else str(case)
 
 
-def spoil(town: Town, fault: Fault) -> None:
+def spoil(env: ProcessEnv, fault: Fault) -> None:
     """Each of the first read, the first write and the first call of Azure meets the fault."""
     for server, method in (("kubernetes", "GET"), ("kubernetes", "PATCH"), ("arm", "POST")):
-        town.sandbox.faults.add(
+        env.sandbox.faults.add(
             server=server,
             method=method,
             action=fault.action,
@@ -86,16 +86,16 @@ def spoil(town: Town, fault: Fault) -> None:
         )
 
 
-async def kill_at(town: Town, point: Point, when: When) -> None:
-    """Have a daemon adopt the gateway and answer a complaint; kill it at point."""
-    await town.settle("oslo", replicas=2)
-    async with town.daemon() as daemon:
-        await daemon.line(ended("oslo"), PATIENCE)
+async def kill_at(env: ProcessEnv, point: Point, when: When) -> None:
+    """Have a daemon adopt the gateway and receive a near-expiry event; kill it at point."""
+    await env.deploy("oslo", replicas=2)
+    async with env.daemon() as daemon:
+        await daemon.line(run_ended("oslo"), WAIT_TIMEOUT)
         if "roll" in point.what or "template" in point.what:
-            deployed = town.gateways["oslo"]
-            town.sandbox.cluster.sick(deployed.namespace, deployed.workload.partition("/")[2], "never-ready")
+            deployed = env.gateways["oslo"]
+            env.sandbox.cluster.sick(deployed.namespace, deployed.workload.partition("/")[2], "never-ready")
         method = "POST" if point.server == "arm" else "PATCH"
-        reached = town.sandbox.faults.add(
+        reached = env.sandbox.faults.add(
             server=point.server,
             method=method,
             path=point.path,
@@ -103,10 +103,10 @@ async def kill_at(town: Town, point: Point, when: When) -> None:
             when=when,
             action="hang",
         )
-        await town.complain("oslo", daemon)
+        await env.deliver_near_expiry("oslo", daemon)
         await reached.hit()
         await daemon.kill()
-    town.sandbox.faults.clear()
+    env.sandbox.faults.clear()
 
 
 def no_value_leaked(daemon: Daemon) -> None:
@@ -114,16 +114,16 @@ def no_value_leaked(daemon: Daemon) -> None:
     assert not [line for line in daemon.lines if re.search(r"&(amp;)?[0-9]{12}&", str(line))]
 
 
-def issued(town: Town) -> int:
+def issued(env: ProcessEnv) -> int:
     """How many tokens for the next weeks Azure gave out: asking who signed an old one is no issue."""
     new = datetime.now(UTC) + timedelta(days=25)
     return len(
-        {m.fingerprint for m in town.azure("oslo").minted if m.expires_at > new and m.key == Key.SECONDARY}
+        {m.fingerprint for m in env.azure("oslo").minted if m.expires_at > new and m.key == Key.SECONDARY}
     )
 
 
-def regenerations(town: Town) -> int:
-    return sum(town.azure("oslo").generations.values()) - len(Key)
+def regenerations(env: ProcessEnv) -> int:
+    return sum(env.azure("oslo").generations.values()) - len(Key)
 
 
 @pytest.mark.faults
@@ -131,21 +131,21 @@ def regenerations(town: Town) -> int:
 @pytest.mark.parametrize("point", ROTATION, ids=name)
 @pytest.mark.parametrize(("fault", "when"), CASES, ids=[f"{w}-{f.what}" for f, w in CASES])
 async def test_a_rotation_and_a_revocation_survive(
-    town: Town, point: Point, when: When, fault: Fault
+    env: ProcessEnv, point: Point, when: When, fault: Fault
 ) -> None:
-    town.settings = 'revoke = "after-verify"\nrevoke_after = "1s"\nrecheck = "1s"\nlook_every = "1s"\n'
-    await kill_at(town, point, when)
-    spoil(town, fault)
+    env.settings = 'revoke = "after-verify"\nrevoke_after = "1s"\nrecheck = "1s"\nlook_every = "1s"\n'
+    await kill_at(env, point, when)
+    spoil(env, fault)
 
-    async with town.daemon() as daemon:
-        await town.sandbox.eventgrid.settled()
-        await town.sandbox.cluster.wait_for(lambda _: town.settled("oslo", 1), PATIENCE)
-        await daemon.line(lambda x: regenerations(town) > 0 and x["event"] == "rotation", PATIENCE)
+    async with env.daemon() as daemon:
+        await env.sandbox.eventgrid.settled()
+        await env.sandbox.cluster.wait_for(lambda _: env.settled("oslo", 1), WAIT_TIMEOUT)
+        await daemon.line(lambda x: regenerations(env) > 0 and x["event"] == "rotation", WAIT_TIMEOUT)
 
-    assert 1 <= issued(town) <= 2, "at most one token more than needed"
-    assert town.rollouts("oslo") == 2, "one rollout"
-    assert 1 <= regenerations(town) <= 2
-    await town.pods_run_the_secrets_token("oslo")
+    assert 1 <= issued(env) <= 2, "at most one token more than needed"
+    assert env.rollouts("oslo") == 2, "one rollout"
+    assert 1 <= regenerations(env) <= 2
+    await env.pods_run_the_secrets_token("oslo")
     no_value_leaked(daemon)
 
 
@@ -153,27 +153,27 @@ async def test_a_rotation_and_a_revocation_survive(
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", ROLL_BACK, ids=name)
 @pytest.mark.parametrize(("fault", "when"), CASES, ids=[f"{w}-{f.what}" for f, w in CASES])
-async def test_a_roll_back_survives(town: Town, point: Point, when: When, fault: Fault) -> None:
-    town.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nlook_every = "1s"\n'
-    await kill_at(town, point, when)
-    spoil(town, fault)
-    deployed = town.gateways["oslo"]
+async def test_a_roll_back_survives(env: ProcessEnv, point: Point, when: When, fault: Fault) -> None:
+    env.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nlook_every = "1s"\n'
+    await kill_at(env, point, when)
+    spoil(env, fault)
+    deployed = env.gateways["oslo"]
 
-    async with town.daemon() as daemon:
-        await town.sandbox.eventgrid.settled()
+    async with env.daemon() as daemon:
+        await env.sandbox.eventgrid.settled()
 
         def back(_: object) -> bool:
-            pods = town.sandbox.cluster.list("Pod", deployed.namespace)
+            pods = env.sandbox.cluster.list("Pod", deployed.namespace)
             return (
-                town.notes("oslo").get("fingerprint") == deployed.token_fingerprint
+                env.notes("oslo").get("fingerprint") == deployed.token_fingerprint
                 and len(pods) == 2
                 and all(is_ready(p) for p in pods)
             )
 
-        await town.sandbox.cluster.wait_for(back, PATIENCE)
-        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "rested", PATIENCE)
+        await env.sandbox.cluster.wait_for(back, WAIT_TIMEOUT)
+        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "rested", WAIT_TIMEOUT)
 
-    assert town.notes("oslo")["failures"] == "1" and "retry-at" in town.notes("oslo")
-    assert 1 <= issued(town) <= 2 and town.rollouts("oslo") == 2
-    await town.pods_run_the_secrets_token("oslo")
+    assert env.notes("oslo")["failures"] == "1" and "retry-at" in env.notes("oslo")
+    assert 1 <= issued(env) <= 2 and env.rollouts("oslo") == 2
+    await env.pods_run_the_secrets_token("oslo")
     no_value_leaked(daemon)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from sandbox.azure.events import near_expiry
-from tests.process.news import hup, reloaded, started
-from tests.process.process_env import PATIENCE, Town, post
+from tests.process.daemon_probes import reloaded, request_reload, started
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, post
 from tests.process.test_webhook_security import OLD, secured
 
 pytestmark = pytest.mark.process
@@ -22,28 +22,30 @@ def hangs(kubeconfig: dict[str, Any]) -> str:
     return yaml.safe_dump(kubeconfig | {"users": [u | {"user": user} for u in kubeconfig["users"]]})
 
 
-async def test_a_daemon_whose_new_kubeconfig_has_a_plugin_that_hangs_works_on_and_leaves(town: Town) -> None:
-    await town.settle("oslo")
-    kubeconfig = town.sandbox.kubeconfig
-    async with town.daemon() as daemon:
-        await town.adopted("oslo")
+async def test_a_daemon_whose_new_kubeconfig_has_a_plugin_that_hangs_works_on_and_leaves(
+    env: ProcessEnv,
+) -> None:
+    await env.deploy("oslo")
+    kubeconfig = env.sandbox.kubeconfig
+    async with env.daemon() as daemon:
+        await env.adopted("oslo")
         kubeconfig.write_text(hangs(yaml.safe_load(kubeconfig.read_text())))
-        hup(daemon)
-        await town.complain("oslo", daemon)
-        await town.rests_at("oslo", 1)
+        request_reload(daemon)
+        await env.deliver_near_expiry("oslo", daemon)
+        await env.verified_at("oslo", 1)
         assert await daemon.leave() == 0
 
 
-async def test_a_daemon_that_hangs_in_a_plugin_as_it_starts_leaves(town: Town) -> None:
-    await town.settle("oslo")
-    kubeconfig = town.sandbox.kubeconfig
+async def test_a_daemon_that_hangs_in_a_plugin_as_it_starts_leaves(env: ProcessEnv) -> None:
+    await env.deploy("oslo")
+    kubeconfig = env.sandbox.kubeconfig
     plugin = hangs(yaml.safe_load(kubeconfig.read_text()))
-    begun = town.directory / "begun"
+    begun = env.directory / "begun"
     kubeconfig.write_text(
         plugin.replace("sleep", "sh").replace("'60'", f"-c\n      - touch {begun}; sleep 60")
     )
-    process = await town.start(town.config, "run")
-    async with asyncio.timeout(PATIENCE):
+    process = await env.start(env.config, "run")
+    async with asyncio.timeout(WAIT_TIMEOUT):
         while not begun.exists():
             await asyncio.sleep(0.02)
     process.terminate()
@@ -51,18 +53,20 @@ async def test_a_daemon_that_hangs_in_a_plugin_as_it_starts_leaves(town: Town) -
         assert await process.wait() == 0
 
 
-async def test_who_waits_while_the_webhook_is_taken_away_does_not_come_in_without_a_proof(town: Town) -> None:
-    await town.settle("oslo")
-    (secrets := town.directory / "secrets").write_text(OLD)
-    config = secured(town, way := f'secret_file = "{secrets}"')
-    async with started(town, config) as daemon:
-        await town.adopted("oslo")
-        event = near_expiry(town.azure("oslo"), town.expiry("oslo"))
-        held = town.sandbox.faults.add(server="arm", path="generateToken", action="latency", seconds=4)
+async def test_who_waits_while_the_webhook_is_taken_away_does_not_come_in_without_a_proof(
+    env: ProcessEnv,
+) -> None:
+    await env.deploy("oslo")
+    (secrets := env.directory / "secrets").write_text(OLD)
+    config = secured(env, way := f'secret_file = "{secrets}"')
+    async with started(env, config) as daemon:
+        await env.adopted("oslo")
+        event = near_expiry(env.azure("oslo"), env.expiry("oslo"))
+        held = env.sandbox.faults.add(server="arm", path="generateToken", action="latency", seconds=4)
         assert (await post(daemon, [event], **{"x-rotator-secret": OLD}))[0] == 200
         await held.hit()
         config.write_text(config.read_text().replace(way, "enabled = false"))
-        hup(daemon)
-        await daemon.line(lambda x: x["event"] == "reload: the generation before ends", PATIENCE)
+        request_reload(daemon)
+        await daemon.line(lambda x: x["event"] == "reload: the generation before ends", WAIT_TIMEOUT)
         assert (await post(daemon, [event]))[0] == 503
-        await daemon.line(reloaded, PATIENCE)
+        await daemon.line(reloaded, WAIT_TIMEOUT)

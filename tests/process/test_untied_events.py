@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.azure.events import expired, near_expiry
-from tests.process.news import times
-from tests.process.process_env import PATIENCE, Town, ended, post
+from tests.process.daemon_probes import wait_for_count
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, post, run_ended
 
 pytestmark = pytest.mark.process
 
@@ -21,31 +21,31 @@ def untied(event: dict[str, Any], time: str | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("time", [None, "2099-01-01T00:00:00Z"])
 async def test_an_event_that_names_no_expiry_is_a_reason_to_look_not_to_rotate(
-    town: Town, time: str | None
+    env: ProcessEnv, time: str | None
 ) -> None:
     """I4: nothing tells whether the token that it means has been replaced since."""
-    await town.settle("oslo")
-    async with town.daemon() as daemon:
-        await town.adopted("oslo")
-        await daemon.line(ended("oslo"), PATIENCE)
-        before = town.writes()
+    await env.deploy("oslo")
+    async with env.daemon() as daemon:
+        await env.adopted("oslo")
+        await daemon.line(run_ended("oslo"), WAIT_TIMEOUT)
+        before = env.writes()
         for number in range(2, 4):
-            event = untied(near_expiry(town.azure("oslo"), town.expiry("oslo")), time)
+            event = untied(near_expiry(env.azure("oslo"), env.expiry("oslo")), time)
             assert (await post(daemon, [event]))[0] == 200
-            await times(daemon, number, ended("oslo"))
-    assert town.writes() == before
+            await wait_for_count(daemon, number, run_ended("oslo"))
+    assert env.writes() == before
 
 
 async def test_an_expired_event_that_names_no_expiry_finds_the_key_that_a_stranger_regenerated(
-    town: Town,
+    env: ProcessEnv,
 ) -> None:
-    await town.settle("oslo")
-    async with town.daemon() as daemon:
-        await town.adopted("oslo")
-        await daemon.line(ended("oslo"), PATIENCE)
-        at = town.expiry("oslo")
-        town.azure("oslo").regenerate("primary")
-        event = untied(expired(town.azure("oslo"), at), None)
+    await env.deploy("oslo")
+    async with env.daemon() as daemon:
+        await env.adopted("oslo")
+        await daemon.line(run_ended("oslo"), WAIT_TIMEOUT)
+        at = env.expiry("oslo")
+        env.azure("oslo").regenerate("primary")
+        event = untied(expired(env.azure("oslo"), at), None)
         assert (await post(daemon, [event]))[0] == 200
-        await town.rests_at("oslo", 1)
-    await town.pods_run_the_secrets_token("oslo")
+        await env.verified_at("oslo", 1)
+    await env.pods_run_the_secrets_token("oslo")

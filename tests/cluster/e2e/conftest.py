@@ -11,7 +11,7 @@ from sandbox import Sandbox
 from tests.chart.helm import REASON, Helm, find
 from tests.cluster.conftest import missing
 from tests.cluster.e2e.account import USER
-from tests.cluster.e2e.process_env import Town
+from tests.cluster.e2e.process_env import ClusterEnv
 from tests.cluster.plane import audit
 from tests.cluster.plane.control import ControlPlane
 from tests.cluster.plane.spoiling import spoilt
@@ -36,39 +36,39 @@ async def enough_rights(own_plane: ControlPlane | None) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def town(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
+async def env(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[ClusterEnv]:
     """The real cluster with an Azure of this test's own; what was deployed is deleted after it."""
-    async with _town(real, helm, tmp_path) as made:
+    async with _made_env(real, helm, tmp_path) as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def spoilt_towns(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[list[Town]]:
+async def faulty_envs(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[list[ClusterEnv]]:
     """Two whose daemons reach the API server by ways that their sandboxes' faults (`kubernetes`) spoil."""
     async with (
-        _town(real, helm, tmp_path / "one") as one,
-        _town(real, helm, tmp_path / "other") as other,
+        _made_env(real, helm, tmp_path / "one") as one,
+        _made_env(real, helm, tmp_path / "other") as other,
         spoilt(real.reach, one.sandbox.faults, tmp_path / "one" / "way") as one.way,
         spoilt(real.reach, other.sandbox.faults, tmp_path / "other" / "way") as other.way,
     ):
         yield [one, other]
-        for town in (one, other):
-            town.sandbox.faults.clear()
+        for env in (one, other):
+            env.sandbox.faults.clear()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def two_clusters(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[Town]:
+async def two_clusters(real: World, helm: Helm, tmp_path: Path) -> AsyncIterator[ClusterEnv]:
     """The real cluster, and one of the sandbox's as a second context."""
-    async with _town(real, helm, tmp_path, ["harbour"]) as made:
+    async with _made_env(real, helm, tmp_path, ["harbour"]) as made:
         yield made
 
 
 @asynccontextmanager
-async def _town(
+async def _made_env(
     real: World, helm: Helm, directory: Path, clusters: Sequence[str] = ()
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[ClusterEnv]:
     async with Sandbox(directory / "sandbox", clusters=clusters) as sandbox:
-        made = Town(real, sandbox, helm, directory)
+        made = ClusterEnv(real, sandbox, helm, directory)
         yield made
         for namespace in made.namespaces:
             made.kubelet.behavior.order(namespace, None)

@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.cluster.objects import is_ready
 from sandbox.fleet import WORKLOADS, Deployed
 from tests.cluster.contract.test_rollouts import rolled_out
-from tests.cluster.e2e.process_env import PATIENCE, Town
+from tests.cluster.e2e.process_env import WAIT_TIMEOUT, ClusterEnv
 
 Json = dict[str, Any]
 KINDS = {kind.lower(): kind for kind in WORKLOADS}
@@ -26,29 +26,29 @@ def mark(manifest: Json) -> str | None:
     return found.get(MARK)
 
 
-def breaks(town: Town, place: Deployed, behavior: str | None = "never-ready") -> None:
+def breaks(env: ClusterEnv, place: Deployed, behavior: str | None = "never-ready") -> None:
     """Pods that start from now on get broken, or well (None)."""
-    town.kubelet.behavior.order(place.namespace, behavior)
+    env.kubelet.behavior.order(place.namespace, behavior)
 
 
-async def running(town: Town, place: Deployed) -> dict[str, str]:
+async def running(env: ClusterEnv, place: Deployed) -> dict[str, str]:
     """Uid by name of the pods that are ready and there to stay."""
-    pods = await town.world.api.list("Pod", place.namespace)
+    pods = await env.world.api.list("Pod", place.namespace)
     staying = [p["metadata"] for p in pods if is_ready(p) and "deletionTimestamp" not in p["metadata"]]
     return {meta["name"]: meta["uid"] for meta in staying}
 
 
-async def fingerprints(town: Town, place: Deployed) -> set[str]:
+async def fingerprints(env: ClusterEnv, place: Deployed) -> set[str]:
     """Tokens that ready pods run; Azure takes each of them now."""
-    ready = await running(town, place)
-    mine = [p for p in await town.sandbox.pods() if p.namespace == place.namespace and p.name in ready]
+    ready = await running(env, place)
+    mine = [p for p in await env.sandbox.pods() if p.namespace == place.namespace and p.name in ready]
     assert all(p.ok for p in mine)
     return {p.fingerprint for p in mine}
 
 
-async def restored(town: Town, place: Deployed, within: float = PATIENCE) -> Json:
+async def restored(env: ClusterEnv, place: Deployed, within: float = WAIT_TIMEOUT) -> Json:
     """The workload as soon as all its pods are ready, of a template that bears no mark."""
     kind, namespace, name = workload(place)
-    return await town.world.until(
+    return await env.world.until(
         kind, namespace, name, lambda o: mark(o) is None and rolled_out(kind, o), within
     )

@@ -29,11 +29,11 @@ from tests.cluster.world import World
 
 Json = dict[str, Any]
 PREFIX = "apim-token-rotator/"
-PATIENCE = 30.0
+WAIT_TIMEOUT = 30.0
 
 
 @dataclass
-class Town:
+class ClusterEnv:
     """Deployed gateways, by name: each has one place, or several.
 
     `way`: how daemons reach the cluster, if not straight. `webhook`: whether they listen to Event Grid.
@@ -58,7 +58,7 @@ class Town:
         assert self.world.kubelet
         return self.world.kubelet
 
-    async def settle(self, *orders: Order) -> list[Deployed]:
+    async def deploy(self, *orders: Order) -> list[Deployed]:
         """Deploy, each in a namespace of its own; orders of one gateway are targets of it."""
         made = []
         for order in orders:
@@ -129,29 +129,29 @@ renew_before = "5d"
             here = [gateway | {"targets": _here(gateway)} for gateway in self.gateways()]
             self.leases = await self.world.namespace("leases")
             self.account = await install(self.world.api, self.helm, here, self.leases, self.directory)
-        env = self._env() | {"POD_NAME": "rotator-0"}
+        env = self._environment() | {"POD_NAME": "rotator-0"}
         async with Daemon(str(self.config()), env, _tell) as daemon:
             if self.webhook:
-                started = await daemon.line(lambda x: x["event"] == "started", PATIENCE)
+                started = await daemon.line(lambda x: x["event"] == "started", WAIT_TIMEOUT)
                 self.webhook_port = started["ports"]["webhook"]
-                await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
+                await daemon.line(lambda x: x["event"] == "ready", WAIT_TIMEOUT)
             yield daemon
 
     async def command(self, *words: str) -> tuple[int, str]:
         """Run a rotator command under the same account, to its end: exit code, and all that it said."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "rotator", *words, "-c", str(self.config())),
-            env=self._env(),
+            env=self._environment(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
         return process.returncode or 0, said.decode()
 
-    def _env(self) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         return self.sandbox.identity_env | {"PATH": "/usr/bin:/bin", "HOME": str(self.directory)}
 
-    async def complain(self, place: Deployed) -> None:
+    async def deliver_near_expiry(self, place: Deployed) -> None:
         """Have Event Grid tell the daemon's webhook that the token in place is near its expiry."""
         if not self.sandbox.eventgrid.subscriptions:
             await self.sandbox.eventgrid.subscribe(f"http://127.0.0.1:{self.webhook_port}/events")
@@ -170,7 +170,7 @@ renew_before = "5d"
     async def until(self, place: Deployed, wanted: Callable[[dict[str, str]], bool]) -> dict[str, str]:
         """Our notes on the place's Secret, as soon as they are as wanted."""
         found = await self.world.until(
-            "Secret", place.namespace, place.secret, lambda s: wanted(_notes(s)), PATIENCE
+            "Secret", place.namespace, place.secret, lambda s: wanted(_notes(s)), WAIT_TIMEOUT
         )
         return _notes(found)
 

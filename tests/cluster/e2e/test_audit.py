@@ -6,17 +6,17 @@ import base64
 
 from tests.cluster.e2e.account import USER
 from tests.cluster.e2e.fleet import Order
-from tests.cluster.e2e.process_env import Town
+from tests.cluster.e2e.process_env import ClusterEnv
 from tests.cluster.plane import audit
 from tests.cluster.plane.control import ControlPlane
 
 
-async def test_a_rotation_uses_these_verbs_on_these_names_and_no_others(town: Town, plane: ControlPlane):
-    (place,) = await town.settle(Order("oslo"))
-    async with town.daemon() as daemon:
-        await town.renewed()
+async def test_a_rotation_uses_these_verbs_on_these_names_and_no_others(env: ClusterEnv, plane: ControlPlane):
+    (place,) = await env.deploy(Order("oslo"))
+    async with env.daemon() as daemon:
+        await env.renewed()
         await daemon.line(lambda line: line["event"] == "rotation", within=20)
-    made = [c for c in audit.calls(plane.audit, town.account.user) if c.namespace in town.namespaces]
+    made = [c for c in audit.calls(plane.audit, env.account.user) if c.namespace in env.namespaces]
     rows = audit.table(made)
     print_table(rows)
     assert {(verb, resource, name) for verb, resource, name, _ in rows} == {
@@ -40,27 +40,27 @@ async def test_a_rotation_uses_these_verbs_on_these_names_and_no_others(town: To
 
 
 async def test_nothing_is_asked_for_outside_the_namespaces_of_targets_and_leases(
-    town: Town, plane: ControlPlane
+    env: ClusterEnv, plane: ControlPlane
 ):
-    await town.settle(Order("oslo"))
+    await env.deploy(Order("oslo"))
     before = len(audit.entries(plane.audit, USER))
-    async with town.daemon():
-        await town.renewed()
+    async with env.daemon():
+        await env.renewed()
     mine = audit.calls(plane.audit, USER)[before:]
-    assert {call.namespace for call in mine} == town.namespaces
-    assert {call.namespace for call in mine if call.resource == "leases"} == {town.leases}
+    assert {call.namespace for call in mine} == env.namespaces
+    assert {call.namespace for call in mine if call.resource == "leases"} == {env.leases}
     assert {call.allowed for call in mine} == {True}
 
 
-async def test_no_token_is_in_the_audit_log(town: Town, plane: ControlPlane):
+async def test_no_token_is_in_the_audit_log(env: ClusterEnv, plane: ControlPlane):
     """Bodies of Events, Leases and workloads are in it: the mark proves that they are."""
-    (place,) = await town.settle(Order("oslo"))
-    tokens = [await town.token(place)]
-    async with town.daemon():
-        await town.renewed()
-    tokens.append(await town.token(place))
+    (place,) = await env.deploy(Order("oslo"))
+    tokens = [await env.token(place)]
+    async with env.daemon():
+        await env.renewed()
+    tokens.append(await env.token(place))
     log = plane.audit.read_text()
-    assert (await town.notes(place))["fingerprint"] in log
+    assert (await env.notes(place))["fingerprint"] in log
     for token in tokens:
         bare = token.removeprefix("GatewayKey ")
         assert bare not in log

@@ -16,15 +16,15 @@ from rotator.core.records import Key
 from tests import crashes
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import breaks, fingerprints, restored
-from tests.cluster.e2e.process_env import PATIENCE, Town
+from tests.cluster.e2e.process_env import WAIT_TIMEOUT, ClusterEnv
 from tests.process.test_fault_matrix import FAULTS, ROLL_BACK, ROTATION, Fault, Point, no_value_leaked, spoil
 
 When = Literal["before", "after"]
 NOTHING, CUT, REFUSED = (
     next(f for f in FAULTS if f.what == what) for what in ("nothing", "cut after acting", "503 after acting")
 )
-HASTY = 'recheck = "1s"\nlook_every = "1s"\n'
-REVOKING = HASTY + 'revoke = "after-verify"\nrevoke_after = "1s"\n'
+FAST_CHECKS = 'recheck = "1s"\nlook_every = "1s"\n'
+REVOKING = FAST_CHECKS + 'revoke = "after-verify"\nrevoke_after = "1s"\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +58,26 @@ PAIRS = list(zip(CASES[::2], CASES[1::2], strict=True))
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " | ".join(map(str, pair)))
 async def test_a_crash_is_survived(
-    spoilt_towns: list[Town], pair: tuple[Case, Case], request: pytest.FixtureRequest
+    faulty_envs: list[ClusterEnv], pair: tuple[Case, Case], request: pytest.FixtureRequest
 ):
     """Two cases at a time, each with an Azure, a gateway and daemons of its own: most of it is waiting."""
     async with asyncio.TaskGroup() as both:
-        for town, case in zip(spoilt_towns, pair, strict=True):
+        for env, case in zip(faulty_envs, pair, strict=True):
             survived = roll_back_survives if case.point in ROLL_BACK else rotation_survives
-            both.create_task(survived(town, case))
+            both.create_task(survived(env, case))
     for case in pair:
         crashes.note(request.node, "a real control plane", f"{case.when} {case.point.what}", case.fault.what)
 
 
-async def kill_at(town: Town, case: Case, *, broken: bool = False):
-    """Have a daemon adopt the gateway and answer a complaint; kill it at the point."""
-    town.webhook = True
-    (place,) = await town.settle(Order("oslo", days=20))
-    faults, point = town.sandbox.faults, case.point
-    async with town.daemon() as daemon:
-        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "adopted", PATIENCE)
+async def kill_at(env: ClusterEnv, case: Case, *, broken: bool = False):
+    """Have a daemon adopt the gateway and receive a near-expiry event; kill it at the point."""
+    env.webhook = True
+    (place,) = await env.deploy(Order("oslo", days=20))
+    faults, point = env.sandbox.faults, case.point
+    async with env.daemon() as daemon:
+        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "adopted", WAIT_TIMEOUT)
         if broken:
-            breaks(town, place)
+            breaks(env, place)
         method = "POST" if point.server == "arm" else "PATCH"
         reached = faults.add(
             server=point.server,
@@ -87,7 +87,7 @@ async def kill_at(town: Town, case: Case, *, broken: bool = False):
             when=case.when,
             action="hang",
         )
-        await town.complain(place)
+        await env.deliver_near_expiry(place)
         await reached.hit()
         await daemon.kill()
     faults.clear()
@@ -105,34 +105,34 @@ def regenerations(place) -> int:
     return sum(place.gateway.generations.values()) - len(Key)
 
 
-async def rotation_survives(town: Town, case: Case) -> None:
-    town.settings = REVOKING
-    place = await kill_at(town, case)
-    spoil(town, case.fault)
-    async with town.daemon() as daemon:
-        await town.sandbox.eventgrid.settled()
-        await town.renewed()
-        await daemon.line(lambda x: regenerations(place) > 0 and x["event"] == "rotation", PATIENCE)
-    assert (await town.notes(place))["revision"] == "1"
+async def rotation_survives(env: ClusterEnv, case: Case) -> None:
+    env.settings = REVOKING
+    place = await kill_at(env, case)
+    spoil(env, case.fault)
+    async with env.daemon() as daemon:
+        await env.sandbox.eventgrid.settled()
+        await env.renewed()
+        await daemon.line(lambda x: regenerations(place) > 0 and x["event"] == "rotation", WAIT_TIMEOUT)
+    assert (await env.notes(place))["revision"] == "1"
     assert 1 <= issued(place) <= 2, "at most one token more than needed"
-    assert len(await town.world.api.list("ReplicaSet", place.namespace)) == 2, "one rollout"
+    assert len(await env.world.api.list("ReplicaSet", place.namespace)) == 2, "one rollout"
     assert 1 <= regenerations(place) <= 2
-    await town.every_pod_runs_the_new_token()
+    await env.every_pod_runs_the_new_token()
     no_value_leaked(daemon)
 
 
-async def roll_back_survives(town: Town, case: Case) -> None:
-    town.settings = HASTY + 'rollout_timeout = "2s"\n'
-    place = await kill_at(town, case, broken=True)
-    spoil(town, case.fault)
-    async with town.daemon() as daemon:
-        await town.sandbox.eventgrid.settled()
-        await town.until(place, lambda n: n["fingerprint"] == place.token_fingerprint)
-        await restored(town, place)
-        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "rested", PATIENCE)
-    notes = await town.notes(place)
+async def roll_back_survives(env: ClusterEnv, case: Case) -> None:
+    env.settings = FAST_CHECKS + 'rollout_timeout = "2s"\n'
+    place = await kill_at(env, case, broken=True)
+    spoil(env, case.fault)
+    async with env.daemon() as daemon:
+        await env.sandbox.eventgrid.settled()
+        await env.until(place, lambda n: n["fingerprint"] == place.token_fingerprint)
+        await restored(env, place)
+        await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "rested", WAIT_TIMEOUT)
+    notes = await env.notes(place)
     assert notes["failures"] == "1" and "retry-at" in notes
     assert 1 <= issued(place) <= 2
-    assert len(await town.world.api.list("ReplicaSet", place.namespace)) == 2
-    assert await fingerprints(town, place) == {place.token_fingerprint}
+    assert len(await env.world.api.list("ReplicaSet", place.namespace)) == 2
+    assert await fingerprints(env, place) == {place.token_fingerprint}
     no_value_leaked(daemon)

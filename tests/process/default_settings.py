@@ -1,12 +1,12 @@
-"""Lines of `[defaults]` for a town, by what they are for. Join them with +."""
+"""Lines of the table `[defaults]`, by what they are for. Join them with +."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-HASTY = 'recheck = "1s"\nlook_every = "1s"\n'
+FAST_CHECKS = 'recheck = "1s"\nlook_every = "1s"\n'
 """Looks again at once, where a real one takes minutes."""
-FROZEN = "freeze = true\n"
+FREEZE = "freeze = true\n"
 ALWAYS_OPEN = 'windows = [{ cron = "0 0 * * *", duration = "24h", zone = "UTC" }]\n'
 
 
@@ -27,6 +27,6 @@ def window(opens_in: timedelta, lasts: timedelta) -> str:
     return f'windows = [{{ cron = "{at.minute} {at.hour} * * *", duration = "{minutes}m", zone = "UTC" }}]\n'
 
 
-def shut() -> str:
+def closed_window() -> str:
     """A window that is far from opening, whenever the test runs."""
     return window(timedelta(hours=12), timedelta(minutes=30))

@@ -1,4 +1,4 @@
-"""A daemon that is told to look again, and what it says of it."""
+"""Ask a daemon to reload, wait for what it logs, and read its ports."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 import aiohttp
 
 from sandbox.demo.process import Daemon
-from tests.process.process_env import PATIENCE, Town, ended, fetch
+from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, fetch, run_ended
 
 Json = dict[str, Any]
 
 
-def hup(daemon: Daemon) -> None:
+def request_reload(daemon: Daemon) -> None:
     """Have the daemon look now, not within five seconds."""
     daemon.process.send_signal(signal.SIGHUP)
 
@@ -28,21 +28,21 @@ def count(daemon: Daemon, wanted: Callable[[Json], bool]) -> int:
     return len([x for x in daemon.lines if wanted(x)])
 
 
-async def times(daemon: Daemon, number: int, wanted: Callable[[Json], bool]) -> None:
+async def wait_for_count(daemon: Daemon, number: int, wanted: Callable[[Json], bool]) -> None:
     """Return when there have been so many lines that are wanted."""
-    await daemon.line(lambda _: count(daemon, wanted) >= number, PATIENCE)
+    await daemon.line(lambda _: count(daemon, wanted) >= number, WAIT_TIMEOUT)
 
 
 def reloaded(x: Json) -> bool:
     return x["event"] == "reloaded"
 
 
-def refused(x: Json) -> bool:
+def reload_refused(x: Json) -> bool:
     return "cannot be used: the one before" in x["event"]
 
 
 def looked_at(gateway: str) -> Callable[[Json], bool]:
-    return lambda x: ended(gateway)(x) and "reload" in x["causes"]
+    return lambda x: run_ended(gateway)(x) and "reload" in x["causes"]
 
 
 async def readyz(daemon: Daemon) -> Json:
@@ -60,16 +60,16 @@ async def fetch_at(number: int, path: str) -> int:
         return answer.status
 
 
-async def closed(number: int) -> None:
+async def port_closed(number: int) -> None:
     """Return when nobody listens at the port any more: a server that is told to stop takes a moment."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         with contextlib.suppress(aiohttp.ClientConnectorError):
             while True:
                 await fetch_at(number, "/events")
 
 
 @asynccontextmanager
-async def started(town: Town, config: Path, **env: str) -> AsyncIterator[Daemon]:
-    async with Daemon(str(config), town.env() | env) as daemon:
-        await daemon.line(lambda x: x["event"] == "ready", PATIENCE)
+async def started(env: ProcessEnv, config: Path, **variables: str) -> AsyncIterator[Daemon]:
+    async with Daemon(str(config), env.environment() | variables) as daemon:
+        await daemon.line(lambda x: x["event"] == "ready", WAIT_TIMEOUT)
         yield daemon

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rotator.eventgrid.auth.authentication import Admission, open_admission
-from rotator.eventgrid.events import Ignored, Kind, TokenEvent, gateway_resource
+from rotator.eventgrid.events import Ignored, Kind, TokenEvent
 from rotator.eventgrid.webhook import webhook_app, webhook_routes
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Ignored",
     "Kind",
     "TokenEvent",
-    "gateway_resource",
     "open_admission",
     "webhook_app",
     "webhook_routes",

@@ -40,11 +40,14 @@ KINDS = {
 """By lower-case type: as in `azure.eventgrid.SystemEventNames`, and as in Microsoft's announcement."""
 
 
+EventKey = tuple[Kind, str, datetime | None]
+
+
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
-    """One gateway instance's complaint about its token.
+    """What one gateway instance reports about its token.
 
-    resource: the gateway's ARM id, normalised as by `gateway_resource`. gateway: its last segment.
+    resource: the gateway's ARM id as `ResourceId.key` writes it. gateway: its last segment.
     expires_at: UTC, cut to the minute as tokens are; None if the event does not say. instance,
     event_id: empty if the event does not say.
     """
@@ -56,6 +59,11 @@ class TokenEvent:
     instance: str
     event_id: str
     time: datetime | None
+
+    @property
+    def key(self) -> EventKey:
+        """Equal for duplicates: events of one kind about one token; without an expiry, of one time."""
+        return self.kind, self.resource, self.expires_at or self.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +108,6 @@ def event_type(envelope: Json) -> str:
 def text(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return value if it is a text that may be shown to people, else an empty one."""
     return value if isinstance(value, str) and len(value) <= longest and value.isprintable() else ""
-
-
-def gateway_resource(resource_id: str) -> str:
-    """Return a gateway's ARM id in the one form in which ids are compared: lower case, `providers`, plural.
-
-    Raises:
-        ValueError: it is not the id of an API Management gateway.
-    """
-    parts = _ARM_ID.fullmatch(resource_id.lower())
-    if not parts or not parts["gateway"]:
-        raise ValueError("it is not the ARM id of an API Management gateway")
-    return _joined(parts, parts["gateway"])
 
 
 def instant(value: object) -> datetime | None:

@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from math import ceil
 
 from starlette.applications import Starlette
@@ -22,16 +21,8 @@ from starlette.routing import Route
 from rotator.config.schema.webhook import WebhookSettings
 from rotator.diagnostics import exception_details
 from rotator.errors import RotatorError, Unavailable
-from rotator.eventgrid.delivery import (
-    Events,
-    Handshake,
-    Ignored,
-    Kind,
-    Notice,
-    Rejected,
-    TokenEvent,
-    parse_delivery,
-)
+from rotator.eventgrid.delivery import Events, Handshake, Notice, Rejected, parse_delivery
+from rotator.eventgrid.events import EventKey, Ignored, TokenEvent
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +40,6 @@ ADMITTED_MARK = "rotator.admitted"
 ANSWER_SECONDS = 25.0
 """Event Grid takes a delivery for lost after 30 s."""
 RETRY_SECONDS = 30
-
-_Complaint = tuple[Kind, str, datetime | None]
 
 
 def webhook_app(settings: WebhookSettings, dispatch: Dispatch, observe: Observe) -> Starlette:
@@ -146,15 +135,19 @@ class _Webhook:
         return JSONResponse({"received": count})
 
     async def _accept(self, events: Sequence[TokenEvent | Ignored]) -> None:
-        complaints: dict[_Complaint, TokenEvent] = {}
+        duplicates: dict[EventKey, list[TokenEvent]] = {}
         for event in events:
             if isinstance(event, TokenEvent):
-                complaints.setdefault(_complaint(event), event)
-        unique = tuple(complaints.values())
+                duplicates.setdefault(event.key, []).append(event)
+        unique = [group[0] for group in duplicates.values()]
         outcomes = await self._dispatched(unique) if unique else ()
-        told = dict(zip(complaints, outcomes, strict=True))
+        for group, outcome in list(zip(duplicates.values(), outcomes, strict=True)):
+            for n, event in enumerate(group):
+                # Each pod reports by itself: only the first event about a token says something new.
+                self.observe(event.kind.value, "duplicate" if n else outcome)
         for event in events:
-            self.observe(*_outcome(event, told))
+            if isinstance(event, Ignored):
+                self.observe(OTHER, "invalid" if event.invalid else "ignored")
         whys = Counter(e.why for e in events if isinstance(e, Ignored) and e.invalid)
         for why, count in whys.items():
             log.warning("%d events were left out: %s", count, why)
@@ -175,17 +168,6 @@ async def _body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise Rejected(413, f"the body is larger than {limit} bytes")
     return bytes(body)
-
-
-def _outcome(event: TokenEvent | Ignored, told: dict[_Complaint, str]) -> tuple[str, str]:
-    """Return what to count for event. Each pod complains by itself: only the first says something new."""
-    if isinstance(event, Ignored):
-        return OTHER, "invalid" if event.invalid else "ignored"
-    return event.kind.value, told.pop(_complaint(event), "duplicate")
-
-
-def _complaint(event: TokenEvent) -> _Complaint:
-    return event.kind, event.resource, event.expires_at or event.time
 
 
 def _later(seconds: int) -> Response:

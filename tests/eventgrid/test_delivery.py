@@ -16,7 +16,6 @@ from rotator.eventgrid.delivery import (
     TokenEvent,
     parse_delivery,
 )
-from rotator.eventgrid.events import gateway_resource
 from tests.eventgrid.builders import (
     CLOUD,
     EXPIRED,
@@ -101,7 +100,7 @@ def test_a_gateway_with_a_full_id_needs_no_source() -> None:
 
 def test_the_normal_form_is_the_configurations() -> None:
     written = f"{SERVICE}/gateways/Oslo"
-    assert gateway_resource(written) == ResourceId.parse(written).key == RESOURCE
+    assert parsed(cloud(data=data(written))).resource == ResourceId.parse(written).key == RESOURCE
 
 
 @pytest.mark.parametrize("sort", [NEAR, EXPIRED])

@@ -21,7 +21,7 @@ from rotator.eventgrid.auth.rate_limit import source
 from rotator.eventgrid.auth.result import Verdict
 from rotator.eventgrid.auth.shared_secret import read_secrets
 from rotator.eventgrid.delivery import Events, Rejected, TokenEvent, parse_delivery
-from rotator.eventgrid.events import gateway_resource
+from rotator.eventgrid.events import read_event
 from rotator.eventgrid.pull.batch import DELAYS, delay, read_batch
 from rotator.ports import FetchedEvent
 from rotator.redaction import redact
@@ -74,7 +74,9 @@ def delivery(raw: bytes) -> None:
 
 
 def _sound(event: TokenEvent) -> None:
-    assert gateway_resource(event.resource) == event.resource
+    again = read_event(cloud(data=data(event.resource)))
+    assert isinstance(again, TokenEvent)
+    assert again.resource == event.resource
     assert event.gateway
     assert "/" not in event.gateway
     assert event.expires_at is None or event.expires_at.second == event.expires_at.microsecond == 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 from rotator.app.bootstrap import GatewayServices
 from rotator.errors import Unavailable
 from rotator.eventgrid import TokenEvent
-from rotator.eventgrid.events import Kind
+from rotator.eventgrid.events import EventKey, Kind
 from rotator.ports import Clock
 from rotator.rotation import Noted, request
 
@@ -31,7 +30,7 @@ class EventHandler:
         self._clock = clock
         self._wake = wake
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._pending: dict[tuple[str, datetime], asyncio.Task[Noted]] = {}
+        self._pending: dict[EventKey, asyncio.Task[Noted]] = {}
 
     async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         """Return for each event what became of it: accepted, duplicate, stale or foreign.
@@ -55,11 +54,10 @@ class EventHandler:
             # rotate at each repetition. A look finds what is true, and every start takes one.
             self._wake(unit.gateway.name, str(event.kind))
             return Noted.ACCEPTED
-        about = (event.resource, event.expires_at)
-        if (task := self._pending.get(about)) is None:
+        if (task := self._pending.get(event.key)) is None:
             task = asyncio.create_task(self._note(unit, event))
-            self._pending[about] = task
-            task.add_done_callback(lambda _: self._pending.pop(about, None))
+            self._pending[event.key] = task
+            task.add_done_callback(lambda _: self._pending.pop(event.key, None))
             outcome = await asyncio.shield(task)
         else:
             outcome = await asyncio.shield(task)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rotator.errors import RotatorError, Unavailable
-from rotator.eventgrid.events import Kind, TokenEvent, read_event
+from rotator.eventgrid.events import EventKey, TokenEvent, read_event
 from rotator.ports import FetchedEvent
 
 DELAYS = tuple(timedelta(seconds=s) for s in (10, 10, 60, 60, 600, 600, 3600))
@@ -43,15 +43,14 @@ class Batch:
 
 def read_batch(fetched: Sequence[FetchedEvent]) -> Batch:
     """Sort events by what they mean. Never raises, whatever is in them."""
-    pods: dict[tuple[Kind, str, datetime | None], list[tuple[FetchedEvent, TokenEvent]]] = {}
+    pods: dict[EventKey, list[tuple[FetchedEvent, TokenEvent]]] = {}
     strange: list[str] = []
     poison: list[str] = []
     whys: Counter[str] = Counter()
     for one in fetched:
         event = read_event(one.event)
         if isinstance(event, TokenEvent):
-            about = event.kind, event.resource, event.expires_at or event.time
-            pods.setdefault(about, []).append((one, event))
+            pods.setdefault(event.key, []).append((one, event))
         elif event.invalid:
             poison.append(one.lock)
             whys[event.why] += 1

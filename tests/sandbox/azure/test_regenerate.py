@@ -37,11 +37,13 @@ async def test_it_may_act_and_drop_the_connection(arm, oslo, cloud):
 
 
 async def test_it_may_act_when_nobody_waits_for_it_any_more(arm, oslo, cloud):
-    cloud.faults.add(server="arm", path="/regenerateKey$", action="latency", seconds=0.3)
-    with pytest.raises(AzureError):
-        await regenerate(arm(), read_timeout=0.05)
+    held = cloud.faults.add(server="arm", path="/regenerateKey$", action="latency", seconds=0.3)
+    request = asyncio.create_task(regenerate(arm(), read_timeout=0.05))
+    await held.hit()
     assert oslo.generations["primary"] == 1
-    async with asyncio.timeout(5):
+    with pytest.raises(AzureError):
+        await request
+    async with asyncio.timeout(60):
         while oslo.generations["primary"] == 1:
             await asyncio.sleep(0.01)
 

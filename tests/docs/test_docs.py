@@ -162,3 +162,15 @@ def test_every_file_that_the_architecture_names_is_in_its_room() -> None:
     named += [f"rotator/{path}" for path in re.findall(r"`(core/\w+\.py|kube/[\w/]+\.py)`", page)]
     assert len(named) > 30
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_glossary_names_what_the_code_has() -> None:
+    page = (ROOT / "docs/glossary.md").read_text()
+    rows = [line.rpartition(" | ")[2] for line in page.splitlines() if line.startswith("| ") and "`" in line]
+    assert len(rows) >= 40
+    source = "\n".join(path.read_text() for path in (ROOT / "rotator").rglob("*.py"))
+    for name in (name for row in rows for name in re.findall(r"`([^`]+)`", row)):
+        if "/" in name:
+            assert (ROOT / name).exists(), name
+        else:
+            assert re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", source), name

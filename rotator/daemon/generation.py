@@ -40,7 +40,7 @@ class Generation:
     ) -> None:
         self.site = site = opening.site
         self.settings = site.settings
-        self.admission = opening.admission
+        self.authenticator = opening.authenticator
         self.metrics = metrics
         self.readiness = readiness
         self.group = group
@@ -75,15 +75,15 @@ class Generation:
     def webhook(self) -> ASGIApp:
         """Return what answers at the public port: the door, the limits of bodies, the webhook."""
         settings = self.settings.webhook
-        if self.admission is None:
+        if self.authenticator is None:
             # No port leads here, but requests may have waited for this generation at the one before's.
             return JSONResponse({"error": "not now"}, 503, {"retry-after": "30"})
         app: ASGIApp = webhook_app(settings, self.dispatcher.dispatch, self.metrics.event)
         limited = BodyLimit(app, settings.max_body_bytes, settings.body_timeout.total_seconds())
-        return self.admission.guard(limited)
+        return self.authenticator.guard(limited)
 
-    async def end(self, switch: SwappableApp) -> None:
-        """Begin nothing more, and let requests and steps under way end: switch passes on none any more.
+    async def end(self, webhook: SwappableApp) -> None:
+        """Begin nothing more, and let requests and steps under way end: webhook passes on none any more.
 
         One that hangs is left, for its outcome can be looked up.
         """
@@ -94,7 +94,7 @@ class Generation:
             task.cancel()
         try:
             async with asyncio.timeout(GRACE.total_seconds()):
-                await asyncio.gather(self.wakeups.idle(), switch.quiet())
+                await asyncio.gather(self.wakeups.idle(), webhook.idle())
         except TimeoutError:
             log.warning("a step or a request hangs: going on without it")
             self.wakeups.abandon()

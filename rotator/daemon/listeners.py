@@ -18,7 +18,7 @@ INTERNAL, WEBHOOK = "internal", "webhook"
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class _Listener:
     """listen: as it was asked for; address: what it became (port 0 is any that was free)."""
 
     listen: Listen
@@ -31,11 +31,11 @@ class Listeners:
 
     def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
         self._apps = apps
-        self._doors: dict[str, _Door] = {}
+        self._listeners: dict[str, _Listener] = {}
 
     @property
     def ports(self) -> dict[str, int]:
-        return {name: door.address.port for name, door in self._doors.items()}
+        return {name: listener.address.port for name, listener in self._listeners.items()}
 
     def bind(self, settings: Settings) -> dict[str, socket.socket]:
         """Return sockets for the addresses that are new. Those that are open already stay as they are.
@@ -56,23 +56,23 @@ class Listeners:
     def open(self, settings: Settings, bound: dict[str, socket.socket], group: asyncio.TaskGroup) -> None:
         """Serve as settings say: on the sockets that bind returned (taken out), and on those that stay."""
         asked = wanted(settings)
-        for name in [n for n in self._doors if n not in asked or n in bound]:
+        for name in [n for n in self._listeners if n not in asked or n in bound]:
             self.close(name)
         for name in [n for n in asked if n in bound]:
             sock = bound.pop(name)
             host, port = sock.getsockname()[:2]
             server = Server(self._apps[name], sock, GRACE.total_seconds())
             group.create_task(server.serve(), name=f"the port {name}")
-            self._doors[name] = _Door(asked[name], Listen(host, port), server)
+            self._listeners[name] = _Listener(asked[name], Listen(host, port), server)
 
     def close(self, name: str) -> None:
         """Take no more requests at this port, if it is open; those under way are answered."""
-        if door := self._doors.pop(name, None):
-            door.server.stop()
+        if listener := self._listeners.pop(name, None):
+            listener.server.stop()
 
     def _is_open(self, name: str, listen: Listen) -> bool:
-        door = self._doors.get(name)
-        return door is not None and listen in {door.listen, door.address}
+        listener = self._listeners.get(name)
+        return listener is not None and listen in {listener.listen, listener.address}
 
 
 def wanted(settings: Settings) -> dict[str, Listen]:

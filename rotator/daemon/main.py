@@ -59,10 +59,10 @@ class Daemon:
         self.metrics = Metrics(())
         self.readiness = Readiness(CONFIG, "kubernetes", "azure", WEBHOOK)
         self.verdict = Verdict(self.metrics, self.readiness, environ)
-        self.switch = SwappableApp()
+        self.webhook = SwappableApp()
         internal = internal_app(self.health, self.metrics.render, self.status)
         small = BodyLimit(internal, SMALL_BODY, GRACE.total_seconds())
-        self.doors = Listeners({INTERNAL: small, WEBHOOK: self.switch})
+        self.listeners = Listeners({INTERNAL: small, WEBHOOK: self.webhook})
         self.reload = Reload(
             config, environ, asked, self.prepare, self.verdict.refused, self.verdict.accepted
         )
@@ -77,7 +77,7 @@ class Daemon:
                     await opening.stack.aclose()
                     opening = None
                     self.leave()
-            self.doors.close(INTERNAL)
+            self.listeners.close(INTERNAL)
         log.info("left")
 
     async def live(self, opening: Resources, group: asyncio.TaskGroup) -> Resources | None:
@@ -89,8 +89,8 @@ class Daemon:
             self.verdict.events = opening.site.events
             self.verdict.accepted()
             generation.begin("start" if first else "reload")
-            self.doors.open(opening.settings, opening.bound, group)
-            self.switch.to(generation.webhook())
+            self.listeners.open(opening.settings, opening.bound, group)
+            self.webhook.swap(generation.webhook())
             self.readiness.fine(CONFIG)
             self.readiness.fine(WEBHOOK)
             self.tell("started" if first else "reloaded", opening.settings)
@@ -98,27 +98,27 @@ class Daemon:
             following = await self.reload.following()
             if following:
                 log.info("reload: the generation before ends")
-                self.switch.pause()
+                self.webhook.pause()
             else:
                 self.leave()
-            await generation.end(self.switch)
+            await generation.end(self.webhook)
         return following
 
     def leave(self) -> None:
         log.info("leaving: no more events, the steps under way are finished")
         self.readiness.failed(WEBHOOK, "leaving")
-        self.switch.close()
-        self.doors.close(WEBHOOK)
+        self.webhook.close()
+        self.listeners.close(WEBHOOK)
 
     async def prepare(self, settings: Settings) -> Resources:
         if self.present is None:
             configure(settings.log.level, settings.log.format)
-        opening = await prepare(settings, self.environ, self.identity, self.doors, self.metrics.event)
-        if self.present and (why := shut(opening.admission)):
+        opening = await prepare(settings, self.environ, self.identity, self.listeners, self.metrics.event)
+        if self.present and (why := shut(opening.authenticator)):
             await opening.stack.aclose()  # the generation at work has secrets that still let people in
             raise ConfigError((f"webhook.secret_file: {why}",))
-        if self.present and self.present.admission and opening.admission:
-            opening.admission.inherit(self.present.admission)
+        if self.present and self.present.authenticator and opening.authenticator:
+            opening.authenticator.inherit(self.present.authenticator)
         return opening
 
     def configure(self, settings: Settings) -> None:
@@ -131,18 +131,18 @@ class Daemon:
 
     def health(self) -> Health:
         if self.present:
-            admission = self.present.admission
-            self.readiness.warn(WEBHOOK, admission.trouble() if admission else "")
+            authenticator = self.present.authenticator
+            self.readiness.warn(WEBHOOK, authenticator.problem() if authenticator else "")
         return self.readiness.health()
 
     def status(self) -> Json:
         return self.present.board.show() if self.present else {"gateways": []}
 
     def tell(self, event: str, settings: Settings) -> None:
-        gateways = [g.name for g in settings.gateways]
+        gateways, ports = [g.name for g in settings.gateways], self.listeners.ports
         for sentence in warnings(settings, utc_now()):
             log.warning("something odd in the configuration", extra={"why": sentence})
-        log.info(event, extra={"identity": self.identity, "gateways": gateways, "ports": self.doors.ports})
+        log.info(event, extra={"identity": self.identity, "gateways": gateways, "ports": ports})
 
 
 def remember() -> None:

@@ -13,8 +13,8 @@ from rotator.app.bootstrap import Services, open_services
 from rotator.config import Settings
 from rotator.daemon.listeners import Listeners, close
 from rotator.errors import ConfigError, Unavailable
-from rotator.eventgrid.auth.authentication import Admission, open_admission
-from rotator.eventgrid.webhook import Observe
+from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
+from rotator.eventgrid.webhook import CountEvent
 from rotator.kube.client.credential_files import read_once
 
 PATIENCE = 20.0
@@ -27,12 +27,12 @@ class Hanging(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """admission: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when they
-    are served. Leave stack in the end: it closes the site and what is still bound.
+    """authenticator: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when
+    they are served. Leave stack in the end: it closes the site and what is still bound.
     """
 
     site: Services
-    admission: Admission | None
+    authenticator: Authenticator | None
     bound: dict[str, socket.socket]
     stack: AsyncExitStack
 
@@ -42,7 +42,11 @@ class Resources:
 
 
 async def prepare(
-    settings: Settings, environ: Mapping[str, str], identity: str, doors: Listeners, observe: Observe
+    settings: Settings,
+    environ: Mapping[str, str],
+    identity: str,
+    listeners: Listeners,
+    count: CountEvent,
 ) -> Resources:
     """Open all that settings ask for.
 
@@ -52,10 +56,10 @@ async def prepare(
     """
     async with AsyncExitStack() as stack:
         site = await _site(open_services(settings, environ, identity), stack)
-        admission = await _admission(settings, observe, stack) if settings.webhook.enabled else None
-        bound = doors.bind(settings)
+        authenticator = await _authenticator(settings, count, stack) if settings.webhook.enabled else None
+        bound = listeners.bind(settings)
         stack.callback(close, bound)
-        return Resources(site, admission, bound, stack.pop_all())
+        return Resources(site, authenticator, bound, stack.pop_all())
 
 
 async def _site(opened: AbstractAsyncContextManager[Services], stack: AsyncExitStack) -> Services:
@@ -68,20 +72,19 @@ async def _site(opened: AbstractAsyncContextManager[Services], stack: AsyncExitS
         raise Hanging(f"{why}. {remedy}") from error
 
 
-async def _admission(settings: Settings, observe: Observe, stack: AsyncExitStack) -> Admission:
+async def _authenticator(settings: Settings, count: CountEvent, stack: AsyncExitStack) -> Authenticator:
     azure = settings.azure
-    door = open_admission(settings.webhook, observe, cloud=azure.cloud, ca_file=azure.ca_file)
+    opened = open_authenticator(settings.webhook, count, cloud=azure.cloud, ca_file=azure.ca_file)
     try:
-        return await stack.enter_async_context(door)
+        return await stack.enter_async_context(opened)
     except ValueError as mistake:
         raise ConfigError((str(mistake),)) from mistake
 
 
-def shut(admission: Admission | None) -> str:
-    """Return why nobody with a secret could come in, as a sentence; empty if that is not so."""
-    if admission is None or admission.ways.secret is None or admission.ways.secret.file.loaded:
-        return ""
-    return admission.ways.secret.file.trouble
+def shut(authenticator: Authenticator | None) -> str:
+    """Return why no delivery with a secret could be authenticated, as a sentence; empty if one could be."""
+    secret = authenticator.methods.secret if authenticator else None
+    return secret.file.problem if secret and not secret.file.loaded else ""
 
 
 def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> frozenset[Path]:

@@ -17,31 +17,31 @@ class SwappableApp:
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._app: ASGIApp | None = None
-        self._moved = asyncio.Event()
+        self._swapped = asyncio.Event()
         self._closed = False
         self._under_way = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    def to(self, app: ASGIApp) -> None:
+    def swap(self, app: ASGIApp) -> None:
         """Pass requests to app from now on, those that wait as well."""
         self._app = app
-        self._moved.set()
+        self._swapped.set()
 
     def pause(self) -> None:
-        """Pass on no more requests; those under way go on: wait for them with quiet()."""
+        """Pass on no more requests; those under way go on: wait for them with idle()."""
         self._app = None
-        self._moved.clear()
+        self._swapped.clear()
 
     def close(self) -> None:
         """As pause, for good: nobody waits any more."""
         self.pause()
         self._closed = True
-        self._moved.set()
+        self._swapped.set()
 
-    async def quiet(self) -> None:
+    async def idle(self) -> None:
         """Return when no request is under way."""
-        await self._quiet.wait()
+        await self._idle.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = await self._present()
@@ -50,19 +50,19 @@ class SwappableApp:
             await later(scope, receive, send)
             return
         self._under_way += 1
-        self._quiet.clear()
+        self._idle.clear()
         try:
             await app(scope, receive, send)
         finally:
             self._under_way -= 1
             if not self._under_way:
-                self._quiet.set()
+                self._idle.set()
 
     async def _present(self) -> ASGIApp | None:
         try:
             async with asyncio.timeout(self._patience):
                 while self._app is None and not self._closed:
-                    await self._moved.wait()
+                    await self._swapped.wait()
         except TimeoutError:
             return None
         return self._app

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rotator.eventgrid.auth.authentication import Admission, open_admission
+from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.eventgrid.events import Ignored, Kind, TokenEvent
 from rotator.eventgrid.webhook import webhook_app, webhook_routes
 
 __all__ = [
-    "Admission",
+    "Authenticator",
     "Ignored",
     "Kind",
     "TokenEvent",
-    "open_admission",
+    "open_authenticator",
     "webhook_app",
     "webhook_routes",
 ]

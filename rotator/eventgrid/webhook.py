@@ -30,31 +30,31 @@ Dispatch = Callable[[Sequence[TokenEvent]], Awaitable[Sequence[str]]]
 """Makes the events last (they are answered 2xx afterwards) and returns for each, in order, one of
 accepted, duplicate, stale, foreign. Raises Unavailable or Refused if it could not. Repeatable."""
 
-Observe = Callable[[str, str], None]
+CountEvent = Callable[[str, str], None]
 """Counts one event by (type, outcome). Both come from small closed sets, whatever is delivered."""
 
 PATH = "/events"
 OTHER = "Other"
-ADMITTED_MARK = "rotator.admitted"
-"""In the scope of a request that Admission let in."""
+AUTHENTICATED_MARK = "rotator.authenticated"
+"""In the scope of a request that Authenticator let in."""
 ANSWER_SECONDS = 25.0
 """Event Grid takes a delivery for lost after 30 s."""
 RETRY_SECONDS = 30
 
 
-def webhook_app(settings: WebhookSettings, dispatch: Dispatch, observe: Observe) -> Starlette:
+def webhook_app(settings: WebhookSettings, dispatch: Dispatch, count_event: CountEvent) -> Starlette:
     """Return the routes as an application of their own, which answers 404 or 405 to all else.
 
-    Where settings say who may deliver, it takes only what an `Admission` let in, and answers 503 otherwise.
+    Where settings say who may deliver, a request that no `Authenticator` passed on is answered 503.
     """
-    app = Starlette(routes=webhook_routes(settings, dispatch, observe))
+    app = Starlette(routes=webhook_routes(settings, dispatch, count_event))
     app.router.redirect_slashes = False
     return app
 
 
-def webhook_routes(settings: WebhookSettings, dispatch: Dispatch, observe: Observe) -> list[Route]:
+def webhook_routes(settings: WebhookSettings, dispatch: Dispatch, count_event: CountEvent) -> list[Route]:
     """Return the route that takes deliveries and the handshakes of both schemas."""
-    webhook = _Webhook(settings, dispatch, observe)
+    webhook = _Webhook(settings, dispatch, count_event)
     return [Route(PATH, webhook.answer, methods=["POST", "OPTIONS"])]
 
 
@@ -62,7 +62,7 @@ def webhook_routes(settings: WebhookSettings, dispatch: Dispatch, observe: Obser
 class _Webhook:
     settings: WebhookSettings
     dispatch: Dispatch
-    observe: Observe
+    count_event: CountEvent
 
     async def answer(self, request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -71,7 +71,7 @@ class _Webhook:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._delivery(request)
         except Rejected as e:
-            self.observe(OTHER, "invalid")
+            self.count_event(OTHER, "invalid")
             log.warning("delivery refused with %d: %s", e.status, e.sentence)
             return JSONResponse({"error": e.sentence}, e.status)
         except ClientDisconnect:
@@ -101,7 +101,7 @@ class _Webhook:
         return Response(status_code=200, headers=permission)
 
     async def _delivery(self, request: Request) -> Response:
-        if self.settings.authenticated and not request.scope.get(ADMITTED_MARK):
+        if self.settings.authenticated and not request.scope.get(AUTHENTICATED_MARK):
             raise Unavailable("nobody asked who sends this delivery")  # a forgotten door stays shut
         delivery = parse_delivery(request.headers, await _body(request, self.settings.max_body_bytes))
         match delivery:
@@ -130,7 +130,7 @@ class _Webhook:
         undelivered ones. Whoever is not on the list is told nothing about the list.
         """
         for _ in range(count):
-            self.observe(OTHER, "foreign-subscription")
+            self.count_event(OTHER, "foreign-subscription")
         log.warning("%d events were dropped: their subscription is not among allowed_subscriptions", count)
         return JSONResponse({"received": count})
 
@@ -144,10 +144,10 @@ class _Webhook:
         for group, outcome in list(zip(duplicates.values(), outcomes, strict=True)):
             for n, event in enumerate(group):
                 # Each pod reports by itself: only the first event about a token says something new.
-                self.observe(event.kind.value, "duplicate" if n else outcome)
+                self.count_event(event.kind.value, "duplicate" if n else outcome)
         for event in events:
             if isinstance(event, Ignored):
-                self.observe(OTHER, "invalid" if event.invalid else "ignored")
+                self.count_event(OTHER, "invalid" if event.invalid else "ignored")
         whys = Counter(e.why for e in events if isinstance(e, Ignored) and e.invalid)
         for why, count in whys.items():
             log.warning("%d events were left out: %s", count, why)
@@ -157,7 +157,7 @@ class _Webhook:
             return await self.dispatch(events)
         except BaseException:
             for event in events:
-                self.observe(event.kind.value, "postponed")
+                self.count_event(event.kind.value, "postponed")
             raise
 
 

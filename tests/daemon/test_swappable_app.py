@@ -32,45 +32,45 @@ async def get(url: str) -> tuple[int, str]:
 
 
 async def test_a_request_between_two_applications_is_answered_by_the_second() -> None:
-    switch, second = SwappableApp(), Answers("second")
+    app, second = SwappableApp(), Answers("second")
     second.may.set()
-    async with serving(Server(switch, bind(ANY), 1)) as url:
+    async with serving(Server(app, bind(ANY), 1)) as url:
         waiting = asyncio.create_task(get(url))
         await asyncio.wait({waiting}, timeout=0.05)
-        switch.to(second)
+        app.swap(second)
         assert await waiting == (200, "second")
 
 
 async def test_a_request_under_way_ends_where_it_began() -> None:
-    switch, first, second = SwappableApp(), Answers("first"), Answers("second")
-    switch.to(first)
-    async with serving(Server(switch, bind(ANY), 1)) as url:
+    app, first, second = SwappableApp(), Answers("first"), Answers("second")
+    app.swap(first)
+    async with serving(Server(app, bind(ANY), 1)) as url:
         under_way = asyncio.create_task(get(url))
         await first.asked.wait()
-        switch.pause()
-        quiet = asyncio.create_task(switch.quiet())
+        app.pause()
+        quiet = asyncio.create_task(app.idle())
         await asyncio.wait({quiet}, timeout=0.05)
         assert not quiet.done()
         first.may.set()
         await quiet
-        switch.to(second)
+        app.swap(second)
         assert await under_way == (200, "first")
 
 
 @pytest.mark.parametrize("closed", [True, False])
 async def test_who_cannot_be_served_is_asked_to_come_back(closed: bool) -> None:
-    switch = SwappableApp(patience=0.05)
+    app = SwappableApp(patience=0.05)
     if closed:
-        switch.close()
-    async with serving(Server(switch, bind(ANY), 1)) as url:
+        app.close()
+    async with serving(Server(app, bind(ANY), 1)) as url:
         status, _ = await get(url)
     assert status == 503
 
 
 async def test_closing_sends_away_who_waits() -> None:
-    switch = SwappableApp()
-    async with serving(Server(switch, bind(ANY), 1)) as url:
+    app = SwappableApp()
+    async with serving(Server(app, bind(ANY), 1)) as url:
         waiting = asyncio.create_task(get(url))
         await asyncio.wait({waiting}, timeout=0.05)
-        switch.close()
+        app.close()
         assert (await waiting)[0] == 503

@@ -52,13 +52,13 @@ class Desk:
             raise self.error
         return self.outcomes * len(events)
 
-    def observe(self, sort: str, outcome: str) -> None:
+    def count_event(self, sort: str, outcome: str) -> None:
         self.counted[sort, outcome] += 1
 
 
 @asynccontextmanager
 async def webhook(desk: Desk, **settings: Any) -> AsyncIterator[str]:
-    app = webhook_app(WebhookSettings(**settings), desk.dispatch, desk.observe)
+    app = webhook_app(WebhookSettings(**settings), desk.dispatch, desk.count_event)
     server = Server(app, bind(Listen("127.0.0.1", 0)), grace=1)
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve())

@@ -16,9 +16,9 @@ from rotator.config.schema.webhook import WebhookSettings
 from rotator.core.access_token import MalformedTokenError, parse_token
 from rotator.errors import ConfigError, Refused, Unavailable
 from rotator.eventgrid.auth.entra import BearerToken
-from rotator.eventgrid.auth.jwks import SigningKeys, usable
+from rotator.eventgrid.auth.jwks import SigningKeys, parse_key_set
 from rotator.eventgrid.auth.rate_limit import source
-from rotator.eventgrid.auth.result import Verdict
+from rotator.eventgrid.auth.result import AuthOutcome
 from rotator.eventgrid.auth.shared_secret import read_secrets
 from rotator.eventgrid.delivery import Events, Rejected, TokenEvent, parse_delivery
 from rotator.eventgrid.events import read_event
@@ -122,9 +122,9 @@ def config(raw: bytes) -> None:
 
 def bearer(raw: bytes) -> None:
     """Anything in the Authorization header; nobody else's signature comes in."""
-    verdict = _judged(raw.decode("latin-1"))
+    outcome = _judged(raw.decode("latin-1"))
     signed = raw.strip().partition(b" ")[2].strip()
-    assert verdict is not Verdict.ADMITTED or signed.decode("latin-1").count(".") == 2
+    assert outcome is not AuthOutcome.AUTHENTICATED or signed.decode("latin-1").count(".") == 2
 
 
 def claims(raw: bytes) -> None:
@@ -133,14 +133,14 @@ def claims(raw: bytes) -> None:
 
     key = ENTRA.signing
     made = jwt.PyJWS().encode(raw, key.private, "RS256", {"kid": key.kid})
-    if _judged(f"Bearer {made}") is Verdict.ADMITTED:
+    if _judged(f"Bearer {made}") is AuthOutcome.AUTHENTICATED:
         said = json.loads(raw)
         assert str(said["tid"]).lower() == TENANT
         assert AUDIENCE in said["aud"]
 
 
 def keys(raw: bytes) -> None:
-    for kid, key in usable(parsed(raw)).items():
+    for kid, key in parse_key_set(parsed(raw)).items():
         assert isinstance(kid, str)
         assert key.key_type == "RSA"
 
@@ -171,14 +171,14 @@ def redaction(raw: bytes) -> None:
     assert CANARY not in redact(json.dumps(line))
 
 
-def _judged(authorization: str) -> Verdict:
+def _judged(authorization: str) -> AuthOutcome:
     public = SigningKeys("https://127.0.0.1:1/keys", clock=lambda: NOW)
-    public._keys = usable({"keys": [key.public for key in ENTRA.published]})
+    public._keys = parse_key_set({"keys": [key.public for key in ENTRA.published]})
     public._not_before = NOW + 60  # an unknown key is not fetched
     settings = WebhookSettings(entra={"tenant_id": TENANT, "audiences": [AUDIENCE]}).entra  # type: ignore[arg-type]
     assert settings
-    judge = BearerToken(expected(settings, "public"), public, lambda: NOW).judge(authorization)
-    return _done(judge).verdict
+    judge = BearerToken(expected(settings, "public"), public, lambda: NOW).authenticate(authorization)
+    return _done(judge).outcome
 
 
 def _done(work: Coroutine[Any, Any, Any]) -> Any:

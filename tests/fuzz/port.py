@@ -19,8 +19,8 @@ from rotator.daemon.generation import Generation
 from rotator.daemon.swappable_app import SwappableApp
 from rotator.errors import Unavailable
 from rotator.eventgrid import TokenEvent
-from rotator.eventgrid.auth.authentication import Admission, open_admission
-from rotator.eventgrid.auth.jwks import usable
+from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
+from rotator.eventgrid.auth.jwks import parse_key_set
 from rotator.telemetry.logs import HELD, configure
 from rotator.telemetry.metrics import Metrics
 from rotator.web import Server, bind
@@ -156,10 +156,12 @@ async def serving(folder: Path) -> AsyncIterator[Ports]:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             for door in DOORS:
                 table = _table(door, folder)
-                admission = await stack.enter_async_context(open_admission(table, metrics.event))
-                if admission.ways.bearer:
-                    admission.ways.bearer.keys._keys = usable({"keys": [k.public for k in ENTRA.published]})
-                server = _server(table, admission, witness, metrics)
+                authenticator = await stack.enter_async_context(open_authenticator(table, metrics.event))
+                if authenticator.methods.bearer:
+                    authenticator.methods.bearer.keys._keys = parse_key_set(
+                        {"keys": [k.public for k in ENTRA.published]}
+                    )
+                server = _server(table, authenticator, witness, metrics)
                 ports.by[door] = server.port
                 servers.append(server)
                 group.create_task(server.serve())
@@ -170,14 +172,19 @@ async def serving(folder: Path) -> AsyncIterator[Ports]:
                     server.stop()
 
 
-def _server(table: WebhookSettings, admission: Admission, witness: Witness, metrics: Metrics) -> Server:
+def _server(
+    table: WebhookSettings, authenticator: Authenticator, witness: Witness, metrics: Metrics
+) -> Server:
     """Put together what the daemon puts together, by its own hand."""
     generation = SimpleNamespace(
-        settings=SimpleNamespace(webhook=table), dispatcher=witness, metrics=metrics, admission=admission
+        settings=SimpleNamespace(webhook=table),
+        dispatcher=witness,
+        metrics=metrics,
+        authenticator=authenticator,
     )
-    switch = SwappableApp()
-    switch.to(Generation.webhook(cast(Generation, generation)))
-    return Server(switch, bind(Listen("127.0.0.1", 0)), GRACE.total_seconds())
+    webhook = SwappableApp()
+    webhook.swap(Generation.webhook(cast(Generation, generation)))
+    return Server(webhook, bind(Listen("127.0.0.1", 0)), GRACE.total_seconds())
 
 
 @contextmanager

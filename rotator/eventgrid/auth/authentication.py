@@ -23,10 +23,10 @@ from rotator.diagnostics import exception_details
 from rotator.eventgrid.auth.entra import BearerToken
 from rotator.eventgrid.auth.jwks import SigningKeys
 from rotator.eventgrid.auth.rate_limit import RateLimit, source
-from rotator.eventgrid.auth.responses import Refusals, refuse
-from rotator.eventgrid.auth.result import ADMITTED, Judgement, Verdict, weightiest
+from rotator.eventgrid.auth.responses import RefusalLog, refuse
+from rotator.eventgrid.auth.result import AUTHENTICATED, AuthOutcome, AuthResult, combine
 from rotator.eventgrid.auth.shared_secret import SecretFile, SharedSecret
-from rotator.eventgrid.webhook import ADMITTED_MARK, OTHER, PATH, Observe
+from rotator.eventgrid.webhook import AUTHENTICATED_MARK, OTHER, PATH, CountEvent
 
 log = logging.getLogger(__name__)
 
@@ -39,20 +39,20 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ways:
+class Methods:
     secret: SharedSecret | None
     bearer: BearerToken | None
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """The door of the webhook. Made by `open_admission`."""
+class Authenticator:
+    """The door of the webhook. Made by `open_authenticator`."""
 
     settings: WebhookSettings
-    observe: Observe
-    ways: _Ways
+    count_event: CountEvent
+    methods: Methods
     rate: RateLimit
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: RefusalLog = field(default_factory=RefusalLog)
 
     def guard(self, app: ASGIApp) -> ASGIApp:
         """Return app behind the door: the limits of bodies and the webhook are inside, nothing is before.
@@ -71,63 +71,63 @@ class Admission:
 
         return guarded
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Return what keeps deliveries from being judged, as a sentence; empty if nothing does."""
         found = []
-        if self.ways.secret:
-            self.ways.secret.file.refresh()
-            if why := self.ways.secret.file.trouble:
+        if self.methods.secret:
+            self.methods.secret.file.refresh()
+            if why := self.methods.secret.file.problem:
                 found.append(f"webhook.secret_file: {why}")
-        if self.ways.bearer and (why := self.ways.bearer.keys.trouble):
+        if self.methods.bearer and (why := self.methods.bearer.keys.problem):
             found.append(f"webhook.entra: {why}")
         return "; ".join(found)
 
-    def inherit(self, other: Admission) -> None:
+    def inherit(self, other: Authenticator) -> None:
         """Begin with what the door before knew and what may not be had at the moment: Entra's keys."""
-        if self.ways.bearer and other.ways.bearer:
-            self.ways.bearer.keys.inherit(other.ways.bearer.keys)
+        if self.methods.bearer and other.methods.bearer:
+            self.methods.bearer.keys.inherit(other.methods.bearer.keys)
 
-    async def judge(self, headers: _Headers, query_string: bytes) -> Judgement:
+    async def authenticate(self, headers: _Headers, query_string: bytes) -> AuthResult:
         """Return what the credentials of a request say of it; one good one is enough. Never raises."""
         if self.settings.allow_unauthenticated:
-            return ADMITTED
+            return AUTHENTICATED
         try:
             async with asyncio.timeout(JUDGE_SECONDS):
-                return await self._judge(headers, query_string)
+                return await self._authenticate(headers, query_string)
         except Exception as error:  # noqa: BLE001 - 503 is repeated; nothing else may come out of here
             log.error("a delivery was not judged: %s", type(error).__name__, extra=exception_details(error))  # noqa: TRY400
-            return Judgement(Verdict.UNDECIDED, "it could not be judged", 30)
+            return AuthResult(AuthOutcome.UNDECIDED, "it could not be judged", 30)
 
-    async def _judge(self, headers: _Headers, query_string: bytes) -> Judgement:
-        said = [self.ways.secret.judge(headers, query_string)] if self.ways.secret else []
-        if self.ways.bearer and weightiest(said).verdict < Verdict.ADMITTED:
+    async def _authenticate(self, headers: _Headers, query_string: bytes) -> AuthResult:
+        said = [self.methods.secret.authenticate(headers, query_string)] if self.methods.secret else []
+        if self.methods.bearer and combine(said).outcome < AuthOutcome.AUTHENTICATED:
             tokens = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
-            said += [await self.ways.bearer.judge(token) for token in tokens[:1]]
-        return weightiest(said)
+            said += [await self.methods.bearer.authenticate(token) for token in tokens[:1]]
+        return combine(said)
 
     async def _delivery(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         headers: _Headers = scope["headers"]
-        judgement = await self.judge(headers, scope["query_string"])
-        handshake = judgement.verdict is Verdict.ABSENT and self._open_handshake(headers)
-        wait = self._wait(scope, judgement)
+        result = await self.authenticate(headers, scope["query_string"])
+        handshake = result.outcome is AuthOutcome.NO_CREDENTIAL and self._open_handshake(headers)
+        wait = self._wait(scope, result)
         if wait:
             self._tell("throttled", "too many deliveries from one address")
             await refuse(429, scope, receive, send, retry_after=wait)
-        elif judgement.verdict is Verdict.ADMITTED:
+        elif result.outcome is AuthOutcome.AUTHENTICATED:
             await app(_marked(scope), receive, send)
         elif handshake:
             await _with_small_body(app, _marked(scope), receive, send)
         else:
-            await self._refuse(judgement, scope, receive, send)
+            await self._refuse(result, scope, receive, send)
 
-    def _wait(self, scope: Scope, judgement: Judgement) -> float:
+    def _wait(self, scope: Scope, result: AuthResult) -> float:
         """Return the seconds that this source has to wait. What strangers send from an address, such as
         that of a proxy, does not count against what is admitted from there.
         """
         peer = scope["client"][0] if scope.get("client") else ""
         forwarded = [v.decode("latin-1") for name, v in scope["headers"] if name == b"x-forwarded-for"]
         key = source(peer, forwarded, self.settings.trusted_proxies)
-        return self.rate.take((key, judgement.verdict is Verdict.ADMITTED))
+        return self.rate.take((key, result.outcome is AuthOutcome.AUTHENTICATED))
 
     def _open_handshake(self, headers: _Headers) -> bool:
         """Whether this is the handshake of the Event Grid schema, and may come without the secret.
@@ -139,42 +139,42 @@ class Admission:
         refused for want of the secret. An event that carries a wrong secret is refused, so that whoever
         subscribes learns of it at once.
         """
-        if self.ways.bearer or not self.ways.secret:
+        if self.methods.bearer or not self.methods.secret:
             return False
         kinds = [value.lower() for name, value in headers if name == b"aeg-event-type"]
         return kinds == [b"subscriptionvalidation"]
 
-    async def _refuse(self, judgement: Judgement, scope: Scope, receive: Receive, send: Send) -> None:
-        match judgement.verdict:
-            case Verdict.UNDECIDED:
-                self._tell("undecided", judgement.why)
-                await refuse(503, scope, receive, send, retry_after=judgement.retry_after)
-            case Verdict.FORBIDDEN:
-                self._tell("forbidden", judgement.why)
+    async def _refuse(self, result: AuthResult, scope: Scope, receive: Receive, send: Send) -> None:
+        match result.outcome:
+            case AuthOutcome.UNDECIDED:
+                self._tell("undecided", result.reason)
+                await refuse(503, scope, receive, send, retry_after=result.retry_after)
+            case AuthOutcome.FORBIDDEN:
+                self._tell("forbidden", result.reason)
                 await refuse(403, scope, receive, send)
             case _:
-                self._tell("unauthenticated", judgement.why)
+                self._tell("unauthenticated", result.reason)
                 await refuse(401, scope, receive, send)
 
     def _tell(self, outcome: str, why: str) -> None:
-        self.observe(OTHER, outcome)
+        self.count_event(OTHER, outcome)
         self.refusals.log(outcome, why)
 
 
 @asynccontextmanager
-async def open_admission(
+async def open_authenticator(
     settings: WebhookSettings,
-    observe: Observe,
+    count_event: CountEvent,
     *,
     cloud: Cloud = "public",
     ca_file: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
-) -> AsyncIterator[Admission]:
+) -> AsyncIterator[Authenticator]:
     """Make the door of the webhook, and keep its signing keys fresh until the context is left.
 
     Waits for nothing: keys that cannot be fetched yet, or a file that cannot be read, put deliveries off
-    (`Admission.trouble()` says so). ca_file: certificates (PEM) to trust in addition to the system's.
+    (`Authenticator.problem()` says so). ca_file: certificates (PEM) to trust in addition to the system's.
 
     Raises:
         ValueError: Entra is configured for a cloud whose Event Grid app is neither known nor named.
@@ -188,7 +188,9 @@ async def open_admission(
         bearer = BearerToken(wanted, SigningKeys(wanted.keys_url, ca_file, clock), now)
     fresh = asyncio.create_task(bearer.keys.keep_fresh()) if bearer else None
     try:
-        yield Admission(settings, observe, _Ways(secret, bearer), RateLimit(settings.max_rate, clock))
+        yield Authenticator(
+            settings, count_event, Methods(secret, bearer), RateLimit(settings.max_rate, clock)
+        )
     finally:
         if fresh:
             fresh.cancel()
@@ -196,7 +198,7 @@ async def open_admission(
 
 
 def _marked(scope: Scope) -> Scope:
-    return {**scope, ADMITTED_MARK: True}
+    return {**scope, AUTHENTICATED_MARK: True}
 
 
 async def _nothing() -> Message:

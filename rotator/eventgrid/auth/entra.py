@@ -17,7 +17,7 @@ import jwt
 from rotator.config.schema.entra import Expected
 from rotator.errors import Unavailable
 from rotator.eventgrid.auth.jwks import SigningKeys
-from rotator.eventgrid.auth.result import ADMITTED, Judgement, Verdict
+from rotator.eventgrid.auth.result import AUTHENTICATED, NO_CREDENTIAL, AuthOutcome, AuthResult
 
 Json = dict[str, Any]
 
@@ -25,6 +25,7 @@ ALGORITHMS = ("RS256",)
 LEEWAY = 300.0
 """Seconds that clocks may differ, as Microsoft's own libraries allow."""
 LONGEST_TOKEN = 16_384
+CLOCK = "token expired or not yet valid; check this node's clock"
 _REQUIRED = ["exp", "nbf", "iss", "aud", "tid"]
 _MALFORMED = (jwt.PyJWTError, ValueError, RecursionError)
 """PyJWT 2.15 makes an error of its own of whatever is wrong with a token; older ones may be installed."""
@@ -38,17 +39,17 @@ class BearerToken:
     keys: SigningKeys
     now: Callable[[], float] = time.time
 
-    async def judge(self, authorization: str) -> Judgement:
+    async def authenticate(self, authorization: str) -> AuthResult:
         """Return what the value of an Authorization header says of its request. Never raises."""
         scheme, _, token = authorization.strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            return Judgement(Verdict.ABSENT, "no credential")
+            return NO_CREDENTIAL
         try:
             kid = _kid(token)
             key = await self.keys.find(kid)
             if key is None:
-                return _wrong("a token signed by a key that Entra does not publish")
+                return _invalid("a token signed by a key that Entra does not publish")
             claims: Json = jwt.decode(
                 token,
                 key,
@@ -61,16 +62,16 @@ class BearerToken:
             )
         except Unavailable as error:
             wait = error.retry_after.total_seconds() if error.retry_after else 30.0
-            return Judgement(Verdict.UNDECIDED, str(error), wait)
+            return AuthResult(AuthOutcome.UNDECIDED, str(error), wait)
         except jwt.InvalidAudienceError:
-            return _wrong("a token for another audience")
+            return _invalid("a token for another audience")
         except jwt.InvalidIssuerError:
-            return _wrong("a token of another issuer")
+            return _invalid("a token of another issuer")
         except _MALFORMED:
-            return _wrong("a bearer token that cannot be used")
+            return _invalid("a bearer token that cannot be used")
         return _same_tenant(claims, self.expected) or _entitled(claims, self.expected) or self._timely(claims)
 
-    def _timely(self, claims: Json) -> Judgement:
+    def _timely(self, claims: Json) -> AuthResult:
         """Judge the times of a token that is right in all else.
 
         One that is too old or too new is put off, not refused: our clock may be wrong, and Event Grid comes
@@ -79,10 +80,10 @@ class BearerToken:
         try:
             starts, ends = _seconds(claims["nbf"]), _seconds(claims["exp"])
         except (ValueError, OverflowError):
-            return _wrong("a bearer token that cannot be used")
+            return _invalid("a bearer token that cannot be used")
         if starts - LEEWAY <= self.now() < ends + LEEWAY:
-            return ADMITTED
-        return Judgement(Verdict.UNDECIDED, "a token of another time; is the clock of this node right?", 60)
+            return AUTHENTICATED
+        return AuthResult(AuthOutcome.UNDECIDED, CLOCK, 60)
 
 
 def _kid(token: str) -> str:
@@ -96,20 +97,20 @@ def _kid(token: str) -> str:
     return kid
 
 
-def _same_tenant(claims: Json, expected: Expected) -> Judgement | None:
+def _same_tenant(claims: Json, expected: Expected) -> AuthResult | None:
     if str(claims["tid"]).lower() == expected.tenant:
         return None
-    return _wrong("a token of another tenant")
+    return _invalid("a token of another tenant")
 
 
-def _entitled(claims: Json, expected: Expected) -> Judgement | None:
+def _entitled(claims: Json, expected: Expected) -> AuthResult | None:
     """Judge the application: tokens of version 1 call it appid, those of version 2 azp."""
     apps = {str(claims[name]).lower() for name in ("appid", "azp") if name in claims}
     if apps != {expected.app}:
-        return Judgement(Verdict.FORBIDDEN, "a token of another application than Event Grid")
+        return AuthResult(AuthOutcome.FORBIDDEN, "a token of another application than Event Grid")
     roles = claims.get("roles")
     if expected.role and (not isinstance(roles, list) or expected.role not in roles):
-        return Judgement(Verdict.FORBIDDEN, "a token without the role of webhook.entra.role")
+        return AuthResult(AuthOutcome.FORBIDDEN, "a token without the role of webhook.entra.role")
     return None
 
 
@@ -119,5 +120,5 @@ def _seconds(claim: object) -> float:
     return float(claim)
 
 
-def _wrong(why: str) -> Judgement:
-    return Judgement(Verdict.WRONG, why)
+def _invalid(why: str) -> AuthResult:
+    return AuthResult(AuthOutcome.INVALID, why)

@@ -41,7 +41,7 @@ class SigningKeys:
     url: str
     ca_file: Path | None = None
     clock: Callable[[], float] = time.monotonic
-    trouble: str = field(default="they were not fetched yet", init=False)
+    problem: str = field(default="they were not fetched yet", init=False)
     _keys: Mapping[str, jwt.PyJWK] = field(default_factory=dict, init=False, repr=False)
     _not_before: float = field(default=float("-inf"), init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
@@ -66,7 +66,7 @@ class SigningKeys:
     def inherit(self, other: SigningKeys) -> None:
         """Begin with the keys that another has of the same address, until they are fetched again."""
         if self.url == other.url and not self._keys and other._keys:
-            self._keys, self.trouble = other._keys, ""
+            self._keys, self.problem = other._keys, ""
 
     async def refresh(self) -> None:
         """Fetch the keys now. Raises Unavailable; the old ones stay then."""
@@ -86,7 +86,7 @@ class SigningKeys:
         self._not_before = self.clock() + AFTER_FAILURE
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                found = usable(await self._get())
+                found = parse_key_set(await self._get())
             if not found:
                 raise ValueError("it holds no RSA key that signs")  # noqa: TRY301 - as any other bad answer
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
@@ -95,19 +95,19 @@ class SigningKeys:
                 "the signing keys cannot be fetched", timedelta(seconds=AFTER_FAILURE)
             ) from error
         self._not_before = self.clock() + GAP
-        if self.trouble or set(found) != set(self._keys):
+        if self.problem or set(found) != set(self._keys):
             log.info("the signing keys of Entra were fetched", extra={"keys": len(found)})
-        self._keys, self.trouble = found, ""
+        self._keys, self.problem = found, ""
 
     def _failed(self, error: Exception) -> None:
         """Tell it once, not at each attempt. Who waited for this one does not begin another at once."""
         self._not_before = self.clock() + AFTER_FAILURE
         why = str(error) if isinstance(error, ValueError) else type(error).__name__
-        trouble = f"{self.url} does not answer with keys: {why}"
-        if trouble != self.trouble:
+        problem = f"{self.url} does not answer with keys: {why}"
+        if problem != self.problem:
             rest = "the old ones stay in use" if self._keys else "deliveries with bearer tokens are put off"
-            log.warning("signing keys: %s; %s", trouble, rest)
-        self.trouble = trouble
+            log.warning("signing keys: %s; %s", problem, rest)
+        self.problem = problem
 
     async def _get(self) -> object:
         # A session for each of a few fetches a day: no idle connection, and a renewed CA file is read.
@@ -126,7 +126,7 @@ class SigningKeys:
         return json.loads(body)
 
 
-def usable(document: object) -> dict[str, jwt.PyJWK]:
+def parse_key_set(document: object) -> dict[str, jwt.PyJWK]:
     """Return the RSA keys for signatures by their id; whatever else a key set holds is passed over."""
     listed = document.get("keys") if isinstance(document, dict) else None
     found: dict[str, jwt.PyJWK] = {}

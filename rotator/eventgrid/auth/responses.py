@@ -26,7 +26,7 @@ _SENTENCES = {
 
 
 @dataclass(slots=True)
-class Refusals:
+class RefusalLog:
     """Logs each kind of refusal once a minute at most, with how many there were. clock: monotonic."""
 
     clock: Callable[[], float] = time.monotonic

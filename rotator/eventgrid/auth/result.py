@@ -1,4 +1,4 @@
-"""What a way of authentication says about one request, and how several of them agree."""
+"""The result of authenticating one request, and how the results of several methods combine."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class Verdict(IntEnum):
-    """In rising order of weight: of several ways, the weightiest word counts.
+class AuthOutcome(IntEnum):
+    """In rising order of weight: of the results of several methods, the weightiest counts.
 
-    UNDECIDED outweighs a refusal, because a refusal is for good: Event Grid never repeats what was
-    answered 401 or 403.
+    UNDECIDED outweighs a refusal, because a refusal is final: Event Grid never retries a delivery that
+    was answered 401 or 403.
     """
 
-    ABSENT = 0
-    WRONG = 1
+    NO_CREDENTIAL = 0
+    INVALID = 1
     FORBIDDEN = 2
     UNDECIDED = 3
-    ADMITTED = 4
+    AUTHENTICATED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """why: a sentence of ours, one of few, that quotes nothing. retry_after: seconds, if UNDECIDED."""
+class AuthResult:
+    """reason: one of a few fixed sentences, without a quote. retry_after: seconds, if UNDECIDED."""
 
-    verdict: Verdict
-    why: str = ""
+    outcome: AuthOutcome
+    reason: str = ""
     retry_after: float = 0.0
 
 
-ADMITTED = Judgement(Verdict.ADMITTED)
+AUTHENTICATED = AuthResult(AuthOutcome.AUTHENTICATED)
+NO_CREDENTIAL = AuthResult(AuthOutcome.NO_CREDENTIAL, "no credential")
 
 
-def weightiest(judgements: Iterable[Judgement]) -> Judgement:
-    """Return the one that counts; of equals the first. Nothing was asked: ABSENT."""
-    return max(judgements, key=lambda j: j.verdict, default=Judgement(Verdict.ABSENT, "no credential"))
+def combine(results: Iterable[AuthResult]) -> AuthResult:
+    """Return the weightiest result; of equals the first; NO_CREDENTIAL if there is none."""
+    return max(results, key=lambda result: result.outcome, default=NO_CREDENTIAL)

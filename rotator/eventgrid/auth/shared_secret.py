@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from rotator.eventgrid.auth.result import ADMITTED, Judgement, Verdict
+from rotator.eventgrid.auth.result import AUTHENTICATED, NO_CREDENTIAL, AuthOutcome, AuthResult
 
 log = logging.getLogger(__name__)
 
@@ -33,28 +33,28 @@ class SecretFile:
     """
 
     path: Path
-    trouble: str = field(default="it was not read yet", init=False)
+    problem: str = field(default="it was not read yet", init=False)
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32), init=False, repr=False)
     _digests: tuple[bytes, ...] = field(default=(), init=False, repr=False)
     _stamp: _Stamp | None = field(default=None, init=False)
 
     def refresh(self) -> None:
-        """Read the file if it changed. Never raises; `trouble` is a sentence if it cannot be used."""
-        before = self.trouble
+        """Read the file if it changed. Never raises; `problem` is a sentence if it cannot be used."""
+        before = self.problem
         try:
             stamp = _stamp(self.path)
             if stamp == self._stamp:
                 return
             self._digests = tuple(self._digest(s) for s in read_secrets(self.path))
-            self._stamp, self.trouble = stamp, ""
+            self._stamp, self.problem = stamp, ""
         except OSError as error:
-            self._stamp, self.trouble = None, f"it cannot be read ({error.strerror})"
+            self._stamp, self.problem = None, f"it cannot be read ({error.strerror})"
         except ValueError as error:
-            self._stamp, self.trouble = None, str(error)
-        if self.trouble and self.trouble != before:
+            self._stamp, self.problem = None, str(error)
+        if self.problem and self.problem != before:
             rest = "the last good secrets stay" if self._digests else "deliveries are put off"
-            log.error("webhook.secret_file: %s; %s", self.trouble, rest)
-        elif not self.trouble:
+            log.error("webhook.secret_file: %s; %s", self.problem, rest)
+        elif not self.problem:
             log.info("webhook.secret_file was read", extra={"secrets": len(self._digests)})
 
     @property
@@ -108,15 +108,17 @@ class SharedSecret:
     header: str
     query: str
 
-    def judge(self, headers: list[tuple[bytes, bytes]], query_string: bytes) -> Judgement:
+    def authenticate(self, headers: list[tuple[bytes, bytes]], query_string: bytes) -> AuthResult:
         """Return what the request's secret says of it; headers with names in lower case, as in ASGI."""
         presented = self._presented(headers, query_string)
         self.file.refresh()
         if not presented:
-            return Judgement(Verdict.ABSENT, "no credential")
+            return NO_CREDENTIAL
         if not self.file.loaded:
-            return Judgement(Verdict.UNDECIDED, "the file of secrets cannot be used", 30)
-        return ADMITTED if self.file.holds(presented) else Judgement(Verdict.WRONG, "a wrong secret")
+            return AuthResult(AuthOutcome.UNDECIDED, "the file of secrets cannot be used", 30)
+        return (
+            AUTHENTICATED if self.file.holds(presented) else AuthResult(AuthOutcome.INVALID, "a wrong secret")
+        )
 
     def _presented(self, headers: list[tuple[bytes, bytes]], query_string: bytes) -> list[bytes]:
         name = self.header.encode()

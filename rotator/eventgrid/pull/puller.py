@@ -19,7 +19,7 @@ from rotator.diagnostics import exception_details
 from rotator.errors import RotatorError, Unavailable
 from rotator.eventgrid.events import TokenEvent
 from rotator.eventgrid.pull.batch import Complaint, delay, read_batch
-from rotator.eventgrid.webhook import OTHER, Dispatch, Observe
+from rotator.eventgrid.webhook import OTHER, CountEvent, Dispatch
 from rotator.ports import EventQueue, FetchedEvent
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Puller:
         settings: PullSettings,
         queue: EventQueue,
         dispatch: Dispatch,
-        observe: Observe,
+        count_event: CountEvent,
         *,
         tell: Callable[[str], None] = lambda _: None,
         pace: Pace | None = None,
@@ -63,7 +63,7 @@ class Puller:
         self._settings = settings
         self._queue = queue
         self._dispatch = dispatch
-        self._observe = observe
+        self._observe = count_event
         self._tell = tell
         self._pace = pace or Pace()
         self._problem: str | None = "not looked at yet"

@@ -14,7 +14,7 @@ import aiohttp
 
 from rotator.config import Listen, WebhookSettings
 from rotator.eventgrid import TokenEvent, webhook_app
-from rotator.eventgrid.auth.authentication import Admission, open_admission
+from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.web import BodyLimit, Server, bind
 from sandbox import serve, tls
 from sandbox.azure.entra import TENANT, Entra
@@ -70,7 +70,7 @@ class Door:
     """A webhook that takes everything; `got` are the events that came in, `counted` what was observed."""
 
     url: str = ""
-    admission: Admission | None = None
+    authenticator: Authenticator | None = None
     got: list[TokenEvent] = field(default_factory=list)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     http: aiohttp.ClientSession | None = None
@@ -79,7 +79,7 @@ class Door:
         self.got.extend(events)
         return ["accepted"] * len(events)
 
-    def observe(self, sort: str, outcome: str) -> None:
+    def count_event(self, sort: str, outcome: str) -> None:
         self.counted[sort, outcome] += 1
 
     async def post(
@@ -101,13 +101,16 @@ class Door:
 
 @asynccontextmanager
 async def door(settings: dict[str, Any], **more: Any) -> AsyncIterator[Door]:
-    """The webhook as `rotator run` serves it, with these settings; more: arguments of open_admission."""
+    """The webhook as `rotator run` serves it, with these settings; more: arguments of open_authenticator."""
     made, table = Door(), WebhookSettings(**settings)
-    async with open_admission(table, made.observe, **more) as admission, asyncio.TaskGroup() as group:
-        inside = BodyLimit(webhook_app(table, made.dispatch, made.observe), table.max_body_bytes, 2.0)
-        server = Server(admission.guard(inside), bind(Listen("127.0.0.1", 0)), grace=1)
+    async with (
+        open_authenticator(table, made.count_event, **more) as authenticator,
+        asyncio.TaskGroup() as group,
+    ):
+        inside = BodyLimit(webhook_app(table, made.dispatch, made.count_event), table.max_body_bytes, 2.0)
+        server = Server(authenticator.guard(inside), bind(Listen("127.0.0.1", 0)), grace=1)
         group.create_task(server.serve())
-        made.url, made.admission = f"http://127.0.0.1:{server.port}", admission
+        made.url, made.authenticator = f"http://127.0.0.1:{server.port}", authenticator
         try:
             async with aiohttp.ClientSession() as made.http:
                 yield made

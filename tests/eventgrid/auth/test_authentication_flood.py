@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from rotator.config import Listen, WebhookSettings
 from rotator.eventgrid.auth import responses
-from rotator.eventgrid.auth.authentication import open_admission
+from rotator.eventgrid.auth.authentication import open_authenticator
 from rotator.web import Server, bind
 from tests.eventgrid.auth.served import OLD, Door, door
 
@@ -77,8 +77,8 @@ async def test_nothing_behind_the_door_sees_a_stranger(file: Path) -> None:
         seen.append(scope["method"])
 
     settings = WebhookSettings(secret_file=file)
-    async with open_admission(settings, lambda *_: None) as admission, asyncio.TaskGroup() as group:
-        server = Server(admission.guard(inside), bind(Listen("127.0.0.1", 0)), grace=1)
+    async with open_authenticator(settings, lambda *_: None) as authenticator, asyncio.TaskGroup() as group:
+        server = Server(authenticator.guard(inside), bind(Listen("127.0.0.1", 0)), grace=1)
         group.create_task(server.serve())
         answer, writer = await head_of_answer(server.port, HEAD + b"Content-Length: 2\r\n\r\n{}")
         writer.close()

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message
 
 from rotator.config import WebhookSettings
 from rotator.eventgrid import webhook_app
-from rotator.eventgrid.auth.authentication import Admission, open_admission
-from rotator.eventgrid.auth.jwks import usable
+from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
+from rotator.eventgrid.auth.jwks import parse_key_set
 from rotator.web import BodyLimit
 from sandbox.azure.entra import TENANT, Entra
 from tests.eventgrid.auth.served import AUDIENCE, OLD, Door
@@ -45,13 +45,13 @@ class Port:
         self.app = self.runner.run(self._open())
 
     async def _open(self) -> ASGIApp:
-        opening = open_admission(self.settings, self.made.observe)
-        self.admission: Admission = await self.stack.enter_async_context(opening)
-        assert self.admission.ways.bearer
+        opening = open_authenticator(self.settings, self.made.count_event)
+        self.authenticator: Authenticator = await self.stack.enter_async_context(opening)
+        assert self.authenticator.methods.bearer
         keys = {"keys": [key.public for key in ENTRA.published]}
-        self.admission.ways.bearer.keys._keys = usable(keys)
-        webhook = webhook_app(self.settings, self.made.dispatch, self.made.observe)
-        return self.admission.guard(BodyLimit(webhook, 100_000, 1.0))
+        self.authenticator.methods.bearer.keys._keys = parse_key_set(keys)
+        webhook = webhook_app(self.settings, self.made.dispatch, self.made.count_event)
+        return self.authenticator.guard(BodyLimit(webhook, 100_000, 1.0))
 
     def close(self) -> None:
         self.runner.run(self.stack.aclose())

@@ -204,6 +204,6 @@ async def test_neither_logs_nor_answers_show_a_token(
     good = azure.entra.event_grid_token(AUDIENCE)
     bad = azure.entra.token(azure.entra.claims(AUDIENCE, aud="api://private.example"))
     said = [(await webhook.post({"Authorization": f"Bearer {token}"}))[2] for token in (good, bad, bad + "x")]
-    shown = caplog.text + "".join(said) + repr(webhook.admission)
+    shown = caplog.text + "".join(said) + repr(webhook.authenticator)
     assert not any(part in shown for token in (good, bad) for part in token.split("."))
     assert "private.example" not in shown

@@ -32,7 +32,7 @@ def clock() -> Clock:
 async def webhook(azure: Login, clock: Clock) -> AsyncIterator[Door]:
     """With the keys fetched once."""
     async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as made:
-        await until(lambda: made.admission is not None and not made.admission.trouble())
+        await until(lambda: made.authenticator is not None and not made.authenticator.problem())
         yield made
 
 
@@ -92,13 +92,13 @@ async def test_keys_that_were_never_reachable_put_off_and_then_come(
     azure.faults.add(server="entra", action=action, times=None)  # type: ignore[arg-type]
     async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as webhook:
         assert await webhook.bearer(token(azure)) == 503
-        assert webhook.admission and "webhook.entra: " in webhook.admission.trouble()
+        assert webhook.authenticator and "webhook.entra: " in webhook.authenticator.problem()
         assert webhook.counted == {("Other", "undecided"): 1}
         azure.faults.clear()
         monkeypatch.undo()  # what has to succeed may take its time
         clock.seconds += 11
         assert await webhook.bearer(token(azure)) == 200
-        assert webhook.admission.trouble() == ""
+        assert webhook.authenticator.problem() == ""
 
 
 async def test_known_keys_stay_in_use_while_entra_is_away(azure: Login, webhook: Door, clock: Clock) -> None:
@@ -144,7 +144,7 @@ async def test_a_set_beyond_a_mebibyte_is_not_read(azure: Login, webhook: Door, 
 async def test_what_else_a_set_holds_is_passed_over(azure: Login) -> None:
     odd = [{"kty": "EC", "kid": "a"}, {"kty": "RSA", "kid": 7}, None]
     good = azure.entra.signing
-    assert list(jwks.usable({"keys": [*odd, good.public]})) == [good.kid]
+    assert list(jwks.parse_key_set({"keys": [*odd, good.public]})) == [good.kid]
 
 
 async def test_a_redirect_is_not_followed(azure: Login, tmp_path: Path) -> None:
@@ -158,14 +158,14 @@ async def test_a_redirect_is_not_followed(azure: Login, tmp_path: Path) -> None:
         table = azure.table(authority=urls["elsewhere"])
         async with door({"entra": table}, ca_file=azure.ca) as webhook:
             assert await webhook.bearer(token(azure)) == 503
-            assert webhook.admission and "307" in webhook.admission.trouble()
+            assert webhook.authenticator and "307" in webhook.authenticator.problem()
 
 
 async def test_a_server_that_cannot_prove_itself_gives_no_keys(azure: Login) -> None:
     """Its certificate is of an authority that only ca_file knows."""
     async with door({"entra": azure.table()}) as webhook:
         assert await webhook.bearer(token(azure)) == 503
-        assert webhook.admission and "CERTIFICATE_VERIFY_FAILED" in webhook.admission.trouble()
+        assert webhook.authenticator and "CERTIFICATE_VERIFY_FAILED" in webhook.authenticator.problem()
 
 
 async def test_a_ca_file_that_comes_later_is_read_then(azure: Login, tmp_path: Path, clock: Clock) -> None:
@@ -185,7 +185,7 @@ async def test_the_proxy_of_the_environment_is_used(
     monkeypatch.delenv("no_proxy", raising=False)
     async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as webhook:
         assert await webhook.bearer(token(azure)) == 503
-        assert webhook.admission and "Proxy" in webhook.admission.trouble()
+        assert webhook.authenticator and "Proxy" in webhook.authenticator.problem()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         clock.seconds += 11
         assert await webhook.bearer(token(azure)) == 200
@@ -194,7 +194,7 @@ async def test_the_proxy_of_the_environment_is_used(
 async def test_a_key_set_of_a_hundred_keys_is_no_burden(azure: Login) -> None:
     one = azure.entra.signing.public
     many = {"keys": [{**one, "kid": str(n)} for n in range(100)]}
-    assert len(jwks.usable(json.loads(json.dumps(many)))) == 100
+    assert len(jwks.parse_key_set(json.loads(json.dumps(many)))) == 100
 
 
 async def test_a_door_that_follows_begins_with_the_keys_of_the_one_before(
@@ -204,10 +204,10 @@ async def test_a_door_that_follows_begins_with_the_keys_of_the_one_before(
     azure.faults.add(server="entra", action="status", times=None)
     async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as following:
         assert await following.bearer(token(azure)) == 503
-        assert webhook.admission and following.admission
-        following.admission.inherit(webhook.admission)
+        assert webhook.authenticator and following.authenticator
+        following.authenticator.inherit(webhook.authenticator)
         assert await following.bearer(token(azure)) == 200
-        assert following.admission.trouble() == ""
+        assert following.authenticator.problem() == ""
 
 
 async def test_who_waited_for_keys_in_vain_does_not_begin_anew_at_once(
@@ -220,7 +220,7 @@ async def test_who_waited_for_keys_in_vain_does_not_begin_anew_at_once(
         await hang.hit()
         clock.seconds += 10  # as long as a fetch may take
         assert await webhook.bearer(token(azure)) == 503
-        assert webhook.admission
-        said = webhook.admission.trouble()
+        assert webhook.authenticator
+        said = webhook.authenticator.problem()
         assert await webhook.bearer(token(azure)) == 503
-        assert webhook.admission.trouble() == said, "it was asked again"
+        assert webhook.authenticator.problem() == said, "it was asked again"

@@ -140,11 +140,11 @@ async def test_a_file_that_cannot_be_used_leaves_the_last_good_secrets(
         else:
             replace(file, text)
         assert [await webhook.status({HEADER: secret}) for secret in (OLD, NEW)] == [200, 401]
-        assert webhook.admission and webhook.admission.trouble().startswith("webhook.secret_file: ")
+        assert webhook.authenticator and webhook.authenticator.problem().startswith("webhook.secret_file: ")
         assert "the last good secrets stay" in caplog.text
         replace(file, NEW)
         assert await webhook.status({HEADER: NEW}) == 200
-        assert webhook.admission.trouble() == ""
+        assert webhook.authenticator.problem() == ""
 
 
 @pytest.mark.parametrize("text", [None, *BAD])
@@ -203,7 +203,7 @@ async def test_no_secret_is_shown_anywhere(file: Path, caplog: pytest.LogCapture
         texts = [(await webhook.post(*how))[2] for how in (({HEADER: OLD}, ""), ({}, f"?code={NEW}"))]
         replace(file, "tooshort")
         texts.append((await webhook.post({HEADER: OLD}))[2])
-        shown = caplog.text + "".join(texts) + repr(webhook.admission) + repr(caplog.records)
+        shown = caplog.text + "".join(texts) + repr(webhook.authenticator) + repr(caplog.records)
     assert OLD not in shown and NEW not in shown and "tooshort" not in shown
 
 

@@ -54,7 +54,7 @@ class Desk:
         await self.gate.wait()
         return [self._outcome(event) for event in events]
 
-    def observe(self, sort: str, outcome: str) -> None:
+    def count_event(self, sort: str, outcome: str) -> None:
         self.counted[sort, outcome] += 1
 
     def _outcome(self, event: TokenEvent) -> str:
@@ -119,7 +119,7 @@ async def pulling(
             settings,
             EventGridClient(settings, credentials, way),
             desk.dispatch,
-            desk.observe,
+            desk.count_event,
             tell=desk.told.append,
             pace=pace,
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from rotator.config import Listen
 from rotator.errors import Refused
 from rotator.web import Server, bind, header_timeout
+from rotator.web.server import KEEP_ALIVE_SECONDS
 
 ANY = Listen("127.0.0.1", 0)
 
@@ -35,6 +37,28 @@ class Door:
         self.entered.set()
         await self.open.wait()
         return PlainTextResponse("at last")
+
+
+class Later:
+    """Moves the loop's clock ahead, so that timers are due without a wait."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.seconds
+
+    async def by(self, seconds: float) -> None:
+        self.seconds += seconds
+        for _ in range(3):  # a timer runs one turn of the loop after it is due; what it closes, one more
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    made = Later()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", made)
+    return made
 
 
 @asynccontextmanager
@@ -153,36 +177,38 @@ async def test_a_client_that_never_finishes_its_header_is_sent_away(said: bytes)
 
 
 @pytest.mark.parametrize("said", [b"GET / HT", b"\r\n"])
-async def test_nor_may_it_dawdle_with_its_second_header(said: bytes) -> None:
-    server = Server(Door().app, bind(ANY), 1, header_seconds=0.2)
+async def test_nor_may_it_dawdle_with_its_second_header(said: bytes, later: Later) -> None:
+    server = Server(Door().app, bind(ANY), 1, header_seconds=20)
     async with serving(server):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"now")
+        end = asyncio.create_task(reader.read())
         writer.write(said)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        while not end.done():
+            await later.by(0.5)
+        assert await end == b"" and later.seconds < KEEP_ALIVE_SECONDS
         writer.close()
 
 
-async def test_a_slow_answer_is_not_a_slow_header() -> None:
+async def test_a_slow_answer_is_not_a_slow_header(later: Later) -> None:
     door = Door()
-    async with serving(Server(door.app, bind(ANY), 1, header_seconds=0.2)) as url:
+    async with serving(Server(door.app, bind(ANY), 1, header_seconds=20)) as url:
         answer = asyncio.create_task(get(f"{url}/wait"))
         await door.entered.wait()
-        await asyncio.sleep(0.5)  # longer than a header may take: nothing must happen
+        await later.by(50)  # longer than a header may take: nothing must happen
         door.open.set()
         assert (await answer)[:2] == (200, "at last")
 
 
-async def test_one_connection_serves_many_requests_beyond_the_time_of_a_header() -> None:
-    async with (
-        serving(Server(Door().app, bind(ANY), 1, header_seconds=0.2)) as url,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as http,
-    ):
-        for pause in (0, 0.3, 0.3):
-            await asyncio.sleep(pause)  # idle: the keep-alive time counts, not the header's
-            async with http.get(url) as r:
-                assert r.status == 200
+async def test_one_connection_serves_many_requests_beyond_the_time_of_a_header(later: Later) -> None:
+    async with serving(Server(Door().app, bind(ANY), 1, header_seconds=20)) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        for pause in (0, 30, 30):
+            await later.by(pause)  # idle: the keep-alive time counts, not the header's
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"now")).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 async def test_a_header_without_end_is_refused() -> None:

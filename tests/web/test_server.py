@@ -194,11 +194,13 @@ async def test_nor_may_it_dawdle_with_its_second_header(said: bytes, later: Late
 async def test_a_slow_answer_is_not_a_slow_header(later: Later) -> None:
     door = Door()
     async with serving(Server(door.app, bind(ANY), 1, header_seconds=20)) as url:
-        answer = asyncio.create_task(get(f"{url}/wait"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         await door.entered.wait()
         await later.by(50)  # longer than a header may take: nothing must happen
         door.open.set()
-        assert (await answer)[:2] == (200, "at last")
+        assert (await reader.readuntil(b"at last")).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 async def test_one_connection_serves_many_requests_beyond_the_time_of_a_header(later: Later) -> None:

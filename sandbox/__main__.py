@@ -1,12 +1,10 @@
-"""`python -m sandbox` and `python -m sandbox demo`."""
+"""`python -m sandbox`."""
 
 from __future__ import annotations
 
 import sys
 
-from sandbox import cli, demo
+from sandbox.cli import main
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["demo"]:
-        sys.exit(demo.main(sys.argv[2:]))
-    cli.main()
+    sys.exit(main())

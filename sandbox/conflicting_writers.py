@@ -1,4 +1,4 @@
-"""Others who write to the same objects: tools that set back what they think is theirs."""
+"""Other tools that write to the same objects and restore what they consider theirs, as GitOps tools do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
 from sandbox.cluster import Cluster
+from sandbox.cluster_endpoints import ClusterEndpoint
 from sandbox.names import HOME
-from sandbox.sites import Site
 
 Json = dict[str, Any]
 What = Literal["value", "template", "whole", "recreate"]
@@ -23,13 +23,13 @@ _KINDS = {
 }
 
 
-class StrangerError(ValueError):
-    """An order that makes no sense; the message says why."""
+class ConflictingWriterError(ValueError):
+    """A writer that cannot be started; the message says why."""
 
 
 @dataclass(slots=True, eq=False)
-class Fight:
-    """One object that a tool sets back to how it was when the fight began; `done` counts how often it did."""
+class ConflictingWriter:
+    """A tool that restores one object to what it was when the tool started; `restored` counts how often."""
 
     id: int
     cluster: str
@@ -40,43 +40,46 @@ class Fight:
     manager: str
     delay: float
     times: int | None
-    origin: Json = field(repr=False)
-    done: int = 0
+    original: Json = field(repr=False)
+    restored: int = 0
 
     def differs(self, cluster: Cluster) -> bool:
-        """Whether somebody changed what is watched over; no, while the object is not there."""
-        now = cluster.get(self.kind, self.namespace, self.name)
-        return now is not None and _watched(now, self.what) != _watched(self.origin, self.what)
+        """Whether another writer changed the part that this tool restores. False without the object."""
+        current = cluster.get(self.kind, self.namespace, self.name)
+        return current is not None and _part(current, self.what) != _part(self.original, self.what)
 
-    def set_back(self, cluster: Cluster) -> None:
-        """Write it as it was. Annotations of others survive, but for "whole" and "recreate"."""
-        now = cluster.get(self.kind, self.namespace, self.name)
-        if now is None:
+    def restore(self, cluster: Cluster) -> None:
+        """Write the original part. "whole" and "recreate" also remove the annotations of others."""
+        current = cluster.get(self.kind, self.namespace, self.name)
+        if current is None:
             return
-        self.done += 1
-        at = (self.kind, self.namespace, self.name)
+        self.restored += 1
+        key = (self.kind, self.namespace, self.name)
         match self.what:
             case "value":
-                cluster.patch(*at, {"data": _back(now.get("data"), self.origin.get("data"))}, self.manager)
+                data = _merge_patch(current.get("data"), self.original.get("data"))
+                cluster.patch(*key, {"data": data}, self.manager)
             case "template":
-                notes = _back(_marks(now), _marks(self.origin))
-                patch = {"spec": {"template": {"metadata": {"annotations": notes}}}}
-                cluster.patch(*at, patch, self.manager)
+                annotations = _merge_patch(
+                    _template_annotations(current), _template_annotations(self.original)
+                )
+                patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+                cluster.patch(*key, patch, self.manager)
             case "whole":
-                cluster.apply(_bare(self.origin), self.manager)
+                cluster.apply(_manifest(self.original), self.manager)
             case "recreate":
-                cluster.delete(*at)
-                cluster.apply(_bare(self.origin), self.manager)
+                cluster.delete(*key)
+                cluster.apply(_manifest(self.original), self.manager)
 
 
-class Strangers:
-    """The tools at work, an async context manager; they stop when it is left."""
+class ConflictingWriters:
+    """All such tools, an async context manager; `active` has them by id. Leaving it stops them."""
 
-    def __init__(self, sites: Mapping[str, Site]) -> None:
-        self._sites = sites
+    def __init__(self, clusters: Mapping[str, ClusterEndpoint]) -> None:
+        self._clusters = clusters
         self._ids = itertools.count(1)
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self.fights: dict[int, Fight] = {}
+        self.active: dict[int, ConflictingWriter] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,11 +90,11 @@ class Strangers:
         for task in self._tasks.values():
             task.cancel()
         ended = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        defects = [one for one in ended if isinstance(one, Exception)]
+        defects = [result for result in ended if isinstance(result, Exception)]
         if defects and kind is None:
-            raise ExceptionGroup("a tool of the sandbox failed", defects)
+            raise ExceptionGroup("a conflicting writer of the sandbox failed", defects)
 
-    def fight(
+    def start(
         self,
         kind: str,
         namespace: str,
@@ -102,63 +105,68 @@ class Strangers:
         delay: float = 0.05,
         times: int | None = None,
         cluster: str = HOME,
-    ) -> Fight:
-        """Have a tool set this object back `delay` seconds after each change, up to `times` (None: for ever).
+    ) -> ConflictingWriter:
+        """Start a tool that restores this object `delay` seconds after each change.
 
-        "value" puts a Secret's data back, "whole" the annotations and labels, too, so that those of others
-        are lost; "recreate" deletes the Secret and creates it anew; "template" puts a workload's template
-        annotations back. `manager` is its field manager. Raises StrangerError.
+        "value" restores a Secret's data; "whole" also its annotations and labels, so that those of others
+        are lost; "recreate" deletes the Secret and creates it again; "template" restores the annotations of
+        a workload's template. The tool writes as the field manager `manager` and stops after `times`
+        restores (None: never). Raises ConflictingWriterError.
         """
-        if cluster not in self._sites:
-            raise StrangerError(f"no cluster is called {cluster!r}; there are {', '.join(self._sites)}")
+        if cluster not in self._clusters:
+            known = ", ".join(self._clusters)
+            raise ConflictingWriterError(f"there is no cluster {cluster!r}; the clusters are {known}")
         if what not in get_args(What) or kind not in _KINDS[what]:
-            raise StrangerError(f"what is one of {get_args(What)}; {what!r} of a {kind} cannot be set back")
-        origin = self._sites[cluster].cluster.get(kind, namespace, name)
-        if origin is None:
-            raise StrangerError(f"there is no {kind} {name} in namespace {namespace}")
+            raise ConflictingWriterError(
+                f"what must be one of {get_args(What)}; {what!r} of a {kind} cannot be restored"
+            )
+        original = self._clusters[cluster].cluster.get(kind, namespace, name)
+        if original is None:
+            raise ConflictingWriterError(f"there is no {kind} {name} in namespace {namespace}")
         place = (cluster, kind, namespace, name)
-        made = Fight(next(self._ids), *place, what, manager, delay, times, origin)
-        self.fights[made.id] = made
-        self._tasks[made.id] = asyncio.create_task(self._insist(made), name=f"sandbox {manager}")
-        return made
+        writer = ConflictingWriter(next(self._ids), *place, what, manager, delay, times, original)
+        self.active[writer.id] = writer
+        self._tasks[writer.id] = asyncio.create_task(self._run(writer), name=f"sandbox {manager}")
+        return writer
 
-    async def stop(self, fight: Fight) -> None:
-        """Have the tool leave the object alone from now on."""
-        self.fights.pop(fight.id, None)
-        if task := self._tasks.pop(fight.id, None):
+    async def stop(self, writer: ConflictingWriter) -> None:
+        """Stop the tool; the object stays as it is."""
+        self.active.pop(writer.id, None)
+        if task := self._tasks.pop(writer.id, None):
             task.cancel()
             await asyncio.wait({task})
 
-    async def _insist(self, fight: Fight) -> None:
-        cluster = self._sites[fight.cluster].cluster
-        while fight.times is None or fight.done < fight.times:
-            await cluster.wait_for(fight.differs, timeout=None)
-            await asyncio.sleep(fight.delay)
-            if fight.differs(cluster):
-                fight.set_back(cluster)
+    async def _run(self, writer: ConflictingWriter) -> None:
+        cluster = self._clusters[writer.cluster].cluster
+        while writer.times is None or writer.restored < writer.times:
+            await cluster.wait_for(writer.differs, timeout=None)
+            await asyncio.sleep(writer.delay)
+            if writer.differs(cluster):
+                writer.restore(cluster)
 
 
-def _watched(obj: Json, what: What) -> Json:
+def _part(obj: Json, what: What) -> Json:
+    """Return the part of the object that a tool of this kind compares."""
     if what == "template":
-        return _marks(obj)
+        return _template_annotations(obj)
     data: Json = obj.get("data") or {}
     if what == "whole":
-        meta = obj["metadata"]
-        return {"data": data, "annotations": meta.get("annotations"), "labels": meta.get("labels")}
+        metadata = obj["metadata"]
+        return {"data": data, "annotations": metadata.get("annotations"), "labels": metadata.get("labels")}
     return data
 
 
-def _marks(workload: Json) -> Json:
+def _template_annotations(workload: Json) -> Json:
     found: Json = (workload["spec"]["template"].get("metadata") or {}).get("annotations") or {}
     return found
 
 
-def _back(now: Json | None, then: Json | None) -> Json:
-    """A merge patch from one map to another."""
-    return dict.fromkeys(set(now or {}) - set(then or {})) | (then or {})
+def _merge_patch(current: Json | None, wanted: Json | None) -> Json:
+    """Return the merge patch that turns the first map into the second."""
+    return dict.fromkeys(set(current or {}) - set(wanted or {})) | (wanted or {})
 
 
-def _bare(obj: Json) -> Json:
-    """As a manifest in a repository has it."""
-    meta = {k: v for k, v in obj["metadata"].items() if k in {"name", "namespace", "labels", "annotations"}}
-    return obj | {"metadata": meta}
+def _manifest(obj: Json) -> Json:
+    """Return the object as a manifest in a repository has it: without what the server filled in."""
+    kept = {"name", "namespace", "labels", "annotations"}
+    return obj | {"metadata": {key: value for key, value in obj["metadata"].items() if key in kept}}

@@ -1,4 +1,4 @@
-"""The sandbox's control API, for other processes and for people with curl."""
+"""The sandbox's control API, for other processes and for curl."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox import serializers
-from sandbox.answers import BadInputError, guard, named_gateway, named_site, read_object
 from sandbox.azure.events import EXPIRED, NEAR_EXPIRY, Schema, token_event
 from sandbox.azure.keys import Gateway
-from sandbox.control_routes import lever_routes
+from sandbox.control_requests import BadInputError, guard, named_cluster, named_gateway, read_object
+from sandbox.control_routes import control_routes
 from sandbox.faults import Action, When
 from sandbox.names import HOME
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 KINDS = {"near-expiry": NEAR_EXPIRY, "expired": EXPIRED}
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
-LONGEST_WAIT = 60.0
+MAX_WAIT = 60.0
+"""Seconds that one request waits for a fault at most."""
 LOOPBACK = ("http://127.0.0.1:", "http://localhost:")
 
 
@@ -57,14 +58,14 @@ class _Route(BaseModel, extra="forbid"):
 
 
 def control_api(sandbox: Sandbox) -> Starlette:
-    """The routes:
+    """Return the application with these routes.
 
     GET /state · GET /pods · GET /calls?server=&method=&path= · GET /traffic/{namespace}/{pod}?cluster= ·
     POST /faults · GET /faults/{id}?wait=SECONDS · DELETE /faults ·
     POST /subscriptions {endpoint, schema, headers?, audience?} · POST /routes {topic?, subscription?,
-    lock_seconds?} · POST /sick {namespace, workload, behavior, cluster?} ·
-    POST /events {gateway, kind, expires_at?, count?, schema?}; and those of `levers`.
-    `audience`: deliver with a bearer token of Entra for it. Bad input is answered with 400 and a sentence.
+    lock_seconds?} · POST /pod-faults {namespace, workload, fault, cluster?} ·
+    POST /events {gateway, kind, expires_at?, count?, schema?}; and those of `control_routes`.
+    `audience`: deliver with a bearer token of Entra for it. Wrong input is answered with 400 and a sentence.
     """
     api = _Control(sandbox)
     return Starlette(
@@ -79,8 +80,8 @@ def control_api(sandbox: Sandbox) -> Starlette:
             Route("/subscriptions", guard(api.subscribe), methods=["POST"]),
             Route("/routes", guard(api.route), methods=["POST"]),
             Route("/events", guard(api.publish), methods=["POST"]),
-            Route("/sick", guard(api.sick), methods=["POST"]),
-            *lever_routes(sandbox),
+            Route("/pod-faults", guard(api.set_pod_fault), methods=["POST"]),
+            *control_routes(sandbox),
         ]
     )
 
@@ -104,36 +105,36 @@ class _Control:
         return JSONResponse([serializers.pod(pod) for pod in await self._sandbox.pods()])
 
     async def calls(self, request: Request) -> Response:
-        asked = request.query_params
+        query = request.query_params
         try:
-            found = self._sandbox.journal.calls(asked.get("server"), asked.get("method"), asked.get("path"))
-        except re.error as problem:
-            raise BadInputError(f"path is no regular expression: {problem}") from problem
+            found = self._sandbox.journal.calls(query.get("server"), query.get("method"), query.get("path"))
+        except re.error as error:
+            raise BadInputError(f"path is not a regular expression: {error}") from error
         return JSONResponse([serializers.with_time(call) for call in found])
 
     async def traffic(self, request: Request) -> Response:
-        """What a caller of the gateway gets from this pod."""
+        """Answer as this gateway pod answers a caller of its API."""
         answer = self._sandbox.gateway_pods.answer(
             request.path_params["namespace"],
             request.path_params["pod"],
             request.query_params.get("cluster", HOME),
         )
         if answer is None:
-            return JSONResponse({"error": "no such gateway pod runs"}, 404)
+            return JSONResponse({"error": "there is no such gateway pod"}, 404)
         return Response(answer[1], answer[0], media_type="application/json")
 
     async def add_fault(self, request: Request) -> Response:
-        asked = _Fault.model_validate(await read_object(request))
-        return JSONResponse(serializers.rule(self._sandbox.faults.add(**asked.model_dump())), 201)
+        fault = _Fault.model_validate(await read_object(request))
+        return JSONResponse(serializers.rule(self._sandbox.faults.add(**fault.model_dump())), 201)
 
     async def fault(self, request: Request) -> Response:
         rule = self._sandbox.faults.find(request.path_params["id"])
         if rule is None:
-            return JSONResponse({"error": "no such fault; it may have been cleared"}, 404)
+            return JSONResponse({"error": "there is no such fault; it may have been cleared"}, 404)
         try:
-            wait = min(float(request.query_params.get("wait", 0)), LONGEST_WAIT)
+            wait = min(float(request.query_params.get("wait", 0)), MAX_WAIT)
         except ValueError:
-            raise BadInputError("wait is a number of seconds") from None
+            raise BadInputError("wait must be a number of seconds") from None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await rule.hit()
@@ -147,10 +148,10 @@ class _Control:
         body = await read_object(request)
         schema, endpoint = _schema(body), body.get("endpoint")
         if not isinstance(endpoint, str) or not endpoint.startswith(LOOPBACK):
-            raise BadInputError("endpoint is an http URL on this machine: http://127.0.0.1:PORT/...")
+            raise BadInputError("endpoint must be an http URL on this machine: http://127.0.0.1:PORT/...")
         headers, audience = body.get("headers", {}), body.get("audience")
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-            raise BadInputError("headers are delivery properties: names and texts")
+            raise BadInputError("headers must be delivery properties: names and strings")
         entra = self._sandbox.azure.entra
         await self._sandbox.eventgrid.subscribe(
             endpoint,
@@ -162,9 +163,9 @@ class _Control:
         return Response(status_code=201)
 
     async def route(self, request: Request) -> Response:
-        """Let the system topic's events be pulled from a namespace topic; answers where."""
-        asked = _Route.model_validate(await read_object(request))
-        await self._sandbox.route(asked.topic, asked.subscription, lock_seconds=asked.lock_seconds)
+        """Deliver the system topic's events to a namespace topic too; answer where to pull them."""
+        body = _Route.model_validate(await read_object(request))
+        await self._sandbox.route(body.topic, body.subscription, lock_seconds=body.lock_seconds)
         return JSONResponse({"endpoint": self._sandbox.namespace_url}, 201)
 
     async def publish(self, request: Request) -> Response:
@@ -175,10 +176,10 @@ class _Control:
             body.get("kind"),
         )
         if kind not in KINDS:
-            raise BadInputError(f"kind is one of {', '.join(KINDS)}")
+            raise BadInputError(f"kind must be one of {', '.join(KINDS)}")
         count = body.get("count", 1)
         if not isinstance(count, int) or not 1 <= count <= 10_000:
-            raise BadInputError("count is a number from 1 to 10000")
+            raise BadInputError("count must be a number from 1 to 10000")
         expires_at = self._expiry(body, gateway)
         events = [
             token_event(gateway, KINDS[kind], expires_at, f"{gateway.name}-{n}", schema=schema)
@@ -187,20 +188,20 @@ class _Control:
         ids = await self._sandbox.eventgrid.deliver(events)
         return JSONResponse({"ids": ids, "expires_at": expires_at.isoformat()}, 202)
 
-    async def sick(self, request: Request) -> Response:
+    async def set_pod_fault(self, request: Request) -> Response:
         body = await read_object(request)
-        namespace, workload, behavior = body.get("namespace"), body.get("workload"), body.get("behavior")
+        namespace, workload, fault = body.get("namespace"), body.get("workload"), body.get("fault")
         if not isinstance(namespace, str) or not isinstance(workload, str):
-            raise BadInputError("namespace and workload are names")
-        if behavior is not None and not isinstance(behavior, str):
-            raise BadInputError("behavior is a word, or null for healthy")
-        cluster = named_site(self._sandbox, str(body.get("cluster", HOME))).cluster
+            raise BadInputError("namespace and workload must be names")
+        if fault is not None and not isinstance(fault, str):
+            raise BadInputError("fault must be the name of a fault, or null for none")
+        cluster = named_cluster(self._sandbox, str(body.get("cluster", HOME))).cluster
         if not any(cluster.get(kind, namespace, workload) for kind in WORKLOADS):
             raise BadInputError(f"there is no workload {workload} in namespace {namespace}")
         try:
-            cluster.sick(namespace, workload, behavior)
-        except (ValueError, LookupError) as problem:
-            raise BadInputError(str(problem)) from problem
+            cluster.set_pod_fault(namespace, workload, fault)
+        except ValueError as error:
+            raise BadInputError(str(error)) from error
         return Response(status_code=204)
 
     def _expiry(self, body: Json, gateway: Gateway) -> datetime:
@@ -208,12 +209,12 @@ class _Control:
             pods = [pod for pod in self._sandbox.gateway_pods.latest() if pod.gateway == gateway.name]
             expiries = [pod.expires_at for pod in pods if pod.expires_at]
             if not expiries:
-                raise BadInputError("no pod of this gateway runs a token: say which expires_at you mean")
+                raise BadInputError("no pod of this gateway has a token that expires; send expires_at")
             return min(expiries)
         try:
             at = datetime.fromisoformat(str(body["expires_at"]))
         except ValueError:
-            raise BadInputError("expires_at is a time such as 2030-01-02T03:04:00Z") from None
+            raise BadInputError("expires_at must be a time such as 2030-01-02T03:04:00Z") from None
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -222,4 +223,4 @@ def _schema(body: Json) -> Schema:
     for known in get_args(Schema):
         if schema == known:
             return schema  # type: ignore[no-any-return]  # it equals one of the literals
-    raise BadInputError(f"schema is one of {', '.join(get_args(Schema))}")
+    raise BadInputError(f"schema must be one of {', '.join(get_args(Schema))}")

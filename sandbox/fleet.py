@@ -52,7 +52,7 @@ async def deploy(
     one of the sandbox's. The Secret holds it as the portal shows it, "GatewayKey {token}".
     Raises TimeoutError if the pods do not become Ready.
     """
-    home = sandbox.sites[cluster].cluster
+    home = sandbox.clusters[cluster].cluster
     owner = next(iter(sandbox.azure.named(gateway)), None) or sandbox.azure.add_gateway(gateway)
     token = owner.mint(key, expires_at)
     documents = _documents(layout, owner, namespace, f"GatewayKey {token}")
@@ -72,7 +72,7 @@ async def deploy(
     return Deployed(owner, *place, fingerprint(token), cluster)
 
 
-async def spread(
+async def deploy_everywhere(
     sandbox: Sandbox,
     layout: Layout,
     gateway: str,

@@ -1,4 +1,4 @@
-"""What the clusters of the sandbox are called."""
+"""Names of the clusters in the sandbox."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ HOME = "sandbox"
 
 
 def server_of(cluster: str) -> str:
-    """The name of a cluster's API in faults and journal: "kubernetes", "kubernetes:harbour" for another."""
+    """Return the name of a cluster's API in faults and journal: "kubernetes", or "kubernetes:harbour"."""
     return "kubernetes" if cluster == HOME else f"kubernetes:{cluster}"

@@ -1,4 +1,4 @@
-"""How the control API shows things: JSON with fingerprints, without token values or keys."""
+"""What the control API returns as JSON: fingerprints, never token values or keys."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 from sandbox.azure.delivery import Delivery
 from sandbox.azure.gateway_pod import PodAuth
 from sandbox.azure.keys import Gateway
+from sandbox.cluster_endpoints import ClusterEndpoint
+from sandbox.conflicting_writers import ConflictingWriter
 from sandbox.faults import Rule
 from sandbox.journal import Call
 
 Json = dict[str, Any]
 
 
-def with_time(seen: Call | Delivery) -> Json:
-    """A record as it is, its time in ISO 8601."""
-    return asdict(seen) | {"at": seen.at.isoformat()}
+def with_time(record: Call | Delivery) -> Json:
+    """Return all fields of a record, its time in ISO 8601."""
+    return asdict(record) | {"at": record.at.isoformat()}
 
 
-def gateway(seen: Gateway) -> Json:
+def gateway(gateway: Gateway) -> Json:
     minted = [
         {
             "key": token.key,
@@ -28,23 +30,30 @@ def gateway(seen: Gateway) -> Json:
             "expires_at": token.expires_at.isoformat(),
             "at": token.at.isoformat(),
         }
-        for token in seen.minted
+        for token in gateway.minted
     ]
     return {
-        "name": seen.name,
-        "resource_id": seen.resource_id,
-        "generations": dict(seen.generations),
+        "name": gateway.name,
+        "resource_id": gateway.resource_id,
+        "generations": dict(gateway.generations),
         "minted": minted,
     }
 
 
-def pod(seen: PodAuth) -> Json:
-    expires_at = seen.expires_at.isoformat() if seen.expires_at else None
-    return asdict(seen) | {"expires_at": expires_at, "last_at": seen.last_at.isoformat()}
+def pod(pod: PodAuth) -> Json:
+    expires_at = pod.expires_at.isoformat() if pod.expires_at else None
+    return asdict(pod) | {"expires_at": expires_at, "last_at": pod.last_at.isoformat()}
 
 
-def rule(seen: Rule) -> Json:
-    return {"id": seen.id, "server": seen.server, "action": seen.action, "when": seen.when} | {
-        "caught": seen.caught,
-        "hit": seen.caught > 0,
-    }
+def rule(rule: Rule) -> Json:
+    fields = {"id": rule.id, "server": rule.server, "action": rule.action, "when": rule.when}
+    return fields | {"caught": rule.caught, "hit": rule.caught > 0}
+
+
+def cluster(cluster: ClusterEndpoint) -> Json:
+    fields = {"name": cluster.name, "server": cluster.server, "url": cluster.url, "up": cluster.up}
+    return fields | {"delay": cluster.delay, "watches": cluster.cluster.watches}
+
+
+def conflicting_writer(writer: ConflictingWriter) -> Json:
+    return {field: value for field, value in asdict(writer).items() if field != "original"}

@@ -15,19 +15,19 @@ from sandbox.azure import identity
 from sandbox.azure.account import Azure
 from sandbox.azure.arm import Arm
 from sandbox.azure.configuration import Configuration
-from sandbox.azure.date_header import dated
+from sandbox.azure.date_header import with_date_header
 from sandbox.azure.eventgrid import PATH, EventGrid
 from sandbox.azure.gateway_pod import GatewayPods, PodAuth, PodsOf
 from sandbox.azure.namespace import Namespace
 from sandbox.azure.pull_queue import PullQueue
 from sandbox.cluster import Cluster
-from sandbox.conflicting_writers import Strangers
+from sandbox.cluster_endpoints import ClusterEndpoint, new_token, write_kubeconfig
+from sandbox.conflicting_writers import ConflictingWriters
 from sandbox.control import control_api
 from sandbox.faults import Faults
 from sandbox.journal import Journal
 from sandbox.names import HOME, server_of
 from sandbox.serve import Servers
-from sandbox.sites import Site, new_token, write_kubeconfig
 
 
 class Sandbox:
@@ -35,7 +35,7 @@ class Sandbox:
 
     Certificates and a kubeconfig are written to `directory`. Delays are in seconds; `retry_scale` shortens
     Event Grid's retries. `clusters` names further clusters, whose gateway pods ask the same Azure; `cluster`
-    is the first, `sites` has all of them by name.
+    is the first, `endpoints` has all of them by name.
     """
 
     arm_url: str
@@ -67,28 +67,28 @@ class Sandbox:
         self.eventgrid = EventGrid(retry_scale)
         self.namespace = Namespace(self.azure.identity)
         self.gateway_pods = GatewayPods(self.azure)
-        self.sites: dict[str, Site] = {}
+        self.clusters: dict[str, ClusterEndpoint] = {}
         for name in (HOME, *clusters):
             token = (kubernetes_token if name == HOME else None) or new_token()
             program = PodsOf(self.gateway_pods, name)
             cluster = Cluster(program, token=token, ready_delay=ready_delay, term_delay=term_delay)
-            self.sites[name] = Site(name, cluster, token)
-        self.cluster = self.sites[HOME].cluster
-        self.strangers = Strangers(self.sites)
+            self.clusters[name] = ClusterEndpoint(name, cluster, token)
+        self.cluster = self.clusters[HOME].cluster
+        self.conflicting_writers = ConflictingWriters(self.clusters)
 
     async def __aenter__(self) -> Self:
         files = tls.create(self._directory)
         async with AsyncExitStack() as stack:
-            clusters = [site.server for site in self.sites.values()]
+            clusters = [endpoint.server for endpoint in self.clusters.values()]
             secure = dict.fromkeys(("arm", "entra", "namespace", *clusters), files)
             servers = await stack.enter_async_context(Servers(self._apps(), secure, undated={"arm"}))
             stack.callback(self.faults.clear)  # before the servers stop: no request may hang then
             self._learn(servers, files.ca)
             await stack.enter_async_context(self.gateway_pods)
             await stack.enter_async_context(self.eventgrid)
-            for site in self.sites.values():
-                await stack.enter_async_context(site.cluster)
-            await stack.enter_async_context(self.strangers)
+            for endpoint in self.clusters.values():
+                await stack.enter_async_context(endpoint.cluster)
+            await stack.enter_async_context(self.conflicting_writers)
             self._stack = stack.pop_all()
         return self
 
@@ -123,7 +123,7 @@ class Sandbox:
 
     def write_kubeconfig(self, path: Path, *clusters: str) -> Path:
         """Write a kubeconfig with the contexts of these clusters and their tokens of now; returns it."""
-        write_kubeconfig(path, self.ca_file, [self.sites[name] for name in clusters])
+        write_kubeconfig(path, self.ca_file, [self.clusters[name] for name in clusters])
         return path
 
     def _apps(self) -> dict[str, ASGIApp]:
@@ -136,18 +136,18 @@ class Sandbox:
             "namespace": self.namespace,
             "inlet": self.namespace.inlet,
         }
-        apps.update((site.server, site.app) for site in self.sites.values())
+        apps.update((endpoint.server, endpoint.app) for endpoint in self.clusters.values())
         guarded = {
             name: self.journal.around(name, self.faults.around(name, app)) for name, app in apps.items()
         }
         # faults stand between: a refusal of theirs is as wrong about the time as Azure is
-        guarded["arm"] = dated(guarded["arm"], self.azure.time)
+        guarded["arm"] = with_date_header(guarded["arm"], self.azure.time)
         return guarded | {"control": control_api(self)}
 
     def _learn(self, servers: Servers, ca: Path) -> None:
         urls = servers.urls
-        for site in self.sites.values():
-            site.url, site.servers = urls[site.server], servers
+        for endpoint in self.clusters.values():
+            endpoint.url, endpoint.servers = urls[endpoint.server], servers
         self.arm_url, self.kubernetes_url = urls["arm"], urls["kubernetes"]
         self.configuration_url, self.control_url = urls["configuration"], urls["control"]
         self.entra_url = self.azure.entra.url = urls["entra"]
@@ -160,4 +160,4 @@ class Sandbox:
             "IDENTITY_HEADER": self.azure.identity.header,
         }
         self.kubeconfig = self._directory / "kubeconfig"
-        write_kubeconfig(self.kubeconfig, ca, self.sites.values())
+        write_kubeconfig(self.kubeconfig, ca, self.clusters.values())

@@ -1,4 +1,4 @@
-"""The `Date` of answers by the clock of the simulated Azure, which may be wrong by intent."""
+"""Sets the `Date` header by the clock of the simulated Azure, which tests may set wrong."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from email.utils import format_datetime
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-def dated(app: ASGIApp, now: Callable[[], datetime]) -> ASGIApp:
-    """Put a `Date` header (RFC 9110, whole seconds, UTC) on every answer of `app`; its server must not."""
+def with_date_header(app: ASGIApp, now: Callable[[], datetime]) -> ASGIApp:
+    """Return `app` with a `Date` header (RFC 9110: UTC, whole seconds) on every answer."""
 
     async def with_date(scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""What a path of the API names: a collection, an object, or a subresource of it."""
+"""Parses paths of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from sandbox.cluster.resources import Resource, find
 from sandbox.cluster.statuses import no_such_path
 
-OF_PODS = ("log", "eviction")
+POD_SUBRESOURCES = ("log", "eviction")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ApiPath:
     """What a path names: a collection (name is ""), an object, or a subresource of it."""
 
     resource: Resource
@@ -21,12 +21,12 @@ class Place:
 
     @property
     def full(self) -> str:
-        """`pods`, `pods/log`: how access rules name it."""
+        """The name in access rules: `pods`, `pods/log`."""
         return f"{self.resource.plural}/{self.subresource}".rstrip("/")
 
 
 def split(parts: list[str]) -> tuple[str, str, list[str]]:
-    """Group, version and the rest. Raises ApiError 404 for a path of no group."""
+    """Return group, version and the rest. Raises ApiError 404 for a path without a group."""
     match parts:
         case ["api", version, *rest]:
             return "", version, rest
@@ -35,8 +35,8 @@ def split(parts: list[str]) -> tuple[str, str, list[str]]:
     raise no_such_path()
 
 
-def find_place(group: str, version: str, rest: list[str]) -> Place | None:
-    """None if no stored kind lives there. Raises ApiError 404 for a subresource that the kind has not."""
+def find_path(group: str, version: str, rest: list[str]) -> ApiPath | None:
+    """Return None for an unknown kind. Raises ApiError 404 for a subresource that the kind does not have."""
     namespace = ""
     if (
         len(rest) > 2
@@ -47,15 +47,15 @@ def find_place(group: str, version: str, rest: list[str]) -> Place | None:
     resource = find(group, version, rest[0]) if rest else None
     if resource is None or len(rest) > 3 or (namespace and not resource.namespaced):
         return None
-    place = Place(resource, namespace, *rest[1:])
-    if place.subresource and not _has(resource, place.subresource):
+    path = ApiPath(resource, namespace, *rest[1:])
+    if path.subresource and not _has(resource, path.subresource):
         raise no_such_path()
-    if resource.namespaced and place.name and not namespace:
+    if resource.namespaced and path.name and not namespace:
         raise no_such_path()
-    return place
+    return path
 
 
 def _has(resource: Resource, subresource: str) -> bool:
     return (subresource == "status" and resource.has_status) or (
-        subresource in OF_PODS and resource.kind == "Pod"
+        subresource in POD_SUBRESOURCES and resource.kind == "Pod"
     )

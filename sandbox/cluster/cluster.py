@@ -18,7 +18,7 @@ from sandbox.cluster.controllers import Controllers
 from sandbox.cluster.kubelet import Delays, Kubelet
 from sandbox.cluster.objects import Clock, utc_now
 from sandbox.cluster.ownership import Writer
-from sandbox.cluster.pod_faults import Sickness
+from sandbox.cluster.pod_faults import PodFaults
 from sandbox.cluster.program import Program
 from sandbox.cluster.recorder import Recorder
 from sandbox.cluster.registry import Registry
@@ -58,10 +58,10 @@ class Cluster:
         self._registry = Registry(self._store)
         recorder = Recorder(self._registry)
         self._access = Access(clock)
-        self._sickness = Sickness(self._store)
+        self._pod_faults = PodFaults(self._store)
         self._controllers = Controllers(self._registry, recorder, progress_scale)
         delays = Delays(ready_delay, term_delay, retry_delay)
-        self._kubelet = Kubelet(self._registry, recorder, program, self._sickness, delays, self._check)
+        self._kubelet = Kubelet(self._registry, recorder, program, self._pod_faults, delays, self._check)
         self._nodes = nodes
         self._task: asyncio.Task[None] | None = None
         self._failures: list[BaseException] = []
@@ -146,12 +146,12 @@ class Cluster:
         """
         self._kubelet.restart(namespace, pod)
 
-    def sick(self, namespace: str, workload: str, behavior: str | None) -> None:
-        """Pods of this workload that start from now on misbehave; None heals.
+    def set_pod_fault(self, namespace: str, workload: str, fault: str | None) -> None:
+        """Give pods of this workload that start from now on a fault; None removes it.
 
-        `behavior` is never-ready, crash-loop, image-pull or hang; else ValueError.
+        `fault` is never-ready, crash-loop, image-pull or hang; else ValueError.
         """
-        self._sickness.order(namespace, workload, behavior)
+        self._pod_faults.set(namespace, workload, fault)
 
     def deny(self, verb: str, resource: str, namespace: str | None = None) -> None:
         """Refuse a verb on a resource (`secrets`, `pods/log`, "*") with 403, and say so in access reviews."""
@@ -161,9 +161,9 @@ class Cluster:
         """Take a `deny` back."""
         self._access.allow(Rule(verb, resource, namespace))
 
-    def expect(self, token: str) -> None:
+    def set_token(self, token: str) -> None:
         """From now on requests have to carry this bearer token; open watches stay open."""
-        self._api.expect(token)
+        self._api.set_token(token)
 
     def compact(self) -> None:
         """From now on every version handed out so far is too old to watch from (410), as after a restart."""

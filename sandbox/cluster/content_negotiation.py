@@ -1,4 +1,4 @@
-"""How an answer is written: whole objects, metadata only, or a table, as the `Accept` header asks."""
+"""Chooses the format of an answer by the `Accept` header: whole objects, metadata only, or a table."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def dumps(value: Json) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """One of the three ways to write objects of one kind."""
+class ResponseFormat:
+    """The format in which objects of one kind are returned."""
 
     resource: Resource
     kind: Literal["object", "table", "partial"] = "object"
     whole_rows: bool = False
 
     @classmethod
-    def wanted(cls, request: Request, resource: Resource) -> Form:
-        """The first acceptable one of the header."""
+    def negotiate(cls, request: Request, resource: Resource) -> ResponseFormat:
+        """Return the first format of the header that is supported; whole objects by default."""
         for media in request.headers.get("accept", "").split(","):
             if "as=Table" in media and "v=v1" in media.replace("v1beta1", ""):
                 return cls(resource, "table", request.query_params.get("includeObject") == "Object")

@@ -19,7 +19,7 @@ from sandbox.cluster.objects import (
     stamp,
     uid_of,
 )
-from sandbox.cluster.pod_faults import Sickness
+from sandbox.cluster.pod_faults import PodFaults
 from sandbox.cluster.podstatus import Life, running, status, waiting
 from sandbox.cluster.program import Program, Verdict
 from sandbox.cluster.recorder import Recorder
@@ -57,12 +57,12 @@ class Kubelet:
         registry: Registry,
         recorder: Recorder,
         program: Program,
-        sickness: Sickness,
+        pod_faults: PodFaults,
         delays: Delays,
         watch_task: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._registry, self._store, self._recorder = registry, registry.store, recorder
-        self._program, self._sickness, self._delays = program, sickness, delays
+        self._program, self._pod_faults, self._delays = program, pod_faults, delays
         self._watch_task = watch_task
         self._pods: dict[str, _Running] = {}
         self._turn = itertools.count()
@@ -135,13 +135,13 @@ class Kubelet:
         if not pod["spec"].get("nodeName"):
             self._schedule(pod)
         for attempt in itertools.count():
-            behavior = self._sickness.of(pod)
-            if behavior == "hang":
+            fault = self._pod_faults.of(pod)
+            if fault == "hang":
                 self._report(pod, life, waiting("ContainerCreating"), mounted=False)
                 return
-            env = self._environment(pod, life, behavior, first=attempt == 0)
+            env = self._environment(pod, life, fault, first=attempt == 0)
             if env is not None:
-                verdict = await self._start(pod, life, env, behavior)
+                verdict = await self._start(pod, life, env, fault)
                 if verdict is not Verdict.CRASH:
                     await self._settle(pod, life, verdict)
                     return
@@ -161,13 +161,13 @@ class Kubelet:
         message = f"Successfully assigned {namespace_of(pod)}/{name_of(pod)} to {node}"
         self._recorder.record(pod, "Scheduled", message, "default-scheduler")
 
-    def _environment(self, pod: Json, life: Life, behavior: str, *, first: bool) -> dict[str, str] | None:
+    def _environment(self, pod: Json, life: Life, fault: str | None, *, first: bool) -> dict[str, str] | None:
         """What the container would start with; None, and reported, if it cannot start now."""
         if missing := missing_volume(self._store, pod):
             self._report(pod, life, waiting("ContainerCreating"), mounted=False)
             self._warn(pod, "FailedMount", f"MountVolume.SetUp failed for volume: {missing}", first)
             return None
-        if behavior == "image-pull":
+        if fault == "image-pull":
             image = pod["spec"]["containers"][0]["image"]
             self._report(pod, life, waiting("ImagePullBackOff", f'Back-off pulling image "{image}"'))
             self._warn(pod, "Failed", "Error: ImagePullBackOff", first)
@@ -179,15 +179,15 @@ class Kubelet:
             self._warn(pod, "Failed", f"Error: {error}", first)
             return None
 
-    async def _start(self, pod: Json, life: Life, env: dict[str, str], behavior: str) -> Verdict:
+    async def _start(self, pod: Json, life: Life, env: dict[str, str], fault: str | None) -> Verdict:
         life.started = self._store.clock()
         self._report(pod, life, running(life))
-        if behavior == "crash-loop":
+        if fault == "crash-loop":
             return Verdict.CRASH
         if entry := self._pods.get(uid_of(pod)):
             entry.started = True
         verdict = await self._program.start(pod, env)
-        return Verdict.NEVER_READY if behavior == "never-ready" and verdict is Verdict.READY else verdict
+        return Verdict.NEVER_READY if fault == "never-ready" and verdict is Verdict.READY else verdict
 
     async def _crashed(self, pod: Json, life: Life, delay: float) -> None:
         if entry := self._pods.get(uid_of(pod)):

@@ -1,4 +1,4 @@
-"""Which pods misbehave, and how: by an annotation of the pod template, or by hand for a workload."""
+"""Which pods fail, and how: by an annotation of the pod template, or by a fault set for a workload."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ from sandbox.cluster.objects import annotations_of, controller_of, namespace_of
 from sandbox.cluster.resources import Json
 from sandbox.cluster.store import Store
 
-BEHAVIOR = "sandbox/behavior"
-BEHAVIORS = ("ok", "never-ready", "crash-loop", "image-pull", "hang")
+FAULT = "sandbox/pod-fault"
+"""The annotation of a pod template that names a fault."""
+FAULTS = ("never-ready", "crash-loop", "image-pull", "hang")
 
 
-class Sickness:
-    """What was ordered for workloads by hand; it overrides the template's annotation."""
+class PodFaults:
+    """The faults set for workloads; one overrides the template's annotation."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ordered: dict[tuple[str, str], str] = {}
+        self._faults: dict[tuple[str, str], str] = {}
 
-    def order(self, namespace: str, workload: str, behavior: str | None) -> None:
-        """Pods of `workload` that start from now on behave so; None heals.
+    def set(self, namespace: str, workload: str, fault: str | None) -> None:
+        """Pods of `workload` that start from now on have this fault; None removes it.
 
         Raises:
-            ValueError: no such behaviour.
+            ValueError: there is no such fault.
         """
-        if behavior is None:
-            self._ordered.pop((namespace, workload), None)
-        elif behavior in BEHAVIORS:
-            self._ordered[namespace, workload] = behavior
+        if fault is None:
+            self._faults.pop((namespace, workload), None)
+        elif fault in FAULTS:
+            self._faults[namespace, workload] = fault
         else:
-            raise ValueError(f"{behavior!r} is none of {', '.join(BEHAVIORS)}")
+            raise ValueError(f"fault must be one of {', '.join(FAULTS)}; {fault!r} is not")
 
-    def of(self, pod: Json) -> str:
-        name = self._workload(pod)
-        ordered = self._ordered.get((namespace_of(pod), name)) if name else None
-        return ordered or annotations_of(pod).get(BEHAVIOR, "ok")
+    def of(self, pod: Json) -> str | None:
+        """Return the fault of a pod that starts now."""
+        workload = self._workload(pod)
+        fault = self._faults.get((namespace_of(pod), workload)) if workload else None
+        return fault or annotations_of(pod).get(FAULT)
 
     def _workload(self, pod: Json) -> str | None:
         owner = controller_of(pod)

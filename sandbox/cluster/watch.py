@@ -1,4 +1,4 @@
-"""Watches: a stream of JSON lines that ends with the client, the server's time-out, or the cluster."""
+"""Watches: a stream of JSON lines until the client leaves, the time is over, or the cluster stops."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from sandbox.cluster import selectors
-from sandbox.cluster.content_negotiation import Form, dumps
+from sandbox.cluster.content_negotiation import ResponseFormat, dumps
 from sandbox.cluster.resources import Json, Resource
 from sandbox.cluster.selectors import Test
 from sandbox.cluster.statuses import ApiError, bad_request, no_number
 from sandbox.cluster.store import Change, Feed, Store
 
-LONGEST = 2700.0
-"""Seconds that a watch lasts if the client names no time; a real server takes 30 to 60 minutes."""
-BOOKMARK_EVERY = 60.0
+DEFAULT_TIMEOUT = 2700.0
+"""Seconds of a watch whose client names no timeout; a real API server takes 30 to 60 minutes."""
+BOOKMARK_INTERVAL = 60.0
+"""Seconds between two bookmarks."""
 _LAST_BOOKMARK = 2.0
-"""A bookmark is due so many seconds before the end, as with a real server; within short watches at 9/10."""
+"""Seconds before the end at which the last bookmark is sent; in short watches at 9/10 of the time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client asked for. `since` None: everything that exists, first."""
+class WatchOptions:
+    """The query of a watch. `since` None: start with everything that exists."""
 
     namespace: str
     selected: Test
@@ -36,8 +37,8 @@ class Wish:
     initial_events: bool
 
     @classmethod
-    def read(cls, request: Request, namespace: str, name: str | None) -> Wish:
-        """Raises ApiError 400 for parameters that cannot be read."""
+    def read(cls, request: Request, namespace: str, name: str | None) -> WatchOptions:
+        """Parse the query. Raises ApiError 400 for parameters that cannot be read."""
         query = request.query_params
         fields = ",".join(
             filter(None, [query.get("fieldSelector"), f"metadata.name={name}" if name else None])
@@ -46,19 +47,19 @@ class Wish:
         if not since.isdigit():
             raise no_number(since, f'resourceVersion: Invalid value: "{since}": ')
         if not query.get("timeoutSeconds", "0").isdigit():
-            raise bad_request("timeoutSeconds is a number")
+            raise bad_request("timeoutSeconds must be a number")
         initial = query.get("sendInitialEvents") == "true"
         return cls(
             namespace,
             selectors.parse(query.get("labelSelector"), fields),
             None if initial or since == "0" else int(since),
-            float(query.get("timeoutSeconds", "0")) or LONGEST,
+            float(query.get("timeoutSeconds", "0")) or DEFAULT_TIMEOUT,
             query.get("allowWatchBookmarks") in {"true", "1"},
             initial,
         )
 
     def event(self, change: Change) -> tuple[str, Json] | None:
-        """What this client sees of a change: an object may enter or leave its selection."""
+        """Return what this client sees of a change: an object may enter or leave its selection."""
         if self.namespace and change.key[1] != self.namespace:
             return None
         now = self.selected(change.obj)
@@ -76,10 +77,12 @@ class Wish:
 
 
 class WatchResponse:
-    """An ASGI response. It ends cleanly at its time; a cut feed breaks the connection off."""
+    """An ASGI response that ends cleanly when its time is over. A cut feed breaks the connection."""
 
-    def __init__(self, store: Store, resource: Resource, wish: Wish, form: Form) -> None:
-        self._store, self._resource, self._wish, self._form = store, resource, wish, form
+    def __init__(
+        self, store: Store, resource: Resource, options: WatchOptions, response_format: ResponseFormat
+    ) -> None:
+        self._store, self._resource, self._options, self._format = store, resource, options, response_format
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
@@ -97,7 +100,7 @@ class WatchResponse:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream(self, send: Send) -> bool:
-        """Whether the stream came to its end; False if it was cut."""
+        """Return True if the stream came to its end, False if it was cut."""
         clean = True
         async for event in self._events():
             if event is None:
@@ -109,15 +112,15 @@ class WatchResponse:
     async def _events(self) -> AsyncIterator[Json | None]:
         plural = self._resource.plural
         try:
-            initial = self._store.all(plural, self._wish.namespace) if self._wish.since is None else []
-            feed = self._store.subscribe(plural, self._wish.since)
+            initial = self._store.all(plural, self._options.namespace) if self._options.since is None else []
+            feed = self._store.subscribe(plural, self._options.since)
         except ApiError as error:
             yield {"type": "ERROR", "object": error.body}
             return
         try:
-            for obj in filter(self._wish.selected, initial):
+            for obj in filter(self._options.selected, initial):
                 yield self._line("ADDED", obj)
-            if self._wish.initial_events:
+            if self._options.initial_events:
                 yield self._bookmark({"k8s.io/initial-events-end": "true"})
             async for event in self._follow(feed):
                 yield event
@@ -126,26 +129,26 @@ class WatchResponse:
 
     async def _follow(self, feed: Feed) -> AsyncIterator[Json | None]:
         start = time.monotonic()
-        end = start + self._wish.seconds
-        last = max(end - _LAST_BOOKMARK, start + 0.9 * self._wish.seconds)
-        bookmark = min(start + BOOKMARK_EVERY, last)
+        end = start + self._options.seconds
+        last = max(end - _LAST_BOOKMARK, start + 0.9 * self._options.seconds)
+        bookmark = min(start + BOOKMARK_INTERVAL, last)
         while (now := time.monotonic()) < end:
             try:
                 async with asyncio.timeout(max(0.0, min(bookmark, end) - now)):
                     change = await feed.get()
             except TimeoutError:
-                if self._wish.bookmarks and time.monotonic() < end:
+                if self._options.bookmarks and time.monotonic() < end:
                     yield self._bookmark()
-                bookmark = min(bookmark + BOOKMARK_EVERY, last) if bookmark < last else end
+                bookmark = min(bookmark + BOOKMARK_INTERVAL, last) if bookmark < last else end
                 continue
             if change is None:
                 yield None
                 return
-            if event := self._wish.event(change):
+            if event := self._options.event(change):
                 yield self._line(*event)
 
     def _line(self, kind: str, obj: Json) -> Json:
-        return {"type": kind, "object": self._form.one(obj, self._store.clock())}
+        return {"type": kind, "object": self._format.one(obj, self._store.clock())}
 
     def _bookmark(self, annotations: dict[str, str] | None = None) -> Json:
         meta: Json = {"resourceVersion": str(self._store.version), "creationTimestamp": None}

@@ -1,67 +1,68 @@
-"""`--keep`: leaves the stage standing, with commands to play with."""
+"""`--keep`: leaves the demo running and prints commands to try."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
+import json
 import sys
 from pathlib import Path
 
-from sandbox.demo.state import Stage
+from sandbox.demo.state import State
+from sandbox.files import write_environment
+from sandbox.signals import stop_requested
 
 
-async def keep_running(stage: Stage, directory: Path) -> None:
-    """Print ready-made commands and wait for Ctrl-C; say so if the daemon ends."""
-    env = directory / "env"
-    env.write_text("".join(f"export {k}='{v}'\n" for k, v in stage.sandbox.environment().items()))
-    env.chmod(0o600)
-    print(commands(stage, env), flush=True)
-    stop = asyncio.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    stopped, ended = (asyncio.ensure_future(c) for c in (stop.wait(), stage.daemon.process.wait()))
+async def run_until_stopped(state: State, directory: Path) -> None:
+    """Print ready-made commands and wait for Ctrl-C. Report an end of the daemon meanwhile."""
+    env = write_environment(directory / "env", state.sandbox)
+    print(commands(state, env), flush=True)
+    stopped = asyncio.ensure_future(stop_requested().wait())
+    ended = asyncio.ensure_future(state.daemon.process.wait())
     await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
-        print(f"The daemon ended (exit code {ended.result()}). Start it again: {daemon(stage)}", flush=True)
+        start = run_command(state)
+        print(f"The daemon ended (exit code {ended.result()}). Start it again: {start}", flush=True)
         await stopped
     ended.cancel()
 
 
-def daemon(stage: Stage) -> str:
-    return f"{sys.executable} -m rotator run -c {stage.config}"
+def run_command(state: State) -> str:
+    """Return the command that starts the daemon."""
+    return f"{sys.executable} -m rotator run -c {state.config}"
 
 
-def commands(stage: Stage, env: Path) -> str:
-    control, rotator = stage.sandbox.control_url, f"{sys.executable} -m rotator"
-    oslo, tromso = stage.deployed["oslo"], stage.deployed["tromso"]
-    workload = tromso.workload.partition("/")[2]
-    event = '{"gateway": "oslo", "kind": "near-expiry", "count": 5}'
-    fault = '{"server": "kubernetes", "method": "PATCH", "path": "/secrets/", "skip": 1, "action": "hang"}'
-    sick = f'{{"namespace": "{tromso.namespace}", "workload": "{workload}", "behavior": "crash-loop"}}'
-    internal = f"http://127.0.0.1:{stage.ports()['internal']}"
+def commands(state: State, env: Path) -> str:
+    control, rotator = state.sandbox.control_url, f"{sys.executable} -m rotator"
+    oslo, tromso = state.deployed["oslo"], state.deployed["tromso"]
+    event = json.dumps({"gateway": "oslo", "kind": "near-expiry", "count": 5})
+    second_write = {"server": "kubernetes", "method": "PATCH", "path": "/secrets/", "skip": 1}
+    fault = json.dumps(second_write | {"action": "hang"})
+    workload = {"namespace": tromso.namespace, "workload": tromso.workload.partition("/")[2]}
+    crash, heal = (json.dumps(workload | {"fault": name}) for name in ("crash-loop", None))
+    internal = f"http://127.0.0.1:{state.ports()['internal']}"
     return f"""
-It stays, until Ctrl-C. In another terminal:
+The demo keeps running until Ctrl-C. In another terminal:
 
   . {env}                 # the sandbox's kubeconfig and identity
-  {rotator} status -c {stage.config}
-  {rotator} rotate-now oslo --force -c {stage.config}
+  {rotator} status -c {state.config}
+  {rotator} rotate-now oslo --force -c {state.config}
   kubectl -n {oslo.namespace} get pods,secrets
   kubectl -n {oslo.namespace} events --for secret/{oslo.secret}
 
   # send events about the token in place
   curl -s {control}/events -d '{event}'
 
-  # kill the daemon in the middle of a rotation, then start it again: it goes on where it was
+  # kill the daemon in the middle of a rotation, then start it again: it continues where it was
   curl -s {control}/faults -d '{fault}'
   curl -s {control}/events -d '{event}'
-  kill -9 {stage.daemon.process.pid}
+  kill -9 {state.daemon.process.pid}
   curl -s -X DELETE {control}/faults
-  {daemon(stage)}
+  {run_command(state)}
 
-  # break a gateway, rotate it and see what is told; heal it ("behavior": null): the rollout goes on
-  curl -s {control}/sick -d '{sick}'
-  {rotator} rotate-now tromso --force -c {stage.config}
-  curl -s {control}/sick -d '{sick.replace('"crash-loop"', "null")}'
+  # make a gateway's new pods crash and rotate it: the rotator rolls back and says why; then heal the pods
+  curl -s {control}/pod-faults -d '{crash}'
+  {rotator} rotate-now tromso --force -c {state.config}
+  curl -s {control}/pod-faults -d '{heal}'
 
   # look inside
   curl -s {internal}/api/v1/gateways

@@ -1,4 +1,4 @@
-"""The play: three rotations by three triggers, then the proof."""
+"""The demo's scenario: three rotations by three triggers, each verified in the simulated Azure."""
 
 from __future__ import annotations
 
@@ -13,129 +13,125 @@ import aiohttp
 
 from rotator.cli.exits import Exit
 from sandbox import Sandbox
-from sandbox.demo.interactive import keep_running
-from sandbox.demo.output import Programme
+from sandbox.demo.interactive import run_until_stopped
+from sandbox.demo.output import Output
 from sandbox.demo.process import Daemon, DaemonError, Json
-from sandbox.demo.setup import CAST, Role, environment, set_up
-from sandbox.demo.state import Stage
+from sandbox.demo.setup import BY_COMMAND, BY_EVENT, BY_SCHEDULE, GATEWAYS, DemoGateway, environment, set_up
+from sandbox.demo.state import State
 
-PATIENCE = 20.0
+ROTATION_TIMEOUT = 20.0
 """Seconds for one rotation, which takes about two."""
 
 
 class FailedError(Exception):
-    """The demo did not show what it promises."""
+    """A rotation did not do what the demo shows; the message says what is missing."""
 
 
 def demo(*, keep: bool) -> Exit:
-    """Play, and return 0 if everything was shown."""
-    programme = Programme()
+    """Run the scenario and return the exit code. `keep` leaves everything running until Ctrl-C."""
+    output = Output()
     with tempfile.TemporaryDirectory(prefix="rotator-demo-") as directory:
         try:
-            asyncio.run(play(Path(directory), programme, keep=keep))
+            asyncio.run(run(Path(directory), output, keep=keep))
         except (FailedError, DaemonError, TimeoutError) as error:
-            programme.failed(str(error) or type(error).__name__)
+            output.failed(str(error) or type(error).__name__)
             return Exit.UNSETTLED
         except KeyboardInterrupt:
             return Exit.INTERRUPTED
     return Exit.OK
 
 
-async def play(directory: Path, programme: Programme, *, keep: bool) -> None:
-    began = time.monotonic()
+async def run(directory: Path, output: Output, *, keep: bool) -> None:
+    started_at = time.monotonic()
     async with AsyncExitStack() as stack:
-        programme.act("Setting the stage: Azure, Event Grid, a cluster, three gateways (sandbox, real HTTP)")
+        output.heading("Starting a simulated Azure, Event Grid, a cluster and three gateways, over real HTTP")
         sandbox = await stack.enter_async_context(Sandbox(directory, ready_delay=0.5, term_delay=0.3))
         config, deployed = await set_up(sandbox, directory)
-        for role in CAST:
-            programme.gateway(role, deployed[role.gateway])
-        daemon = Daemon(str(config), environment(sandbox), programme.line)
-        stage = Stage(sandbox, daemon, config, deployed, programme)
-        stage.before = await pods(stage)
-        programme.act("`rotator run` starts, as a process of its own")
+        for gateway in GATEWAYS:
+            output.deployed(gateway, deployed[gateway.name])
+        daemon = Daemon(str(config), environment(sandbox), output.daemon_line)
+        state = State(sandbox, daemon, config, deployed, output, await pod_names(sandbox))
+        output.heading("Starting `rotator run` in a process of its own")
         await stack.enter_async_context(daemon)
         try:
-            await acts(stage)
-            await curtain(stage, time.monotonic() - began)
+            await rotate_all(state)
         except (FailedError, DaemonError, TimeoutError):
-            programme.evidence(daemon.lines)
+            output.daemon_log(daemon.lines)
             raise
+        calls = sandbox.journal.calls("arm", "POST")
+        tokens = sum("generateToken" in call.path for call in calls)
+        output.summary(time.monotonic() - started_at, tokens)
         if keep:
-            await keep_running(stage, directory)
+            await run_until_stopped(state, directory)
 
 
-async def acts(stage: Stage) -> None:
-    await stage.daemon.line(lambda x: x["event"] == "started", PATIENCE)
-    by_schedule, by_event, by_hand = CAST
-    stage.programme.role(by_schedule)
-    await rotated(stage, by_schedule)
-    await stage.daemon.line(lambda x: x["event"] == "ready", PATIENCE)
-    stage.programme.role(by_event)
-    await near_expiry(stage, by_event)
-    await rotated(stage, by_event)
-    stage.programme.role(by_hand)
-    await rotate_now(stage, by_hand)
-    await proven(stage, by_hand)
+async def rotate_all(state: State) -> None:
+    await state.daemon.line(lambda line: line["event"] == "started", ROTATION_TIMEOUT)
+    state.output.trigger(BY_SCHEDULE)
+    await rotated(state, BY_SCHEDULE)
+    await state.daemon.line(lambda line: line["event"] == "ready", ROTATION_TIMEOUT)
+    state.output.trigger(BY_EVENT)
+    await send_near_expiry(state, BY_EVENT)
+    await rotated(state, BY_EVENT)
+    state.output.trigger(BY_COMMAND)
+    await rotate_now(state, BY_COMMAND)
+    await verify(state, BY_COMMAND)
 
 
-async def near_expiry(stage: Stage, role: Role) -> None:
-    """Subscribe the webhook, which shakes hands, and let Azure say that the token nears its expiry."""
-    endpoint = f"http://127.0.0.1:{stage.ports()['webhook']}/events"
+async def send_near_expiry(state: State, gateway: DemoGateway) -> None:
+    """Subscribe the daemon's webhook, which includes a handshake, and deliver three near-expiry events."""
+    endpoint = f"http://127.0.0.1:{state.ports()['webhook']}/events"
     async with aiohttp.ClientSession() as http:
         for path, body in (
             ("/subscriptions", {"endpoint": endpoint, "schema": "eventgrid"}),
-            ("/events", {"gateway": role.gateway, "kind": "near-expiry", "count": 3}),
+            ("/events", {"gateway": gateway.name, "kind": "near-expiry", "count": 3}),
         ):
-            async with http.post(stage.sandbox.control_url + path, json=body) as answer:
+            async with http.post(state.sandbox.control_url + path, json=body) as answer:
                 if answer.status >= 300:
                     raise FailedError(f"Event Grid: {await answer.text()}")
-    stage.programme.note("Event Grid shook hands with the webhook, and delivered three near-expiry events")
+    state.output.note("Event Grid validated the webhook and delivered three near-expiry events")
 
 
-async def rotate_now(stage: Stage, role: Role) -> None:
-    command = (sys.executable, "-m", "rotator", "rotate-now", role.gateway, "--config", str(stage.config))
+async def rotate_now(state: State, gateway: DemoGateway) -> None:
+    command = (sys.executable, "-m", "rotator", "rotate-now", gateway.name, "--config", str(state.config))
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment(stage.sandbox), stdout=asyncio.subprocess.PIPE
+        *command, env=environment(state.sandbox), stdout=asyncio.subprocess.PIPE
     )
-    assert process.stdout  # noqa: S101 - it was asked for
+    assert process.stdout  # noqa: S101 - the line above asks for it
     async for raw in process.stdout:
-        stage.programme.note(raw.decode().rstrip())
+        state.output.note(raw.decode().rstrip())
     if code := await process.wait():
         raise FailedError(f"rotate-now ended with exit code {code}")
 
 
-async def rotated(stage: Stage, role: Role) -> None:
-    """Wait for the daemon's canonical line about the gateway, then for the proof."""
+async def rotated(state: State, gateway: DemoGateway) -> None:
+    """Wait until the daemon logs the rotation of this gateway, then verify it."""
 
-    def ended(x: Json) -> bool:
-        return x["event"] == "rotation" and x["gateway"] == role.gateway and "Issue" in x["steps"]
+    def ended(line: Json) -> bool:
+        return line["event"] == "rotation" and line["gateway"] == gateway.name and "Issue" in line["steps"]
 
-    line = await stage.daemon.line(ended, PATIENCE)
+    line = await state.daemon.line(ended, ROTATION_TIMEOUT)
     if line["result"] != "rotated":
-        raise FailedError(f"{role.gateway}: {line['result']} ({line.get('error', line['reason'])})")
-    await proven(stage, role)
+        raise FailedError(f"{gateway.name}: {line['result']} ({line.get('error', line['reason'])})")
+    await verify(state, gateway)
 
 
-async def proven(stage: Stage, role: Role) -> None:
-    """Check with Azure's own eyes: every pod authenticates, with the token that the Secret records."""
-    deployed = stage.deployed[role.gateway]
-    secret = stage.sandbox.cluster.get("Secret", deployed.namespace, deployed.secret)
-    notes = (secret or {}).get("metadata", {}).get("annotations", {})
-    fresh = notes.get("apim-token-rotator/fingerprint")
-    mine = [p for p in await stage.sandbox.pods() if p.gateway == role.gateway]
-    if not mine or fresh == deployed.token_fingerprint:
-        raise FailedError(f"{role.gateway}: no new token")
-    if wrong := [p.name for p in mine if not p.ok or p.fingerprint != fresh]:
-        raise FailedError(f"{role.gateway}: {', '.join(wrong)} cannot authenticate with the new token")
-    stage.programme.proof(role, deployed, notes, stage.before[role.gateway], [p.name for p in mine])
+async def verify(state: State, gateway: DemoGateway) -> None:
+    """Check in Azure that every pod authenticates with the new token that the Secret records."""
+    place = state.deployed[gateway.name]
+    secret = state.sandbox.cluster.get("Secret", place.namespace, place.secret)
+    annotations = (secret or {}).get("metadata", {}).get("annotations", {})
+    new = annotations.get("apim-token-rotator/fingerprint")
+    pods = [pod for pod in await state.sandbox.pods() if pod.gateway == gateway.name]
+    if not pods or new == place.token_fingerprint:
+        raise FailedError(f"{gateway.name}: no new token")
+    if failed := [pod.name for pod in pods if not pod.ok or pod.fingerprint != new]:
+        raise FailedError(f"{gateway.name}: {', '.join(failed)} cannot authenticate with the new token")
+    before = state.pods_before[gateway.name]
+    state.output.rotated(gateway, place, annotations, before, [pod.name for pod in pods])
 
 
-async def pods(stage: Stage) -> dict[str, list[str]]:
-    found = await stage.sandbox.pods()
-    return {g: [p.name for p in found if p.gateway == g] for g in stage.deployed}
-
-
-async def curtain(stage: Stage, seconds: float) -> None:
-    calls = stage.sandbox.journal.calls("arm", "POST")
-    minted = sum("generateToken" in c.path for c in calls)
-    stage.programme.summary(seconds, minted)
+async def pod_names(sandbox: Sandbox) -> dict[str, list[str]]:
+    """Return the names of each gateway's pods."""
+    pods = await sandbox.pods()
+    return {g.name: [pod.name for pod in pods if pod.gateway == g.name] for g in GATEWAYS}

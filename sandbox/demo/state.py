@@ -1,27 +1,29 @@
-"""What the play works with, once the curtain is up."""
+"""What the scenario works with once the sandbox and the daemon run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import Sandbox
-from sandbox.demo.output import Programme
+from sandbox.demo.output import Output
 from sandbox.demo.process import Daemon
 from sandbox.fleet import Deployed
 
 
-@dataclass(slots=True)
-class Stage:
+@dataclass(frozen=True, slots=True)
+class State:
+    """`pods_before`: the names of each gateway's pods before the daemon started."""
+
     sandbox: Sandbox
     daemon: Daemon
     config: Path
     deployed: dict[str, Deployed]
-    programme: Programme
-    before: dict[str, list[str]] = field(default_factory=dict)
-    """The names of each gateway's pods when the curtain rose."""
+    output: Output
+    pods_before: dict[str, list[str]]
 
     def ports(self) -> dict[str, int]:
-        started = next(x for x in self.daemon.lines if x["event"] == "started")
+        """The ports on which the daemon listens, by the name of the listener. It must have started."""
+        started = next(line for line in self.daemon.lines if line["event"] == "started")
         ports: dict[str, int] = started["ports"]
         return ports

@@ -130,10 +130,10 @@ async def test_a_rotation_needs_exactly_the_rights_that_the_chart_grants(
     if named:
         env.extra = {d.gateway.name: f"workloads = {workloads}" for d, workloads in places.items()}
     granted = rights(helm.render(values(least, places, named)))
-    env.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], "crash-loop")
+    env.sandbox.cluster.set_pod_fault(oslo.namespace, oslo.workload.partition("/")[2], "crash-loop")
     async with env.daemon():
         await env.sandbox.cluster.wait_for(lambda _: counted_up(env, oslo), WAIT_TIMEOUT)
-        env.sandbox.cluster.sick(oslo.namespace, oslo.workload.partition("/")[2], None)
+        env.sandbox.cluster.set_pod_fault(oslo.namespace, oslo.workload.partition("/")[2], None)
         await env.verified_at("oslo", 1)
         await env.verified_at("bergen", 1)
         code, _, err = await env.command("status")  # what `helm test` runs with the same account

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.cluster import Cluster
 from sandbox.demo.process import Daemon
-from sandbox.fleet import Deployed, Layout, spread
+from sandbox.fleet import Deployed, Layout, deploy_everywhere
 from sandbox.names import HOME
 from tests.process.process_env import PREFIX, WAIT_TIMEOUT, ProcessEnv
 
@@ -37,7 +37,7 @@ class MultiClusterEnv(ProcessEnv):
         replicas: int = 1,
     ) -> list[Deployed]:
         """Deploy a gateway in these clusters, with one token that still lives so many days."""
-        places = await spread(
+        places = await deploy_everywhere(
             self.sandbox,
             layout,
             gateway,
@@ -50,7 +50,7 @@ class MultiClusterEnv(ProcessEnv):
         return places
 
     def cluster(self, name: str = HOME) -> Cluster:
-        return self.sandbox.sites[name].cluster
+        return self.sandbox.clusters[name].cluster
 
     def head(self) -> str:
         """The Leases are at home, where not every gateway has a namespace."""

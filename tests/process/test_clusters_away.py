@@ -35,12 +35,12 @@ async def test_a_cluster_that_is_down_at_the_start_is_caught_up_with_when_it_is_
     multi_env.settings = default_settings.FAST_CHECKS
     await multi_env.deploy_in("oslo", HOME, AWAY, days=3)
     await multi_env.deploy_in("bergen", HOME, days=3)
-    await multi_env.sandbox.sites[AWAY].outage()
+    await multi_env.sandbox.clusters[AWAY].outage()
     async with multi_env.replicas(0):
         await multi_env.verified_in("oslo", HOME, 1)
         await multi_env.verified_at("bergen", 1)
         assert "revision" not in multi_env.notes("oslo", AWAY)
-        await multi_env.sandbox.sites[AWAY].recover()
+        await multi_env.sandbox.clusters[AWAY].recover()
         assert await one_token_everywhere(multi_env, "oslo") in multi_env.minted("oslo")
 
 
@@ -50,13 +50,13 @@ async def test_a_cluster_that_goes_in_the_middle_of_a_rotation_delays_only_itsel
     multi_env.settings = default_settings.FAST_CHECKS
     await multi_env.deploy_in("oslo", HOME, AWAY, days=3)
     seen = multi_env.sandbox.faults.add(
-        server=multi_env.sandbox.sites[AWAY].server, action="latency", method="PATCH"
+        server=multi_env.sandbox.clusters[AWAY].server, action="latency", method="PATCH"
     )
     async with multi_env.replicas(0):
         await seen.hit()
-        await multi_env.sandbox.sites[AWAY].outage()
+        await multi_env.sandbox.clusters[AWAY].outage()
         await multi_env.verified_in("oslo", HOME, 1)
-        await multi_env.sandbox.sites[AWAY].recover()
+        await multi_env.sandbox.clusters[AWAY].recover()
         assert await one_token_everywhere(multi_env, "oslo") in multi_env.minted("oslo")
     assert len(multi_env.minted("oslo")) == 1
 
@@ -65,12 +65,12 @@ async def test_a_cluster_that_answers_late_holds_up_nobody_else(multi_env: Multi
     """So late that every call to it is given up."""
     multi_env.settings = default_settings.FAST_CHECKS
     await multi_env.deploy_in("oslo", HOME, AWAY, days=3)
-    multi_env.sandbox.sites[AWAY].delay = 60.0
+    multi_env.sandbox.clusters[AWAY].delay = 60.0
     async with multi_env.replicas(0) as (daemon,):
         async with asyncio.timeout(20):
             await multi_env.verified_in("oslo", HOME, 1)
         line = await daemon.line(lambda x: "is left alone" in x["event"], WAIT_TIMEOUT)
-        multi_env.sandbox.sites[AWAY].delay = 0.0
+        multi_env.sandbox.clusters[AWAY].delay = 0.0
     assert AWAY in line["event"]
 
 
@@ -101,10 +101,10 @@ async def test_two_clusters_of_one_gateway_run_the_same_token_though_one_was_awa
     await multi_env.deploy_in("oslo", HOME, AWAY, days=20)
     async with multi_env.replicas(0):
         await multi_env.adopted("oslo")
-        await multi_env.sandbox.sites[AWAY].outage()
+        await multi_env.sandbox.clusters[AWAY].outage()
         process = await multi_env.tool("rotate-now", "oslo", "--no-wait")
         await process.communicate()
         await multi_env.verified_in("oslo", HOME, 1)
-        await multi_env.sandbox.sites[AWAY].recover()
+        await multi_env.sandbox.clusters[AWAY].recover()
         await multi_env.verified_in("oslo", AWAY, 1)
     assert {await one_token_everywhere(multi_env, "oslo")} == multi_env.minted("oslo")

@@ -93,7 +93,9 @@ async def kill_at(env: ProcessEnv, point: Point, when: When) -> None:
         await daemon.line(run_ended("oslo"), WAIT_TIMEOUT)
         if "roll" in point.what or "template" in point.what:
             deployed = env.gateways["oslo"]
-            env.sandbox.cluster.sick(deployed.namespace, deployed.workload.partition("/")[2], "never-ready")
+            env.sandbox.cluster.set_pod_fault(
+                deployed.namespace, deployed.workload.partition("/")[2], "never-ready"
+            )
         method = "POST" if point.server == "arm" else "PATCH"
         reached = env.sandbox.faults.add(
             server=point.server,

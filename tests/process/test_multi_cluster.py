@@ -76,11 +76,11 @@ async def test_an_outage_holds_up_its_own_cluster_only_and_ends(multi_env: Multi
     multi_env.settings = default_settings.FAST_CHECKS
     await multi_env.deploy_in("oslo", HOME, days=3)
     await multi_env.deploy_in("bergen", "hill", days=3)
-    await multi_env.sandbox.sites["hill"].outage()
+    await multi_env.sandbox.clusters["hill"].outage()
     async with multi_env.replicas(0):
         await multi_env.verified_at("oslo", 1)
         assert multi_env.notes("bergen") == {}
-        await multi_env.sandbox.sites["hill"].recover()
+        await multi_env.sandbox.clusters["hill"].recover()
         await multi_env.verified_at("bergen", 1)
 
 
@@ -89,8 +89,8 @@ async def test_a_tool_that_gives_up_is_outlasted(multi_env: MultiClusterEnv) -> 
     multi_env.settings = default_settings.FAST_CHECKS
     (place,) = await multi_env.deploy_in("oslo", HOME, days=3)
     where = ("Secret", place.namespace, place.secret)
-    fight = multi_env.sandbox.strangers.fight(*where, manager="helm", times=1)
+    writer = multi_env.sandbox.conflicting_writers.start(*where, manager="helm", times=1)
     async with multi_env.replicas(0):
-        await multi_env.cluster().wait_for(lambda _: fight.done == 1, WAIT_TIMEOUT)
+        await multi_env.cluster().wait_for(lambda _: writer.restored == 1, WAIT_TIMEOUT)
         await multi_env.cluster().wait_for(lambda _: "disturbed-at" in multi_env.notes("oslo"), WAIT_TIMEOUT)
-        assert multi_env.secret(place)["data"] != fight.origin["data"]
+        assert multi_env.secret(place)["data"] != writer.original["data"]

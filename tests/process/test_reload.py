@@ -317,4 +317,4 @@ async def test_a_daemon_that_is_asked_to_leave_during_a_reload_leaves(env: Proce
         )
         request_reload(daemon)
         await held.hit()
-        assert await daemon.leave() == 0
+        assert await daemon.stop() == 0

@@ -33,7 +33,7 @@ async def test_a_daemon_whose_new_kubeconfig_has_a_plugin_that_hangs_works_on_an
         request_reload(daemon)
         await env.deliver_near_expiry("oslo", daemon)
         await env.verified_at("oslo", 1)
-        assert await daemon.leave() == 0
+        assert await daemon.stop() == 0
 
 
 async def test_a_daemon_that_hangs_in_a_plugin_as_it_starts_leaves(env: ProcessEnv) -> None:

@@ -140,7 +140,7 @@ async def test_sigterm_finishes_the_step_under_way_and_leaves_in_peace(env: Proc
         slow = env.sandbox.faults.add(server="arm", path="generateToken", action="latency", seconds=1)
         await env.deliver_near_expiry("oslo", daemon)
         await slow.hit()
-        code = await daemon.leave()
+        code = await daemon.stop()
     assert code == 0
     assert env.notes("oslo")["revision"] == "1" and "verified-at" not in env.notes("oslo")
     assert env.rollouts("oslo") == 1
@@ -152,7 +152,7 @@ async def test_sigterm_finishes_the_step_under_way_and_leaves_in_peace(env: Proc
 async def test_a_rollout_that_hangs_is_told_and_heals_by_itself(env: ProcessEnv) -> None:
     env.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nroll_back = false'
     d = await env.deploy("oslo", replicas=2)
-    env.sandbox.cluster.sick(d.namespace, d.workload.partition("/")[2] or d.workload, "crash-loop")
+    env.sandbox.cluster.set_pod_fault(d.namespace, d.workload.partition("/")[2] or d.workload, "crash-loop")
     code, _, err = await env.command("rotate-now", "oslo")
     assert code == 1 and "Unsettled" in err
     assert "CrashLoopBackOff" in err or "not every pod works" in err or "new pods" in err
@@ -160,7 +160,7 @@ async def test_a_rollout_that_hangs_is_told_and_heals_by_itself(env: ProcessEnv)
         await daemon.line(lambda x: x["event"] == "step" and x["step"] == "Rest", WAIT_TIMEOUT)
         status, page = await fetch(daemon, "/api/v1/gateways")
         assert status == 200 and json.loads(page)["gateways"][0]["state"] == "Unsettled"
-        env.sandbox.cluster.sick(d.namespace, d.workload.partition("/")[2] or d.workload, None)
+        env.sandbox.cluster.set_pod_fault(d.namespace, d.workload.partition("/")[2] or d.workload, None)
         await env.verified_at("oslo", 1)
     await env.pods_run_the_secrets_token("oslo")
 

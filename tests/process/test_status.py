@@ -58,7 +58,7 @@ async def test_after_a_roll_back_it_says_what_failed_and_when_it_is_tried_again(
     await env.command("rotate-now", "oslo")
     good = env.notes("oslo")["fingerprint"]
     env.settings = timing_out("2s")
-    env.sandbox.cluster.sick(d.namespace, d.workload.partition("/")[2], "crash-loop")
+    env.sandbox.cluster.set_pod_fault(d.namespace, d.workload.partition("/")[2], "crash-loop")
     assert (await env.command("rotate-now", "oslo", "--force"))[0] == 5
 
     row, below = await table(env)

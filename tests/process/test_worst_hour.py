@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 def broken(multi_env: MultiClusterEnv, gateway: str, behaviour: str | None = "never-ready") -> None:
     place = multi_env.place(gateway, HOME)
-    multi_env.cluster().sick(place.namespace, place.workload.partition("/")[2], behaviour)
+    multi_env.cluster().set_pod_fault(place.namespace, place.workload.partition("/")[2], behaviour)
 
 
 async def rest(daemon: Daemon, reason: str) -> Json:
@@ -118,7 +118,7 @@ async def test_a_tool_that_puts_the_token_back_is_named_and_left_alone(multi_env
     multi_env.settings = default_settings.FAST_CHECKS + default_settings.timing_out("1s")
     async with multi_env.replicas(0) as (daemon,):
         await multi_env.adopted("oslo")
-        multi_env.sandbox.strangers.fight(
+        multi_env.sandbox.conflicting_writers.start(
             "Secret", place.namespace, place.secret, manager="argocd-controller"
         )
         await run(multi_env, "rotate-now", "oslo", "--no-wait")
@@ -134,7 +134,7 @@ async def test_a_tool_that_takes_the_mark_off_causes_no_storm(multi_env: MultiCl
     async with multi_env.replicas(0) as (daemon,):
         await multi_env.adopted("oslo")
         name = place.workload.partition("/")[2]
-        multi_env.sandbox.strangers.fight(
+        multi_env.sandbox.conflicting_writers.start(
             "Deployment", place.namespace, name, what="template", manager="helm"
         )
         await run(multi_env, "rotate-now", "oslo", "--no-wait")

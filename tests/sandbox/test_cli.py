@@ -76,12 +76,12 @@ def test_help_says_what_it_does_and_every_option(capsys: pytest.CaptureFixture[s
     ("words", "why"),
     [
         (("--cluster", "sandbox"), "the name of the first cluster"),
-        (("--cluster", "Harbour 1"), "small letters"),
+        (("--cluster", "Harbour 1"), "lower-case letters"),
         (("--gateway", "-x-"), "expected one argument"),
         (("--days", "31"), "up to 30"),
         (("--days", "soon"), "up to 30"),
         (("--replicas", "0"), "invalid choice"),
-        (("x",), "unrecognized arguments"),
+        (("x",), "invalid choice"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(

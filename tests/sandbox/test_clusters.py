@@ -10,7 +10,7 @@ import yaml
 
 from sandbox import Sandbox
 from sandbox.faults import FaultError
-from sandbox.fleet import deploy, spread
+from sandbox.fleet import deploy, deploy_everywhere
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def ask(sandbox):
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
 
         async def ask(name, token=None):
-            site = sandbox.sites[name]
+            site = sandbox.clusters[name]
             headers = {"Authorization": f"Bearer {token or site.token}"}
             async with session.get(f"{site.url}/api/v1/secrets", headers=headers) as answer:
                 body = await answer.json()
@@ -51,8 +51,8 @@ async def test_a_kubeconfig_of_some_clusters_has_only_those(sandbox, tmp_path):
 
 
 async def test_a_renewed_token_ends_the_one_before(sandbox, ask):
-    before = sandbox.sites["hill"].token
-    sandbox.sites["hill"].renew_token()
+    before = sandbox.clusters["hill"].token
+    sandbox.clusters["hill"].renew_token()
     assert (await ask("hill", token=before))[0] == 401
     assert (await ask("hill"))[0] == 200
 
@@ -61,11 +61,11 @@ async def test_what_is_in_one_cluster_is_in_no_other(sandbox, ask, in_29_days):
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days, cluster="harbour")
     assert await ask("harbour") == (200, ["apim-access-token"])
     assert await ask("sandbox") == (200, [])
-    assert (await ask("hill", token=sandbox.sites["harbour"].token))[0] == 401
+    assert (await ask("hill", token=sandbox.clusters["harbour"].token))[0] == 401
 
 
 async def test_a_gateway_in_several_clusters_has_one_token_and_asks_one_azure(sandbox, in_29_days):
-    places = await spread(
+    places = await deploy_everywhere(
         sandbox, "portal", "oslo", ["sandbox", "harbour"], namespace="apim", expires_at=in_29_days
     )
     assert [place.cluster for place in places] == ["sandbox", "harbour"]
@@ -87,20 +87,20 @@ async def test_faults_and_journal_tell_the_clusters_apart(sandbox, ask):
 
 async def test_a_cluster_that_is_out_refuses_connections_and_comes_back_as_it_was(sandbox, ask, in_29_days):
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days, cluster="hill")
-    url = sandbox.sites["hill"].url
+    url = sandbox.clusters["hill"].url
     for _ in range(2):
-        await sandbox.sites["hill"].outage()
+        await sandbox.clusters["hill"].outage()
         with pytest.raises(aiohttp.ClientConnectorError, match="Connect call failed"):
             await ask("hill")
         assert (await ask("sandbox"))[0] == 200
-        await sandbox.sites["hill"].recover()
+        await sandbox.clusters["hill"].recover()
         assert await ask("hill") == (200, ["apim-access-token"])
-    assert sandbox.sites["hill"].url == url
+    assert sandbox.clusters["hill"].url == url
 
 
 async def test_an_outage_cuts_watches_and_its_pods_live_on(sandbox, in_29_days):
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days, cluster="hill")
-    site = sandbox.sites["hill"]
+    site = sandbox.clusters["hill"]
     trust = ssl.create_default_context(cafile=str(sandbox.ca_file))
     async with aiohttp.ClientSession() as session:
         watch = await session.get(
@@ -117,29 +117,29 @@ async def test_an_outage_cuts_watches_and_its_pods_live_on(sandbox, in_29_days):
 
 async def test_a_world_can_be_left_during_an_outage(tmp_path):
     async with Sandbox(tmp_path, clusters=["hill"]) as sandbox:
-        await sandbox.sites["hill"].outage()
-        await sandbox.sites["sandbox"].outage()
+        await sandbox.clusters["hill"].outage()
+        await sandbox.clusters["sandbox"].outage()
 
 
 async def test_a_slow_cluster_answers_late_and_the_others_do_not(sandbox, ask):
-    sandbox.sites["hill"].delay = 0.2
+    sandbox.clusters["hill"].delay = 0.2
     for name in ("hill", "sandbox"):
         await ask(name)
     (slow,), (quick,) = sandbox.journal.calls("kubernetes:hill"), sandbox.journal.calls("kubernetes")
     assert quick.seconds < 0.2 <= slow.seconds
 
 
-async def test_sickness_stays_in_its_cluster(sandbox, in_29_days):
-    places = await spread(
+async def test_a_pod_fault_stays_in_its_cluster(sandbox, in_29_days):
+    places = await deploy_everywhere(
         sandbox, "how-to", "oslo", ["harbour", "hill"], namespace="apim", expires_at=in_29_days
     )
-    sandbox.sites["hill"].cluster.sick("apim", "apim-gateway", "crash-loop")
+    sandbox.clusters["hill"].cluster.set_pod_fault("apim", "apim-gateway", "crash-loop")
     for place in places:
-        cluster = sandbox.sites[place.cluster].cluster
+        cluster = sandbox.clusters[place.cluster].cluster
         (pod,) = cluster.list("Pod", "apim")
         cluster.delete("Pod", "apim", pod["metadata"]["name"])
-    await sandbox.sites["hill"].cluster.wait_for(crashing)
-    await sandbox.sites["harbour"].cluster.wait_for(well)
+    await sandbox.clusters["hill"].cluster.wait_for(crashing)
+    await sandbox.clusters["harbour"].cluster.wait_for(well)
 
 
 def crashing(cluster):

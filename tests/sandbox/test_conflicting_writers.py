@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.conflicting_writers import StrangerError
+from sandbox.conflicting_writers import ConflictingWriterError
 from sandbox.fleet import deploy
 
 
@@ -29,11 +29,11 @@ def owner(obj, key):
 
 async def test_a_value_is_set_back_again_and_again_under_the_tools_name(sandbox, place):
     before = secret(sandbox, place)["data"]
-    fight = sandbox.strangers.fight("Secret", "apim", place.secret, delay=0.01)
+    writer = sandbox.conflicting_writers.start("Secret", "apim", place.secret, delay=0.01)
     for number in (1, 2):
         write(sandbox, place, "Y" * 4 * number)
         assert owner(secret(sandbox, place), place.key) == ["rotator"]
-        await sandbox.cluster.wait_for(lambda _, n=number: fight.done == n)
+        await sandbox.cluster.wait_for(lambda _, n=number: writer.restored == n)
         after = secret(sandbox, place)
         assert after["data"] == before
         assert owner(after, place.key) == ["argocd-controller"]
@@ -41,28 +41,30 @@ async def test_a_value_is_set_back_again_and_again_under_the_tools_name(sandbox,
 
 
 async def test_a_tool_gives_up_after_so_many_times(sandbox, place):
-    fight = sandbox.strangers.fight("Secret", "apim", place.secret, delay=0, times=1)
+    writer = sandbox.conflicting_writers.start("Secret", "apim", place.secret, delay=0, times=1)
     write(sandbox, place, "YYYY")
-    await sandbox.cluster.wait_for(lambda _: fight.done == 1)
+    await sandbox.cluster.wait_for(lambda _: writer.restored == 1)
     write(sandbox, place, "ZZZZ")
     with pytest.raises(TimeoutError):
-        await sandbox.cluster.wait_for(lambda _: fight.done == 2, timeout=0.1)
+        await sandbox.cluster.wait_for(lambda _: writer.restored == 2, timeout=0.1)
 
 
 async def test_a_tool_can_be_stopped(sandbox, place):
-    fight = sandbox.strangers.fight("Secret", "apim", place.secret, delay=0)
-    await sandbox.strangers.stop(fight)
+    writer = sandbox.conflicting_writers.start("Secret", "apim", place.secret, delay=0)
+    await sandbox.conflicting_writers.stop(writer)
     write(sandbox, place, "YYYY")
     with pytest.raises(TimeoutError):
-        await sandbox.cluster.wait_for(lambda _: fight.done > 0, timeout=0.1)
+        await sandbox.cluster.wait_for(lambda _: writer.restored > 0, timeout=0.1)
 
 
 @pytest.mark.parametrize(("what", "same"), [("whole", True), ("recreate", False)])
 async def test_replaced_or_made_anew_a_secret_loses_our_annotations(sandbox, place, what, same):
     before = secret(sandbox, place)
-    fight = sandbox.strangers.fight("Secret", "apim", place.secret, what=what, delay=0.01, manager="helm")
+    writer = sandbox.conflicting_writers.start(
+        "Secret", "apim", place.secret, what=what, delay=0.01, manager="helm"
+    )
     write(sandbox, place, "YYYY")
-    await sandbox.cluster.wait_for(lambda _: fight.done == 1)
+    await sandbox.cluster.wait_for(lambda _: writer.restored == 1)
     after = secret(sandbox, place)
     assert after["data"] == before["data"]
     assert "ours" not in after["metadata"].get("annotations", {})
@@ -75,11 +77,13 @@ async def test_a_template_is_set_back(sandbox, place):
         return deployment["spec"]["template"]["metadata"].get("annotations")
 
     before = marks()
-    fight = sandbox.strangers.fight("Deployment", "apim", "apim-gateway", what="template", delay=0.01)
+    writer = sandbox.conflicting_writers.start(
+        "Deployment", "apim", "apim-gateway", what="template", delay=0.01
+    )
     mark = {"spec": {"template": {"metadata": {"annotations": {"mark": "1"}}}}}
     sandbox.cluster.patch("Deployment", "apim", "apim-gateway", mark)
     assert marks() != before
-    await sandbox.cluster.wait_for(lambda _: fight.done == 1)
+    await sandbox.cluster.wait_for(lambda _: writer.restored == 1)
     assert marks() == before
 
 
@@ -92,5 +96,5 @@ async def test_a_template_is_set_back(sandbox, place):
     ],
 )
 async def test_an_order_that_makes_no_sense_is_refused(sandbox, place, wrong):
-    with pytest.raises(StrangerError):
-        sandbox.strangers.fight(**{"namespace": "apim"} | wrong)
+    with pytest.raises(ConflictingWriterError):
+        sandbox.conflicting_writers.start(**{"namespace": "apim"} | wrong)

@@ -119,8 +119,8 @@ async def test_calls_can_be_asked_for(sandbox, call):
         ("POST", "/subscriptions", {"endpoint": "https://example.org"}),
         ("POST", "/subscriptions", {"endpoint": "http://127.0.0.1:1/x"}),
         ("POST", "/subscriptions", {"endpoint": "http://127.0.0.1:1/x", "schema": "xml"}),
-        ("POST", "/sick", {"namespace": "apim"}),
-        ("POST", "/sick", {"namespace": "apim", "workload": "gw", "behavior": 3}),
+        ("POST", "/pod-faults", {"namespace": "apim"}),
+        ("POST", "/pod-faults", {"namespace": "apim", "workload": "gw", "fault": 3}),
     ],
 )
 async def test_bad_input_is_answered_with_400_and_a_sentence(sandbox, call, method, path, body):
@@ -144,7 +144,7 @@ async def test_pods_traffic_and_events_follow_what_runs(sandbox, call, inbox, in
     assert got[0][0]["data"]["tokenInfo"]["expiresAtUtc"] == f"{in_29_days:%Y-%m-%dT%H:%M}:00.0000000Z"
 
 
-async def test_a_sick_workload_crashes_until_it_is_healed(sandbox, call):
+async def test_a_workload_with_a_fault_crashes_until_the_fault_is_removed(sandbox, call):
     def crashing(cluster):
         containers = [
             c for pod in cluster.list("Pod", "apim") for c in pod["status"].get("containerStatuses", [])
@@ -154,10 +154,10 @@ async def test_a_sick_workload_crashes_until_it_is_healed(sandbox, call):
     def well(cluster):
         return cluster.get("Deployment", "apim", "apim-gateway")["status"].get("readyReplicas") == 1
 
-    sickness = {"namespace": "apim", "workload": "apim-gateway", "behavior": "crash-loop"}
+    fault = {"namespace": "apim", "workload": "apim-gateway", "fault": "crash-loop"}
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=datetime.now(UTC))
-    assert (await call("POST", "/sick", sickness))[0] == 204
+    assert (await call("POST", "/pod-faults", fault))[0] == 204
     sandbox.cluster.delete("Pod", "apim", sandbox.cluster.list("Pod", "apim")[0]["metadata"]["name"])
     await sandbox.cluster.wait_for(crashing)
-    assert (await call("POST", "/sick", sickness | {"behavior": None}))[0] == 204
+    assert (await call("POST", "/pod-faults", fault | {"fault": None}))[0] == 204
     await sandbox.cluster.wait_for(well)

@@ -36,10 +36,10 @@ async def call(sandbox):
 async def test_a_cluster_goes_out_and_comes_back(sandbox, call):
     assert [site["up"] for site in (await call("GET", "/clusters"))[1]] == [True, True]
     assert (await call("POST", "/clusters/hill", {"up": False}))[1]["up"] is False
-    assert not sandbox.sites["hill"].up
-    assert sandbox.sites["sandbox"].up
+    assert not sandbox.clusters["hill"].up
+    assert sandbox.clusters["sandbox"].up
     _, shown = await call("POST", "/clusters/hill", {"up": True, "delay": 0.5})
-    assert (shown["up"], shown["delay"], sandbox.sites["hill"].delay) == (True, 0.5, 0.5)
+    assert (shown["up"], shown["delay"], sandbox.clusters["hill"].delay) == (True, 0.5, 0.5)
 
 
 async def test_azures_clock_can_be_wrong(sandbox, call):
@@ -49,11 +49,11 @@ async def test_azures_clock_can_be_wrong(sandbox, call):
 
 
 async def test_a_right_is_taken_and_given_back(sandbox, call):
-    assert (await call("POST", "/rights", {"action": REGENERATE, "allowed": False}))[1]["denied"] == [
+    assert (await call("POST", "/permissions", {"action": REGENERATE, "allowed": False}))[1]["denied"] == [
         REGENERATE
     ]
     assert sandbox.azure.denied == {REGENERATE}
-    await call("POST", "/rights", {"action": REGENERATE, "allowed": True})
+    await call("POST", "/permissions", {"action": REGENERATE, "allowed": True})
     assert sandbox.azure.denied == set()
 
 
@@ -66,33 +66,33 @@ async def test_a_stranger_regenerates_a_key(sandbox, call, in_29_days):
 
 async def test_a_gateways_manners_can_be_changed(sandbox, call):
     gateway = sandbox.azure.add_gateway("oslo")
-    await call("POST", "/manners", {"gateway": "oslo", "strict": True, "deterministic": False})
+    await call("POST", "/gateway-behavior", {"gateway": "oslo", "strict": True, "deterministic": False})
     assert (gateway.strict, gateway.deterministic) == (True, False)
 
 
 async def test_a_fight_is_begun_seen_and_ended(sandbox, call, in_29_days):
     place = await deploy(sandbox, "portal", "oslo", namespace="apim", expires_at=in_29_days, cluster="hill")
     order = {"kind": "Secret", "namespace": "apim", "name": place.secret, "cluster": "hill", "delay": 0}
-    status, fight = await call("POST", "/fights", order)
-    assert (status, fight["done"]) == (201, 0)
-    assert "origin" not in fight
-    cluster = sandbox.sites["hill"].cluster
+    status, writer = await call("POST", "/conflicting-writers", order)
+    assert (status, writer["restored"]) == (201, 0)
+    assert "original" not in writer
+    cluster = sandbox.clusters["hill"].cluster
     cluster.patch("Secret", "apim", place.secret, {"data": {place.key: "YYYY"}})
-    await cluster.wait_for(lambda _: sandbox.strangers.fights[fight["id"]].done == 1)
-    assert [seen["done"] for seen in (await call("GET", "/fights"))[1]] == [1]
-    assert (await call("DELETE", f"/fights/{fight['id']}"))[0] == 200
-    assert (await call("DELETE", f"/fights/{fight['id']}"))[0] == 404
+    await cluster.wait_for(lambda _: sandbox.conflicting_writers.active[writer["id"]].restored == 1)
+    assert [seen["restored"] for seen in (await call("GET", "/conflicting-writers"))[1]] == [1]
+    assert (await call("DELETE", f"/conflicting-writers/{writer['id']}"))[0] == 200
+    assert (await call("DELETE", f"/conflicting-writers/{writer['id']}"))[0] == 404
 
 
-async def test_sickness_and_traffic_are_of_a_cluster(sandbox, call, in_29_days):
+async def test_pod_faults_and_traffic_belong_to_one_cluster(sandbox, call, in_29_days):
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days, cluster="hill")
     (pod,) = (await call("GET", "/pods"))[1]
     assert pod["cluster"] == "hill"
     assert (await call("GET", f"/traffic/apim/{pod['name']}"))[0] == 404
     assert (await call("GET", f"/traffic/apim/{pod['name']}?cluster=hill"))[0] == 200
-    sick = {"namespace": "apim", "workload": "apim-gateway", "behavior": "crash-loop"}
-    assert (await call("POST", "/sick", sick))[0] == 400
-    assert (await call("POST", "/sick", sick | {"cluster": "hill"}))[0] == 204
+    fault = {"namespace": "apim", "workload": "apim-gateway", "fault": "crash-loop"}
+    assert (await call("POST", "/pod-faults", fault))[0] == 400
+    assert (await call("POST", "/pod-faults", fault | {"cluster": "hill"}))[0] == 204
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ async def test_sickness_and_traffic_are_of_a_cluster(sandbox, call, in_29_days):
         ("/clusters/hill", {"upp": False}),
         ("/clusters/hill", {"delay": -1}),
         ("/clock", {}),
-        ("/rights", {"action": REGENERATE}),
+        ("/permissions", {"action": REGENERATE}),
         ("/keys", {"gateway": "narvik", "key": "primary"}),
         ("/keys", {"gateway": "oslo", "key": "third"}),
-        ("/manners", {"gateway": "narvik"}),
-        ("/fights", {"kind": "Secret", "namespace": "apim", "name": "nobody"}),
-        ("/fights", {"kind": "Secret", "namespace": "apim", "name": "x", "what": "war"}),
+        ("/gateway-behavior", {"gateway": "narvik"}),
+        ("/conflicting-writers", {"kind": "Secret", "namespace": "apim", "name": "nobody"}),
+        ("/conflicting-writers", {"kind": "Secret", "namespace": "apim", "name": "x", "what": "war"}),
     ],
 )
 async def test_bad_input_is_answered_with_400_and_a_sentence(sandbox, call, path, body):

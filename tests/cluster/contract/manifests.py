@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from sandbox.cluster.pod_faults import BEHAVIOR
+from sandbox.cluster.pod_faults import FAULT
 from tests.cluster.kubelet.nodes import selected
 
 Json = dict[str, Any]
@@ -42,7 +42,7 @@ def workload(kind: str, name: str = "w", replicas: int = 2, **spec: object) -> J
     return selected({"kind": kind, "metadata": {"name": name}, "spec": whole | spec})
 
 
-def marked(mark: str | None, behavior: str | None = None) -> Json:
+def marked(mark: str | None, fault: str | None = None) -> Json:
     """A patch that gives the template another mark, and its pods a behaviour."""
-    notes = {MARK: mark, BEHAVIOR: behavior}
+    notes = {MARK: mark, FAULT: fault}
     return {"spec": {"template": {"metadata": {"annotations": notes}}}}

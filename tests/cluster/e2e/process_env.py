@@ -91,7 +91,7 @@ class ClusterEnv:
         kubeconfig = (self.way or self.world.reach).kubeconfig(
             self.directory / "kubeconfig", {"tokenFile": str(self.account.file)}
         )
-        if further := [name for name in self.sandbox.sites if name != HOME]:
+        if further := [name for name in self.sandbox.clusters if name != HOME]:
             _add(kubeconfig, self.sandbox.write_kubeconfig(self.directory / "further", *further))
         path = self.directory / "config.toml"
         path.write_text(self._head(kubeconfig) + "".join(_table(g) for g in self.gateways()))

@@ -29,14 +29,14 @@ async def deploy_in_both(env: ClusterEnv, days: float = 3) -> tuple[Deployed, De
 
 def noted(env: ClusterEnv, there: Deployed) -> dict[str, str]:
     """Our notes on the Secret of the sandbox's cluster."""
-    secret = env.sandbox.sites[AWAY].cluster.get("Secret", there.namespace, there.secret)
+    secret = env.sandbox.clusters[AWAY].cluster.get("Secret", there.namespace, there.secret)
     notes = secret["metadata"].get("annotations") or {}
     return {k.removeprefix(PREFIX): v for k, v in notes.items()}
 
 
 async def follows(env: ClusterEnv, there: Deployed, token: str) -> None:
     """Until the pods of the sandbox's cluster are proven to run the token."""
-    await env.sandbox.sites[AWAY].cluster.wait_for(
+    await env.sandbox.clusters[AWAY].cluster.wait_for(
         lambda _: noted(env, there).get("fingerprint") == token and "verified-at" in noted(env, there),
         WAIT_TIMEOUT,
     )
@@ -55,11 +55,11 @@ async def test_both_clusters_get_one_token(two_clusters: ClusterEnv):
 
 async def test_a_second_cluster_that_is_down_holds_up_only_itself(two_clusters: ClusterEnv):
     here, there = await deploy_in_both(two_clusters)
-    await two_clusters.sandbox.sites[AWAY].outage()
+    await two_clusters.sandbox.clusters[AWAY].outage()
     async with two_clusters.daemon():
         token = await two_clusters.renewed_to(here)
         assert "revision" not in noted(two_clusters, there)
-        await two_clusters.sandbox.sites[AWAY].recover()
+        await two_clusters.sandbox.clusters[AWAY].recover()
         await follows(two_clusters, there, token)
     issued = {m.fingerprint for m in here.gateway.minted} - {here.token_fingerprint}
     assert issued == {token}
@@ -71,15 +71,15 @@ async def test_no_key_is_ended_while_a_cluster_is_down(two_clusters: ClusterEnv)
     env = two_clusters
     async with env.daemon():
         await env.until(here, lambda n: "fingerprint" in n)
-        await env.sandbox.sites[AWAY].cluster.wait_for(
+        await env.sandbox.clusters[AWAY].cluster.wait_for(
             lambda _: "fingerprint" in noted(env, there), WAIT_TIMEOUT
         )
-        await env.sandbox.sites[AWAY].outage()
+        await env.sandbox.clusters[AWAY].outage()
         await env.command("rotate-now", "oslo", "--revoke-previous", "--no-wait")
         token = await env.renewed_to(here)
         await asyncio.sleep(2)  # time to do it, if anything would
         assert sum(here.gateway.generations.values()) == 2
-        await env.sandbox.sites[AWAY].recover()
+        await env.sandbox.clusters[AWAY].recover()
         await follows(env, there, token)
         await env.until(here, lambda n: "condemned" not in n)
     assert sum(here.gateway.generations.values()) == 3

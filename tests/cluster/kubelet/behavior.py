@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.cluster.pod_faults import BEHAVIOR, BEHAVIORS
+from sandbox.cluster.pod_faults import FAULT, FAULTS
 
 Json = dict[str, Any]
 
@@ -19,12 +19,12 @@ class Behavior:
         """For all pods of a namespace; None heals. Raises ValueError for an unknown behaviour."""
         if behavior is None:
             self._ordered.pop(namespace, None)
-        elif behavior in BEHAVIORS:
+        elif behavior in FAULTS:
             self._ordered[namespace] = behavior
         else:
-            raise ValueError(f"{behavior!r} is none of {', '.join(BEHAVIORS)}")
+            raise ValueError(f"{behavior!r} is none of {', '.join(FAULTS)}")
 
     def of(self, pod: Json) -> str:
         meta = pod["metadata"]
-        written = (meta.get("annotations") or {}).get(BEHAVIOR, "ok")
+        written = (meta.get("annotations") or {}).get(FAULT, "ok")
         return self._ordered.get(meta["namespace"], str(written))

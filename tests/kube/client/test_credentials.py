@@ -159,7 +159,7 @@ async def test_a_plugin_that_hangs_is_ended_and_asked_again(connect, sandbox, tm
         os.kill(int((tmp_path / "pid").read_text()), 0)
     (tmp_path / "plugin").write_text(script)
     (tmp_path / "given").write_text("new")
-    sandbox.cluster.expect("new")
+    sandbox.cluster.set_token("new")
     await prove(connection, "default", "s")
 
 

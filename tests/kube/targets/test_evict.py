@@ -11,7 +11,7 @@ import pytest
 from rotator.config import KubernetesSettings
 from rotator.errors import Conflict, Refused, Unavailable
 from rotator.kube import Connection, KubeEvictor
-from sandbox.cluster.pod_faults import BEHAVIOR
+from sandbox.cluster.pod_faults import FAULT
 from sandbox.world import Sandbox
 from tests.kube.fleets import deployment, fleet_of, in_days, only, running, secret, workload
 from tests.kube.targets.test_rollouts import ROLLING, roll
@@ -164,7 +164,7 @@ async def test_a_right_that_is_missing_is_named(scene, roll, resource):
 async def stuck(scene, roll):
     """Roll an ordered StatefulSet over to pods that never get ready; return what waits for what."""
     roller = await roll("StatefulSet", updateStrategy=ROLLING)
-    sick = {"spec": {"template": {"metadata": {"annotations": {BEHAVIOR: "never-ready"}}}}}
+    sick = {"spec": {"template": {"metadata": {"annotations": {FAULT: "never-ready"}}}}}
     scene.sandbox.cluster.patch("StatefulSet", "default", "gw", sick)
     found = await roller.until(
         lambda w: any(not p.works for p in w.pods) and "deletionTimestamp" not in str(w)
@@ -184,7 +184,7 @@ async def test_an_ordered_stateful_set_that_is_stuck_is_freed_in_spite_of_its_bu
     """Mending the template does not help: its controller waits for the pod that never gets ready."""
     roller, _, broken = await stuck(scene, roll)
     await budget(scene.sandbox, least=2)
-    mended = {"spec": {"template": {"metadata": {"annotations": {BEHAVIOR: None}}}}}
+    mended = {"spec": {"template": {"metadata": {"annotations": {FAULT: None}}}}}
     scene.sandbox.cluster.patch("StatefulSet", "default", "gw", mended)
     await roller.restart(MARK)
     waiting = await roller.until(

@@ -97,22 +97,22 @@ async def test_a_rollout_ends_with_every_pod_marked_and_goes_back_likewise(roll,
 
 
 @pytest.mark.parametrize(
-    ("behavior", "note"),
+    ("fault", "note"),
     [
         ("never-ready", "new pods ready"),
         ("crash-loop", "CrashLoopBackOff"),
         ("image-pull", "waiting for image"),
     ],
 )
-async def test_pods_that_do_not_come_up_fail_the_rollout_and_the_note_says_why(scene, roll, behavior, note):
+async def test_pods_that_do_not_come_up_fail_the_rollout_and_the_note_says_why(scene, roll, fault, note):
     roller = await roll("Deployment", progressDeadlineSeconds=1)
-    scene.sandbox.cluster.sick("default", "gw", behavior)
+    scene.sandbox.cluster.set_pod_fault("default", "gw", fault)
     await roller.restart()
     await roller.until(lambda w: note in w.note)
     found = await roller.until(lambda w: w.failed)
     assert "exceeded its progress deadline" in found.note
     assert not found.healthy
-    scene.sandbox.cluster.sick("default", "gw", None)
+    scene.sandbox.cluster.set_pod_fault("default", "gw", None)
     await roller.restart(None)
     assert (await roller.until(lambda w: w.healthy)).mark is None
 

@@ -91,10 +91,10 @@ async def test_a_revert_uses_the_old_replica_set_again_under_a_new_revision(roll
 
 async def test_a_stuck_rollout_keeps_the_old_pods_and_a_revert_creates_none(rolled_out):
     before = {pod["metadata"]["uid"] for pod in pods_of(rolled_out, "web")}
-    rolled_out.sick("default", "web", "never-ready")
+    rolled_out.set_pod_fault("default", "web", "never-ready")
     roll(rolled_out, "2")
     await rolled_out.wait_for(lambda c: status(c).get("updatedReplicas") == 1 and len(pods_of(c, "web")) == 3)
-    rolled_out.sick("default", "web", None)
+    rolled_out.set_pod_fault("default", "web", None)
 
     roll(rolled_out, "1")
     await rolled_out.wait_for(finished)
@@ -104,7 +104,7 @@ async def test_a_stuck_rollout_keeps_the_old_pods_and_a_revert_creates_none(roll
 
 async def test_a_rollout_that_does_not_progress_exceeds_its_deadline_and_recovers(rolled_out):
     rolled_out.patch("Deployment", "default", "web", {"spec": {"progressDeadlineSeconds": 1}})
-    rolled_out.sick("default", "web", "crash-loop")
+    rolled_out.set_pod_fault("default", "web", "crash-loop")
     roll(rolled_out, "2")
     await rolled_out.wait_for(
         lambda c: condition(c, "Progressing").get("reason") == "ProgressDeadlineExceeded"

@@ -51,7 +51,7 @@ async def test_rollout_status_waits_until_the_rollout_is_done(running, kubectl):
 
 
 async def test_rollout_status_tells_a_missed_deadline(running, kubectl):
-    running.sick("default", "web", "crash-loop")
+    running.set_pod_fault("default", "web", "crash-loop")
     running.patch("Deployment", "default", "web", marked("2") | {"metadata": {"labels": {"x": "y"}}})
     running.patch("Deployment", "default", "web", {"spec": {"progressDeadlineSeconds": 1}})
 

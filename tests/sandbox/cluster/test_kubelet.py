@@ -133,16 +133,16 @@ async def test_a_program_that_is_never_ready_runs_but_is_not_ready(cluster, prog
 
 
 @pytest.mark.parametrize(
-    ("behavior", "reason"),
+    ("fault", "reason"),
     [("crash-loop", "CrashLoopBackOff"), ("image-pull", "ImagePullBackOff"), ("hang", "ContainerCreating")],
 )
-@pytest.mark.parametrize("how", ["annotation", "order"])
-async def test_pods_misbehave_as_told(cluster, program, behavior, reason, how):
+@pytest.mark.parametrize("how", ["annotation", "workload"])
+async def test_pods_have_the_fault_that_is_set(cluster, program, fault, reason, how):
     body = deployment()
     if how == "annotation":
-        body["spec"]["template"]["metadata"]["annotations"]["sandbox/behavior"] = behavior
+        body["spec"]["template"]["metadata"]["annotations"]["sandbox/pod-fault"] = fault
     else:
-        cluster.sick("default", "web", behavior)
+        cluster.set_pod_fault("default", "web", fault)
 
     cluster.apply(body)
 
@@ -150,17 +150,17 @@ async def test_pods_misbehave_as_told(cluster, program, behavior, reason, how):
     assert program.starts == []
 
 
-async def test_an_unknown_behavior_is_a_mistake(cluster):
-    with pytest.raises(ValueError, match="'ill' is none of"):
-        cluster.sick("default", "web", "ill")
+async def test_an_unknown_fault_is_refused(cluster):
+    with pytest.raises(ValueError, match=r"fault must be one of .*; 'ill' is not"):
+        cluster.set_pod_fault("default", "web", "ill")
 
 
-async def test_a_healed_image_pull_succeeds_by_itself(cluster):
-    cluster.sick("default", "web", "image-pull")
+async def test_an_image_pull_succeeds_by_itself_once_its_fault_is_removed(cluster):
+    cluster.set_pod_fault("default", "web", "image-pull")
     cluster.apply(deployment())
     await cluster.wait_for(lambda c: state(c) == "ImagePullBackOff")
 
-    cluster.sick("default", "web", None)
+    cluster.set_pod_fault("default", "web", None)
 
     await cluster.wait_for(finished)
 

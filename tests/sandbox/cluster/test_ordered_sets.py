@@ -76,10 +76,10 @@ async def test_an_update_goes_from_the_highest_ordinal_down(cluster, program):
 async def test_a_stuck_ordered_set_stays_stuck_after_a_revert_until_the_pod_is_deleted(cluster):
     stateful(cluster)
     await cluster.wait_for(finished)
-    cluster.sick("default", "db", "never-ready")
+    cluster.set_pod_fault("default", "db", "never-ready")
     roll(cluster, "2")
     await cluster.wait_for(stuck)
-    cluster.sick("default", "db", None)
+    cluster.set_pod_fault("default", "db", None)
 
     roll(cluster, "1")
     await cluster.wait_for(lambda c: status(c)["observedGeneration"] == 3)
@@ -92,10 +92,10 @@ async def test_a_stuck_ordered_set_stays_stuck_after_a_revert_until_the_pod_is_d
 async def test_a_stuck_parallel_set_repairs_itself_after_a_revert(cluster):
     stateful(cluster, podManagementPolicy="Parallel")
     await cluster.wait_for(finished)
-    cluster.sick("default", "db", "never-ready")
+    cluster.set_pod_fault("default", "db", "never-ready")
     roll(cluster, "2")
     await cluster.wait_for(stuck)
-    cluster.sick("default", "db", None)
+    cluster.set_pod_fault("default", "db", None)
 
     roll(cluster, "1")
 
@@ -173,14 +173,14 @@ async def test_a_reverted_daemon_set_replaces_the_stuck_pod_first(program):
         cluster.apply(workload("DaemonSet", "agent"))
         await cluster.wait_for(lambda c: sum(is_ready(pod) for pod in pods_of(c, "agent")) == 3)
         before = {pod["metadata"]["uid"] for pod in pods_of(cluster, "agent")}
-        cluster.sick("default", "agent", "never-ready")
+        cluster.set_pod_fault("default", "agent", "never-ready")
         roll(cluster, "2", "DaemonSet", "agent")
         await cluster.wait_for(
             lambda c: any(
                 mark_of(pod) == "2" and pod["status"].get("phase") == "Running" for pod in pods_of(c, "agent")
             )
         )
-        cluster.sick("default", "agent", None)
+        cluster.set_pod_fault("default", "agent", None)
 
         roll(cluster, "1", "DaemonSet", "agent")
         await cluster.wait_for(lambda c: status(c, "DaemonSet", "agent").get("numberAvailable") == 3)

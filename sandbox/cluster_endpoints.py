@@ -1,4 +1,4 @@
-"""One cluster of the world, from outside: its address and credentials, and the weather on the way there."""
+"""A cluster as its clients reach it: address, credentials, delays and outages; and the kubeconfig."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Json = dict[str, Any]
 
 
 def new_token() -> str:
-    """A bearer token for a cluster's API."""
+    """Return a new bearer token for a cluster's API."""
     return secrets.token_urlsafe(32)
 
 
 @dataclass(slots=True, eq=False)
-class Site:
-    """A cluster as its clients meet it; `name` is its context in the kubeconfig.
+class ClusterEndpoint:
+    """A cluster and its API server; `name` is its context in the kubeconfig.
 
-    `server` names its API in faults and journal. `delay` (seconds) makes all its answers late.
+    `server` names the API in faults and journal. `delay` (seconds) holds back every answer.
     """
 
     name: str
@@ -47,46 +47,48 @@ class Site:
         return self.servers is not None and self.servers.is_up(self.server)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The cluster's API, as late as `delay` says."""
+        """Serve the cluster's API, `delay` seconds late."""
         if self.delay:
             await asyncio.sleep(self.delay)
         await self.cluster.app(scope, receive, send)
 
     async def outage(self) -> None:
-        """Cut all connections to the API and refuse new ones until `recover`; the cluster lives on.
+        """Cut all connections to the API and refuse new ones until `recover`. The cluster runs on.
 
-        Raises RuntimeError outside of the world.
+        Raises RuntimeError unless the sandbox runs.
         """
         await self._servers().down(self.server)
 
     async def recover(self) -> None:
-        """Let the API answer again, at the same address."""
+        """Serve the API again at the same address."""
         await self._servers().up(self.server)
 
     def renew_token(self) -> None:
-        """From now on the API takes another bearer token, `token`, and no longer the one before."""
+        """Replace the bearer token: from now on the API accepts only the new `token`."""
         self.token = new_token()
-        self.cluster.expect(self.token)
+        self.cluster.set_token(self.token)
 
     def _servers(self) -> Servers:
         if self.servers is None:
-            raise RuntimeError("the sandbox is not entered")
+            raise RuntimeError("the sandbox is not running")
         return self.servers
 
 
-def write_kubeconfig(path: Path, ca: Path, sites: Iterable[Site]) -> None:
-    """Write a kubeconfig, for its owner's eyes, with a context for each cluster; the first is the current."""
-    sites = list(sites)
+def write_kubeconfig(path: Path, ca: Path, endpoints: Iterable[ClusterEndpoint]) -> None:
+    """Write a kubeconfig, readable by its owner only: one context for each cluster, the first is current."""
+    endpoints = list(endpoints)
     trust = {"certificate-authority": str(ca.resolve())}
     body: Json = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": sites[0].name,
-        "clusters": [{"name": site.name, "cluster": {"server": site.url} | trust} for site in sites],
-        "users": [{"name": site.name, "user": {"token": site.token}} for site in sites],
+        "current-context": endpoints[0].name,
+        "clusters": [
+            {"name": endpoint.name, "cluster": {"server": endpoint.url} | trust} for endpoint in endpoints
+        ],
+        "users": [{"name": endpoint.name, "user": {"token": endpoint.token}} for endpoint in endpoints],
         "contexts": [
             {"name": s.name, "context": {"cluster": s.name, "user": s.name, "namespace": "default"}}
-            for s in sites
+            for s in endpoints
         ],
     }
     path.touch(mode=0o600)

@@ -74,7 +74,8 @@ async def test_a_server_that_refuses_events_is_complained_about_once(sink, sandb
     assert [r.levelname for r in complaints if r.levelname == "WARNING"] == ["WARNING"]
 
 
-async def test_more_events_than_can_wait_are_dropped_without_an_error(sink, sandbox):
+async def test_more_events_than_can_wait_are_dropped_without_an_error(connection, sandbox):
+    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1", farewell=60)
     sandbox.faults.add(server="kubernetes", action="hang", times=None)
     for count in range(1000):
         sink.emit(SECRET, "Normal", "Adopted", f"number {count}")

@@ -1,10 +1,14 @@
-"""Numbers that tests have to tell, at the end of a session, whichever process they ran in."""
+"""What holds for every test: properties have no deadline, and numbers are told at the end of a session."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests import crashes
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

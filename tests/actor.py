@@ -17,7 +17,7 @@ from rotator.core.steps import Issue, Step
 from rotator.core.verification import SignerQuery
 from rotator.errors import Conflict, LeaseLost, Refused, Stopping, Unavailable
 from rotator.ports import IssuedToken
-from tests.world import LEASE, Cluster, Crash, HotLoopError, World
+from tests.world import LEASE, Crash, HotLoopError, Target, World
 
 T, P = TypeVar("T"), ParamSpec("P")
 
@@ -41,7 +41,7 @@ def crossing(
 class Process:
     """One process's view of the world: every port, with its own place in the lease."""
 
-    w: World
+    world: World
     skew: timedelta = timedelta()
     taken: int = 0
     patience: timedelta = timedelta(seconds=10)
@@ -59,17 +59,17 @@ class Process:
         self.point()
         do()
         if alone and not self.leads() and not self.paused:
-            self.w.late.append(do.__qualname__)
+            self.world.effects_without_lease.append(do.__qualname__)
         self.point()
 
     def point(self) -> None:
         with self.mortal():
-            self.w.point()
+            self.world.point()
 
     def cross(self, call: str, after: bool) -> None:
-        if self.w.watch:
+        if self.world.at_call:
             with self.mortal():
-                self.w.watch(self, call, after)
+                self.world.at_call(self, call, after)
 
     @contextmanager
     def mortal(self) -> Iterator[None]:
@@ -81,42 +81,46 @@ class Process:
             raise
 
     def leads(self) -> bool:
-        return bool(self.w.leader and self.w.leader[0] is self and self.w.leader[1] > self.w.now)
+        return bool(
+            self.world.leader and self.world.leader[0] is self and self.world.leader[1] > self.world.now
+        )
 
     # issuer
     @crossing
     async def issue(self, key: Key, expires_at: datetime) -> IssuedToken:
-        if not self.w.azure:
+        if not self.world.azure:
             raise Unavailable("azure")
         out: list[str] = []
-        self.effect(lambda: out.append(self.w.mint(key, expires_at)))
-        return IssuedToken(out[0], key, out[0], self.w.expiry(out[0]))
+        self.effect(lambda: out.append(self.world.mint(key, expires_at)))
+        return IssuedToken(out[0], key, out[0], self.world.expiry(out[0]))
 
     @crossing
     async def regenerate(self, key: Key) -> None:
-        if not self.w.azure:
+        if not self.world.azure:
             raise Unavailable("azure")
-        if not self.w.revocable:
+        if not self.world.revocable:
             raise Refused("not allowed", "Grant it.")
-        if pause := self.w.pauses.pop(0, None):
+        if pause := self.world.at_lease_check.pop(0, None):
             pause()
-        dying = [h for h in self.w.held() if h[1].startswith(f"{key}|{self.w.generation[key]}|")]
-        if self.looked_at == self.w.strange:  # else a stranger acted since the last look
+        dying = [
+            h for h in self.world.tokens_in_use() if h[1].startswith(f"{key}|{self.world.generation[key]}|")
+        ]
+        if self.looked_at == self.world.foreign_changes:  # else a stranger acted since the last look
             assert not dying, f"I1: {key} regenerated while in use: {dying}"
-        self.w.killed.add((key, self.w.generation[key]))
-        self.w.revoked.append(key)
-        self.w.generation[key] += 1
+        self.world.ended_keys.add((key, self.world.generation[key]))
+        self.world.revoked.append(key)
+        self.world.generation[key] += 1
         self.committed = False
         self.point()
 
     # fleet
     @crossing
     async def observe(self) -> Observation:
-        w = self.w
-        self.looked_at = w.strange
-        up = {n: c for n, c in w.clusters.items() if c.reachable}
+        w = self.world
+        self.looked_at = w.foreign_changes
+        up = {n: c for n, c in w.targets.items() if c.reachable}
         targets = tuple(self.see(n, c) for n, c in up.items())
-        away = tuple(UnobservedTarget(n, "away", True) for n in sorted(set(w.clusters) - set(up)))
+        away = tuple(UnobservedTarget(n, "away", True) for n in sorted(set(w.targets) - set(up)))
         return Observation(
             targets,
             away,
@@ -132,15 +136,15 @@ class Process:
 
     @crossing
     async def signers(self, signer_queries: Iterable[SignerQuery]) -> dict[str, Key | None]:
-        w = self.w
+        w = self.world
         if not (w.azure and w.deterministic):
             return {}
         asked = [d.fingerprint for d in signer_queries]
-        w.asked += len(asked)
+        w.signer_queries += len(asked)
         return {v: Key(v.split("|")[0]) if w.alive(v) else None for v in asked}
 
-    def see(self, name: str, c: Cluster) -> m.Target:
-        w = self.w
+    def see(self, name: str, c: Target) -> m.Target:
+        w = self.world
         loads = tuple(
             m.Workload(
                 n,
@@ -161,8 +165,8 @@ class Process:
         expires_at = w.expiry(c.value) if c.value else None
         return m.Target(name, c.value or None, expires_at, c.record, loads, c.request, str(c.version))
 
-    def cluster(self, target: m.Target) -> Cluster:
-        c = self.w.clusters[target.name]
+    def cluster(self, target: m.Target) -> Target:
+        c = self.world.targets[target.name]
         if not c.reachable:
             raise Unavailable(target.name)
         if c.forbidden:
@@ -178,17 +182,20 @@ class Process:
             c = self.cluster(target)
             if token:
                 key, gen = token.value.split("|")[:2]
-                assert (key, int(gen)) not in self.w.killed, "I1: wrote a token that we revoked"
+                assert (key, int(gen)) not in self.world.ended_keys, "I1: wrote a token that we revoked"
                 c.value = token.value
-                self.w.history.append(token.value)
+                self.world.history.append(token.value)
             c.record = record
-            complete = all(c.reachable for c in self.w.clusters.values())
+            complete = all(c.reachable for c in self.world.targets.values())
             asked_for = isinstance(self.step, Issue) and self.step.reason is Reason.REQUESTED
             if complete and asked_for and self.step.basis:  # else the answer may be where nobody can look
                 basis = self.step.basis
-                self.w.requested.append((basis.revision, basis.token.fingerprint, record.decision))
-            if record.decision.token.fingerprint not in self.w.issued and not record.decision.token.adopted:
-                self.w.issued.append(record.decision.token.fingerprint)
+                self.world.requested.append((basis.revision, basis.token.fingerprint, record.decision))
+            if (
+                record.decision.token.fingerprint not in self.world.issued
+                and not record.decision.token.adopted
+            ):
+                self.world.issued.append(record.decision.token.fingerprint)
 
         self.effect(do)
 
@@ -202,7 +209,7 @@ class Process:
     @crossing
     async def restart(self, target: m.Target, workload: m.Workload, mark: str | None) -> None:
         def do() -> None:
-            c = self.w.clusters[target.name]
+            c = self.world.targets[target.name]
             if not c.reachable:
                 raise Unavailable(target.name)
             d = c.workloads[workload.name]
@@ -211,21 +218,21 @@ class Process:
             d.restarts, d.counted_since = count_restart(workload, self.now())
             d.mark, d.restarted_at, d.version, d.failed = mark, self.now(), d.version + 1, False
             name = f"{target.name}/{workload.name}"
-            self.w.restarted.append((name, self.w.now))
-            self.w.restarts[name] = self.w.restarts.get(name, 0) + 1
+            self.world.restart_times.append((name, self.world.now))
+            self.world.restarts[name] = self.world.restarts.get(name, 0) + 1
 
         self.effect(do)
 
     @crossing
     async def evict(self, target: m.Target, pod: m.Pod) -> None:
         def do() -> None:
-            c = self.w.clusters[target.name]
+            c = self.world.targets[target.name]
             if not c.reachable:
                 raise Unavailable(target.name)
             for d in c.workloads.values():
                 blocked = d.ordered and pod.mark != d.mark
                 d.pods = [
-                    self.w.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
+                    self.world.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
                     for p in d.pods
                 ]
 
@@ -233,20 +240,20 @@ class Process:
 
     @crossing
     async def find(self, fingerprint: str) -> IssuedToken | None:
-        for c in self.w.clusters.values():
+        for c in self.world.targets.values():
             if c.reachable and c.value == fingerprint:
-                return IssuedToken(c.value, Key.PRIMARY, c.value, self.w.expiry(c.value))
+                return IssuedToken(c.value, Key.PRIMARY, c.value, self.world.expiry(c.value))
         return None
 
     # lease
     @crossing
     async def acquire(self, seen: Observation) -> bool:
-        if str(self.w.lease_version) != seen.lease:
+        if str(self.world.lease_version) != seen.lease:
             raise Conflict("lease")
-        if self.w.leader and self.w.leader[1] > self.w.now:
+        if self.world.leader and self.world.leader[1] > self.world.now:
             return False
-        self.w.lease_version += 1
-        self.w.leader = (self, self.w.now + LEASE)
+        self.world.lease_version += 1
+        self.world.leader = (self, self.world.now + LEASE)
         return True
 
     @crossing
@@ -257,37 +264,37 @@ class Process:
         if not self.leads():
             raise LeaseLost
         self.paused, self.committed = False, bool(lasting)
-        self.w.leader = (self, self.w.now + LEASE)
+        self.world.leader = (self, self.world.now + LEASE)
 
     def pause(self) -> None:
-        self.w.checks += 1
-        if pause := self.w.pauses.pop(self.w.checks, None):
+        self.world.lease_checks += 1
+        if pause := self.world.at_lease_check.pop(self.world.lease_checks, None):
             pause()
 
     @crossing
     async def condemn(self, keys: frozenset[Key]) -> None:
         def do() -> None:
-            self.w.remembered = keys
+            self.world.remembered = keys
 
-        if keys != self.w.remembered:
+        if keys != self.world.remembered:
             self.effect(do)
 
     @crossing
     async def count_restore(self) -> None:
         def do() -> None:
-            w = self.w
+            w = self.world
             if w.last_restored_at and w.now - w.last_restored_at > timedelta(days=2):
                 w.restores = 0
             w.restores, w.last_restored_at = w.restores + 1, self.now()
-            w.mended.append(w.now)
+            w.restore_times.append(w.now)
 
         self.effect(do)
 
     @crossing
     async def release(self) -> None:
-        if not self.dead and self.w.leader and self.w.leader[0] is self:
-            self.w.leader = None
-            self.w.lease_version += 1
+        if not self.dead and self.world.leader and self.world.leader[0] is self:
+            self.world.leader = None
+            self.world.lease_version += 1
 
     # clock and reporter
     def checkpoint(self) -> None:
@@ -296,20 +303,20 @@ class Process:
 
     async def changed(self, seen: Observation, within: timedelta) -> None:
         self.point()
-        self.w.pass_time(within)
+        self.world.pass_time(within)
         if self.leads():  # renewed in the background
-            self.w.leader = (self, self.w.now + LEASE)
+            self.world.leader = (self, self.world.now + LEASE)
 
     async def wait(self, change: Coroutine[Any, Any, None]) -> None:
         await change
 
     def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         self.step = step
-        self.w.acts.append(step)
+        self.world.steps.append(step)
         self.taken += 1
         self.pause()
         if self.taken > 600:
-            raise HotLoopError([type(a).__name__ for a in self.w.acts[-12:]])
+            raise HotLoopError([type(a).__name__ for a in self.world.steps[-12:]])
 
     def failed(self, step: Step, error: Exception) -> None:
         pass
@@ -318,4 +325,4 @@ class Process:
         pass
 
     def now(self) -> datetime:
-        return self.w.now + self.skew
+        return self.world.now + self.skew

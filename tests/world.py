@@ -69,12 +69,12 @@ class Workload:
     owned: tuple[str | None] | None = None
     """The mark to which a GitOps tool sets the template back whenever it differs."""
 
-    def quiet(self, replicas: int) -> bool:
+    def rolled_out(self, replicas: int) -> bool:
         return len(self.pods) == replicas and all(p.works and p.mark == self.mark for p in self.pods)
 
 
 @dataclass
-class Cluster:
+class Target:
     value: str
     workloads: dict[str, Workload]
     record: Record | None = None
@@ -99,10 +99,10 @@ class World:
     """One gateway's part of Azure and Kubernetes. Several may share one `time`."""
 
     time: Time = field(default_factory=Time)
-    clusters: dict[str, Cluster] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
     replicas: int = 2
     generation: dict[Key, int] = field(default_factory=lambda: dict.fromkeys(Key, 0))
-    killed: set[tuple[str, int]] = field(default_factory=set)
+    ended_keys: set[tuple[str, int]] = field(default_factory=set)
     azure: bool = True
     deterministic: bool = True
     open_window: bool = True
@@ -116,22 +116,22 @@ class World:
     serial: int = 0
     points: int = 0
     schedule: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
-    checks: int = 0
-    asked: int = 0
-    pauses: dict[int, Callable[[], None]] = field(default_factory=dict)
-    late: list[str] = field(default_factory=list)
+    lease_checks: int = 0
+    signer_queries: int = 0
+    at_lease_check: dict[int, Callable[[], None]] = field(default_factory=dict)
+    effects_without_lease: list[str] = field(default_factory=list)
     issued: list[str] = field(default_factory=list)
-    acts: list[Step] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     restarts: dict[str, int] = field(default_factory=dict)
-    watch: Callable[[Process, str, bool], None] | None = None
-    strange: int = 0
-    robbed: bool = False
+    at_call: Callable[[Process, str, bool], None] | None = None
+    foreign_changes: int = 0
+    annotations_lost: bool = False
     """Whether a stranger ever took our annotations off a Secret."""
     history: list[str] = field(default_factory=list)
     requested: list[tuple[int, str, Decision]] = field(default_factory=list)
     revoked: list[Key] = field(default_factory=list)
-    restarted: list[tuple[str, datetime]] = field(default_factory=list)
-    mended: list[datetime] = field(default_factory=list)
+    restart_times: list[tuple[str, datetime]] = field(default_factory=list)
+    restore_times: list[datetime] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.time.worlds.append(self)
@@ -162,19 +162,19 @@ class World:
     def usable(self, value: str) -> bool:
         return self.alive(value) and self.expiry(value) > self.now
 
-    def held(self) -> list[tuple[str, str]]:
+    def tokens_in_use(self) -> list[tuple[str, str]]:
         """Every token anywhere, with who holds it."""
-        secrets = [(name, c.value) for name, c in self.clusters.items()]
+        secrets = [(name, c.value) for name, c in self.targets.items()]
         pods = [
-            (p.name, p.token) for c in self.clusters.values() for w in c.workloads.values() for p in w.pods
+            (p.name, p.token) for c in self.targets.values() for w in c.workloads.values() for p in w.pods
         ]
         return secrets + pods
 
     # what happens by itself
-    def boot(self, name: str, value: str, workloads: int = 1) -> None:
-        c = Cluster(value, {})
+    def deploy(self, name: str, value: str, workloads: int = 1) -> None:
+        c = Target(value, {})
         self.history.append(value)
-        self.clusters[name] = c
+        self.targets[name] = c
         for i in range(workloads):
             c.workloads[f"w{i}"] = w = Workload(None, [])
             w.pods = [self.start(c, w, None) for _ in range(self.replicas)]
@@ -182,16 +182,16 @@ class World:
     def join(self, name: str, how: str, workloads: int = 1) -> None:
         """One more target, whose pods run something else: another token, an expired one, or none."""
         life = timedelta(days=-1) if how == "expired" else timedelta(days=20)
-        self.boot(name, "" if how == "empty" else self.mint(Key.SECONDARY, self.now + life), workloads)
-        for w in self.clusters[name].workloads.values():
+        self.deploy(name, "" if how == "empty" else self.mint(Key.SECONDARY, self.now + life), workloads)
+        for w in self.targets[name].workloads.values():
             for p in w.pods:
                 p.works = bool(p.token)  # a gateway keeps serving what it has when its token expires
 
-    def start(self, c: Cluster, w: Workload, mark: str | None) -> Pod:
+    def start(self, c: Target, w: Workload, mark: str | None) -> Pod:
         self.serial += 1
         return Pod(f"pod{self.serial}", mark, c.value, self.now, self.usable(c.value) and not w.stuck)
 
-    def evict(self, c: Cluster, w: Workload, name: str) -> None:
+    def evict(self, c: Target, w: Workload, name: str) -> None:
         """A container restarts or its ReplicaSet replaces it: same template, Secret of today."""
         w.pods = [self.start(c, w, p.mark) if p.name == name else p for p in w.pods]
 
@@ -200,21 +200,21 @@ class World:
         while self.now < end:
             self.now += min(timedelta(seconds=60), end - self.now) if by < timedelta(hours=2) else by
             for world in self.time.worlds:
-                world.turn(1 if by < timedelta(hours=2) else 20)
+                world.progress(1 if by < timedelta(hours=2) else 20)
 
-    def turn(self, ticks: int) -> None:
+    def progress(self, ticks: int) -> None:
         """What happens by itself: GitOps tools set back what they own, rollouts go on."""
-        for c in self.clusters.values():
+        for c in self.targets.values():
             if c.owned is not None and c.value != c.owned:
-                c.value, c.version, self.strange = c.owned, c.version + 1, self.strange + 1
+                c.value, c.version, self.foreign_changes = c.owned, c.version + 1, self.foreign_changes + 1
             for w in c.workloads.values():
                 if w.owned and w.mark != w.owned[0]:
                     w.mark, w.version, w.failed = w.owned[0], w.version + 1, False
-                    self.strange += 1
-                for _ in range(0 if w.quiet(self.replicas) else ticks):
-                    self.tick(c, w)
+                    self.foreign_changes += 1
+                for _ in range(0 if w.rolled_out(self.replicas) else ticks):
+                    self.progress_rollout(c, w)
 
-    def tick(self, c: Cluster, w: Workload) -> None:
+    def progress_rollout(self, c: Target, w: Workload) -> None:
         """The rollout takes one step; old pods leave only when new ones work."""
         old = [p for p in w.pods if p.mark != w.mark]
         new = [p for p in w.pods if p.mark == w.mark]
@@ -252,4 +252,4 @@ class World:
 
 
 def count(w: World, kind: type[Issue | RollBack]) -> int:
-    return sum(isinstance(s, kind) for s in w.acts)
+    return sum(isinstance(s, kind) for s in w.steps)

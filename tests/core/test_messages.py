@@ -14,22 +14,22 @@ from rotator.core.policy import Policy
 from rotator.core.records import Reason
 from rotator.core.steps import Rest, Step
 from rotator.rotation import look
-from tests.rotation.dsl import GW, HOUR, ask, fleet, rotated, run
+from tests.rotation.dsl import GATEWAY, HOUR, fleet, request_rotation, rotated, run
 from tests.world import START, World, drive
 
 
-def sentences(w: World) -> dict[str, str]:
+def sentences(world: World) -> dict[str, str]:
     """Explain all steps that were taken in w; the last look stands for what was seen at each."""
-    seen = drive(look(replace(GW, hours=w.hours), w.process()))
-    return {type(s).__name__: explain(s, seen, GW.policy, w.now).text for s in w.acts}
+    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    return {type(step).__name__: explain(step, seen, GATEWAY.policy, world.now).text for step in world.steps}
 
 
 def test_a_rotation_reads_as_a_story() -> None:
-    w = fleet(1)
-    run(w)
-    ask(w)
-    run(w)
-    told = sentences(w)
+    world = fleet(1)
+    run(world)
+    request_rotation(world)
+    run(world)
+    told = sentences(world)
     assert "which is not ours: taken over as it is" in told["Adopt"]
     assert "issue one on the primary key" in told["Issue"]
     assert "pods of w0 (t0) do not run" in told["Restart"]
@@ -38,36 +38,39 @@ def test_a_rotation_reads_as_a_story() -> None:
 
 
 def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
-    w, _ = rotated()
-    w.pass_time(timedelta(days=19, hours=2))
-    w.acts.clear()
-    seen, step = drive(look(replace(GW, hours=w.hours), w.process())), None
-    run(w)
-    step = w.acts[0]
-    why = explain(step, seen, GW.policy, w.now)
+    world, _ = rotated()
+    world.pass_time(timedelta(days=19, hours=2))
+    world.steps.clear()
+    seen, step = drive(look(replace(GATEWAY, hours=world.hours), world.process())), None
+    run(world)
+    step = world.steps[0]
+    why = explain(step, seen, GATEWAY.policy, world.now)
     assert why.reason is Reason.NEARING_EXPIRY
     assert "sooner than renew_before (10 d)" in why.text
 
 
 def test_rest_names_each_target_that_is_not_proven() -> None:
-    w, _ = rotated(targets=2)
-    w.clusters["t1"].reachable = False
-    seen = drive(look(replace(GW, hours=w.hours), w.process()))
+    world, _ = rotated(targets=2)
+    world.targets["t1"].reachable = False
+    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
     flawed = replace(
-        seen, targets=tuple(replace(t, misconfiguration="deployment/x does not exist") for t in seen.targets)
+        seen,
+        targets=tuple(
+            replace(target, misconfiguration="deployment/x does not exist") for target in seen.targets
+        ),
     )
-    text = explain(Rest(START + HOUR, Reason.UNSETTLED), flawed, Policy(), w.now).text
+    text = explain(Rest(START + HOUR, Reason.UNSETTLED), flawed, Policy(), world.now).text
     assert text == "t1: away; t0: deployment/x does not exist"
 
 
 def test_every_kind_of_step_is_explained_somewhere_in_a_long_life() -> None:
-    w, gw = rotated(targets=2)
-    ask(w)
-    w.clusters["t0"].workloads["w0"].stuck = True
-    run(w, gw)
-    w.clusters["t1"].value, w.clusters["t1"].version = "secondary|0|202602250000", 999
-    run(w, gw)
-    told = sentences(w)
+    world, gateway = rotated(targets=2)
+    request_rotation(world)
+    world.targets["t0"].workloads["w0"].stuck = True
+    run(world, gateway)
+    world.targets["t1"].value, world.targets["t1"].version = "secondary|0|202602250000", 999
+    run(world, gateway)
+    told = sentences(world)
     assert set(told) >= {"Issue", "Write", "Restart", "Await", "RollBack", "Rest"}
     assert all(told.values()) and len(get_args(Step)) == 10
 
@@ -87,14 +90,14 @@ def test_durations_read_as_people_say_them(time: timedelta, words: str) -> None:
 
 
 def test_a_first_look_tells_what_follows_the_adoption() -> None:
-    w = fleet(2, life=timedelta(days=3))
-    seen = drive(look(replace(GW, hours=w.hours), w.process()))
-    told = status_of("oslo", seen, GW.policy, w.now)
+    world = fleet(2, life=timedelta(days=3))
+    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    told = status_of("oslo", seen, GATEWAY.policy, world.now)
     assert told["next_step"] == "Adopt"
     assert "; then Issue (NearingExpiry): token " in told["message"]
 
 
 def test_a_first_look_at_good_tokens_promises_nothing_more() -> None:
-    w = fleet(2)
-    seen = drive(look(replace(GW, hours=w.hours), w.process()))
-    assert "then" not in status_of("oslo", seen, GW.policy, w.now)["message"]
+    world = fleet(2)
+    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    assert "then" not in status_of("oslo", seen, GATEWAY.policy, world.now)["message"]

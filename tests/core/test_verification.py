@@ -25,7 +25,7 @@ from rotator.core.verification import (
     verified,
     waits,
 )
-from tests.rotation.dsl import DAY, GW, MINUTE
+from tests.rotation.dsl import DAY, GATEWAY, MINUTE
 from tests.world import START
 
 NOW = START + DAY
@@ -148,10 +148,10 @@ def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
     moved = replace(with_pod(works=False), restarted_at=NOW - timedelta(hours=5))
     stale = replace(LOAD, name="deployment/v", mark="b2", pods=(replace(POD, mark="b2"),))
     t = replace(target(rec=Record(Decision(2, TOKEN), previous=proven)), workloads=(moved, stale))
-    assert not waits(t, Observation((t,)), GW.policy, NOW)
+    assert not waits(t, Observation((t,)), GATEWAY.policy, NOW)
     sick = replace(stale, pods=(replace(stale.pods[0], works=False),))
     t = replace(t, workloads=(moved, sick))
-    assert waits(t, Observation((t,)), GW.policy, NOW)
+    assert waits(t, Observation((t,)), GATEWAY.policy, NOW)
 
 
 def test_only_pods_of_the_current_template_are_suspects() -> None:
@@ -206,7 +206,7 @@ def test_who_signs_is_asked_before_a_key_may_have_to_end() -> None:
     seen, condemned = Observation((t,)), Observation((t,), remembered=frozenset({Key.SECONDARY}))
 
     def asks(seen: Observation, revoke: Revocation, now: datetime = START) -> bool:
-        return needs_proof(seen, replace(GW.policy, revoke=revoke), now)
+        return needs_proof(seen, replace(GATEWAY.policy, revoke=revoke), now)
 
     assert not any(asks(seen, revoke) for revoke in Revocation)
     assert all(asks(condemned, revoke) for revoke in Revocation)

@@ -18,10 +18,10 @@ from tests.world import LEASE, Crash, World, count, drive
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
-GW = Gateway("gw", Policy())
+GATEWAY = Gateway("gw", Policy())
 
 
-def gateway(revoke: Revocation = Revocation.NEVER) -> Gateway:
+def gateway_with(revoke: Revocation = Revocation.NEVER) -> Gateway:
     return Gateway("gw", Policy(revoke=revoke))
 
 
@@ -32,102 +32,108 @@ def fleet(
     life: timedelta = 29 * DAY,
     deterministic: bool = True,
 ) -> World:
-    w = World(deterministic=deterministic)
-    value = w.mint(key, w.now + life)
+    world = World(deterministic=deterministic)
+    value = world.mint(key, world.now + life)
     for i in range(targets):
-        w.boot(f"t{i}", value, workloads)
-    return w
+        world.deploy(f"t{i}", value, workloads)
+    return world
 
 
-def run(w: World, gw: Gateway = GW) -> Rest | None:
+def run(world: World, gateway: Gateway = GATEWAY) -> Rest | None:
     with suppress(Crash, Busy, LeaseLost, Unavailable):
-        return drive(rotate(replace(gw, hours=w.hours), w.process())).rest
+        return drive(rotate(replace(gateway, hours=world.hours), world.process())).rest
     return None
 
 
-def ask(w: World, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False) -> Noted:
-    return note(w.process(), leak=leak, expires_at=expires_at, anew=anew)
+def request_rotation(
+    world: World, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False
+) -> Noted:
+    return request_by(world.process(), leak=leak, expires_at=expires_at, anew=anew)
 
 
-def note(p: Ports, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False) -> Noted:
-    return drive(request(p.fleet, p.clock, leak=leak, expires_at=expires_at, anew=anew))
+def request_by(
+    ports: Ports, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False
+) -> Noted:
+    return drive(request(ports.fleet, ports.clock, leak=leak, expires_at=expires_at, anew=anew))
 
 
-def kinds(w: World) -> list[str]:
-    names = [type(s).__name__ for s in w.acts]
+def step_names(world: World) -> list[str]:
+    names = [type(step).__name__ for step in world.steps]
     return [n for i, n in enumerate(names) if n != "Await" and (i == 0 or names[i - 1] != n)]
 
 
-def at_rest(w: World, gw: Gateway) -> None:
+def at_rest(world: World, gateway: Gateway) -> None:
     """All targets hold one good token that every pod runs, and the plan says so."""
-    seen = drive(look(replace(gw, hours=w.hours), w.process()))
-    step = next_step(seen, gw.policy, w.now)
+    seen = drive(look(replace(gateway, hours=world.hours), world.process()))
+    step = next_step(seen, gateway.policy, world.now)
     assert isinstance(step, Rest), step
-    assert len({c.value for c in w.clusters.values()}) == 1, {n: c.value for n, c in w.clusters.items()}
-    for who, token in w.held():
-        assert w.usable(token), (who, token, w.now)
-    for c in w.clusters.values():
-        assert c.record and c.record.decision.token.fingerprint == c.value
-        if not c.record.decision.token.adopted:
-            assert c.record.verified, c.record
-            for d in c.workloads.values():
-                assert [p for p in d.pods if p.token != c.value] == []
+    assert len({target.value for target in world.targets.values()}) == 1, {
+        n: target.value for n, target in world.targets.items()
+    }
+    for who, token in world.tokens_in_use():
+        assert world.usable(token), (who, token, world.now)
+    for target in world.targets.values():
+        assert target.record and target.record.decision.token.fingerprint == target.value
+        if not target.record.decision.token.adopted:
+            assert target.record.verified, target.record
+            for workload in target.workloads.values():
+                assert [pod for pod in workload.pods if pod.token != target.value] == []
 
 
-def heal(w: World) -> None:
-    w.schedule, w.azure, w.open_window = {}, True, True
-    for c in w.clusters.values():
-        c.reachable = True
-        for d in c.workloads.values():
-            d.stuck = False
+def heal(world: World) -> None:
+    world.schedule, world.azure, world.open_window = {}, True, True
+    for target in world.targets.values():
+        target.reachable = True
+        for workload in target.workloads.values():
+            workload.stuck = False
 
 
-def settle(w: World, gw: Gateway) -> None:
+def settle(world: World, gateway: Gateway) -> None:
     """The world behaves from now on: daily runs, for as long as back-offs may last."""
-    heal(w)
-    w.pass_time(LEASE)
+    heal(world)
+    world.pass_time(LEASE)
     for _ in range(6):
-        run(w, gw)
-        w.pass_time(DAY)
-    run(w, gw)
+        run(world, gateway)
+        world.pass_time(DAY)
+    run(world, gateway)
 
 
 def rotated(
     revoke: Revocation = Revocation.NEVER, targets: int = 1, workloads: int = 1
 ) -> tuple[World, Gateway]:
-    w, gw = fleet(targets, workloads), gateway(revoke)
-    run(w, gw)
-    ask(w)
-    run(w, gw)
-    at_rest(w, gw)
-    w.acts.clear()
-    w.restarts.clear()
-    w.pass_time(HOUR)
-    return w, gw
+    world, gateway = fleet(targets, workloads), gateway_with(revoke)
+    run(world, gateway)
+    request_rotation(world)
+    run(world, gateway)
+    at_rest(world, gateway)
+    world.steps.clear()
+    world.restarts.clear()
+    world.pass_time(HOUR)
+    return world, gateway
 
 
-def seen_in(w: World) -> Observation:
-    return drive(look(w.gateway(Policy()), w.process()))
+def observed(world: World) -> Observation:
+    return drive(look(world.gateway(Policy()), world.process()))
 
 
-def said_at_rest(w: World, gw: Gateway = GW) -> tuple[Reason, str]:
-    seen = drive(look(replace(gw, hours=w.hours), w.process()))
-    step = run(w, gw)
+def reason_at_rest(world: World, gateway: Gateway = GATEWAY) -> tuple[Reason, str]:
+    seen = drive(look(replace(gateway, hours=world.hours), world.process()))
+    step = run(world, gateway)
     assert step is not None
-    return step.reason, explain(step, seen, gw.policy, w.now).text
+    return step.reason, explain(step, seen, gateway.policy, world.now).text
 
 
-def fails_once(w: World, gw: Gateway) -> None:
-    w.clusters["t0"].workloads["w0"].stuck = True
-    ask(w)
-    run(w, gw)
-    assert count(w, RollBack) == 1
-    w.pass_time(5 * MINUTE)
+def rollout_fails_once(world: World, gateway: Gateway) -> None:
+    world.targets["t0"].workloads["w0"].stuck = True
+    request_rotation(world)
+    run(world, gateway)
+    assert count(world, RollBack) == 1
+    world.pass_time(5 * MINUTE)
 
 
 def crash() -> None:
     raise Crash
 
 
-def tokens(w: World, name: str) -> set[str]:
-    return {p.token for d in w.clusters[name].workloads.values() for p in d.pods}
+def tokens(world: World, name: str) -> set[str]:
+    return {pod.token for workload in world.targets[name].workloads.values() for pod in workload.pods}

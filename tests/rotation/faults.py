@@ -10,7 +10,7 @@ from rotator.core.records import Key
 from rotator.errors import Conflict, Refused, Unavailable
 from tests.actor import Process
 from tests.rotation.tally import CRASHED, FAULTS, TALLY
-from tests.world import LEASE, Cluster, Crash, Workload, World
+from tests.world import LEASE, Crash, Target, Workload, World
 
 if TYPE_CHECKING:
     from tests.rotation.model_fleet import Estate
@@ -70,7 +70,7 @@ class Meddler:
         elif what in DEATHS:
             self.strike(p, what, whom, where)
         elif not p.committed:  # nothing fences a regenerate from strangers
-            j = self.estate.worlds.index(p.w)
+            j = self.estate.worlds.index(p.world)
             self.happen(what, j, whom)
 
     def answer(self, what: str, call: str, after: bool, where: tuple[str, str, str]) -> None:
@@ -99,22 +99,22 @@ class Meddler:
         elif not p.committed:
             TALLY["pauses"] += 1
             p.paused = True
-            p.w.pass_time(LEASE + MINUTE if what == "taken over" else whom * MINUTE)
-            estate.run(whom, estate.worlds.index(p.w))
+            p.world.pass_time(LEASE + MINUTE if what == "taken over" else whom * MINUTE)
+            estate.run(whom, estate.worlds.index(p.world))
 
     def happen(self, what: str, j: int, whom: int) -> None:
         TALLY["meddlings"] += 1
         TALLY[what] += 1
         w = self.estate.worlds[j]
-        c = list(w.clusters.values())[whom % len(w.clusters)]
+        c = list(w.targets.values())[whom % len(w.targets)]
         d = list(c.workloads.values())[whom // 2 % len(c.workloads)]
         if what in OUTAGES:
             self.outage(what, w, whom)
         elif what in SECRETS:
-            w.strange += 1
+            w.foreign_changes += 1
             secret(what, w, c, whom)
         elif what in WORKLOADS:
-            w.strange += 1
+            w.foreign_changes += 1
             workload(what, w, c, d, whom)
         elif what == "regenerated":
             w.generation[list(Key)[whom % 2]] += 1
@@ -130,7 +130,7 @@ class Meddler:
         match what:
             case "cluster away":
                 for world in self.estate.worlds:
-                    for name, c in world.clusters.items():
+                    for name, c in world.targets.items():
                         if name.endswith(f"@c{whom % 3}"):
                             c.reachable = not c.reachable
             case "azure away":
@@ -143,7 +143,7 @@ class Meddler:
                 w.open_window = not w.open_window
 
 
-def secret(what: str, w: World, c: Cluster, whom: int) -> None:
+def secret(what: str, w: World, c: Target, whom: int) -> None:
     old = w.history[-1 - whom % len(w.history)]
     c.version += 1
     match what:
@@ -155,14 +155,14 @@ def secret(what: str, w: World, c: Cluster, whom: int) -> None:
             c.value = w.mint(list(Key)[whom % 2], w.now + 29 * DAY + 60 * MINUTE)
             w.history.append(c.value)
         case "replaced":
-            c.value, c.record, c.request, w.robbed = old, None, None, True
+            c.value, c.record, c.request, w.annotations_lost = old, None, None, True
         case "emptied":
             c.value = ""
         case "left alone":
             c.owned = None
 
 
-def workload(what: str, w: World, c: Cluster, d: Workload, whom: int) -> None:
+def workload(what: str, w: World, c: Target, d: Workload, whom: int) -> None:
     match what:
         case "hangs":
             d.stuck = True

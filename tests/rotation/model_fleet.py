@@ -40,8 +40,8 @@ class Shape:
         w = World(time, deterministic=self.deterministic, proof_age=self.proof_age)
         value = w.mint(Key.SECONDARY, w.now + 29 * DAY)
         for n, cluster in enumerate(self.clusters):
-            w.boot(f"t{n}@c{cluster}", value, self.workloads)
-            for d in w.clusters[f"t{n}@c{cluster}"].workloads.values():
+            w.deploy(f"t{n}@c{cluster}", value, self.workloads)
+            for d in w.targets[f"t{n}@c{cluster}"].workloads.values():
                 d.ordered = self.ordered and self.replace_pods
         if self.joins:
             w.join("joins@c0", self.joins, self.workloads)
@@ -68,7 +68,7 @@ class Estate:
         for d in self.daemons:
             self.begin(d)
         for w in self.worlds:
-            w.watch = self.meddler.interfere
+            w.at_call = self.meddler.interfere
 
     def begin(self, d: Daemon) -> None:
         """Start the process anew: nothing is remembered."""
@@ -117,7 +117,7 @@ class Estate:
         """The world behaves from now on."""
         for w in self.worlds:
             w.azure = w.open_window = w.revocable = True
-            for c in w.clusters.values():
+            for c in w.targets.values():
                 c.reachable, c.owned = True, None
                 for d in c.workloads.values():
                     d.stuck, d.failed, d.owned = False, False, None

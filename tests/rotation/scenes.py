@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rotator.core.records import Key, Revocation
 from rotator.errors import RotatorError
 from rotator.rotation import Gateway
-from tests.rotation.dsl import DAY, HOUR, ask, fleet, gateway, heal, run
+from tests.rotation.dsl import DAY, HOUR, fleet, gateway_with, heal, request_rotation, run
 from tests.world import LEASE, Crash, World
 
 GAPS = [timedelta(), timedelta(minutes=2), HOUR, DAY, 9 * DAY, 19 * DAY, 26 * DAY]
@@ -58,7 +58,7 @@ FEW = settings(
 
 
 def happen(w: World, gw: Gateway, kind: str, i: int) -> None:
-    clusters = list(w.clusters.values())
+    clusters = list(w.targets.values())
     c = clusters[i % len(clusters)]
     d = list(c.workloads.values())[i % len(c.workloads)]
     match kind:
@@ -99,7 +99,7 @@ def happen(w: World, gw: Gateway, kind: str, i: int) -> None:
             w.open_window = not w.open_window
         case "request" | "leak":
             with suppress(RotatorError):
-                ask(w, leak=kind == "leak")
+                request_rotation(w, leak=kind == "leak")
         case "heal":
             schedule, w.schedule = w.schedule, {}
             heal(w)
@@ -107,7 +107,7 @@ def happen(w: World, gw: Gateway, kind: str, i: int) -> None:
 
 
 def live(passes, targets, workloads, revoke, deterministic, joins, skip=()):  # type: ignore[no-untyped-def]
-    w, gw = fleet(targets, workloads, deterministic=deterministic), gateway(revoke)
+    w, gw = fleet(targets, workloads, deterministic=deterministic), gateway_with(revoke)
     if joins:
         w.join("joins", joins, workloads)
     for events, gap in passes:

@@ -47,7 +47,7 @@ def test_one_thing_goes_wrong_at_any_call(
     for n in range(0, 1000, stride):
         e = estate(revoke)
         w = e.worlds[0]
-        issued, leaked = len(w.issued), w.clusters["t0@c0"].value
+        issued, leaked = len(w.issued), w.targets["t0@c0"].value
         e.run(0, 0, [Deed(n, kind, 1)])
         if e.meddler.unused:
             break

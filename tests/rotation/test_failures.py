@@ -14,93 +14,106 @@ from rotator.errors import Refused, Unavailable
 from rotator.ports import IssuedToken
 from rotator.rotation import Result, rotate
 from rotator.rotation.failures import TARGET_RETRY, TargetFailure, combine
-from tests.rotation.dsl import DAY, GW, MINUTE, ask, at_rest, fleet, rotated, run, seen_in, settle
+from tests.rotation.dsl import (
+    DAY,
+    GATEWAY,
+    MINUTE,
+    at_rest,
+    fleet,
+    observed,
+    request_rotation,
+    rotated,
+    run,
+    settle,
+)
 from tests.world import START, World, count, drive
 
 
 def test_a_key_that_may_not_be_regenerated_before_its_reuse_holds_up_no_renewal() -> None:
-    w, gw = rotated(Revocation.BEFORE_REUSE)
-    w.revocable, before, key = False, len(w.issued), w.clusters["t0"].value.split("|")[0]
-    ask(w)
+    world, gateway = rotated(Revocation.BEFORE_REUSE)
+    world.revocable, before, key = False, len(world.issued), world.targets["t0"].value.split("|")[0]
+    request_rotation(world)
     with pytest.raises(Refused, match="not allowed"):
-        drive(rotate(gw, w.process()))
-    assert len(w.issued) == before + 1 and w.clusters["t0"].value.split("|")[0] != key
-    at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
+        drive(rotate(gateway, world.process()))
+    assert len(world.issued) == before + 1 and world.targets["t0"].value.split("|")[0] != key
+    at_rest(world, replace(gateway, policy=replace(gateway.policy, regenerate_keys=False)))
 
 
 def test_a_key_that_may_not_be_regenerated_after_the_proof_holds_up_no_renewal() -> None:
-    w, gw = rotated(Revocation.AFTER_VERIFY)
-    w.revocable, before = False, len(w.issued)
-    w.pass_time(2 * DAY)
+    world, gateway = rotated(Revocation.AFTER_VERIFY)
+    world.revocable, before = False, len(world.issued)
+    world.pass_time(2 * DAY)
     with pytest.raises(Refused, match="not allowed"):
-        drive(rotate(gw, w.process()))
-    ask(w)
-    run(w, gw)
-    assert len(w.issued) == before + 1
-    at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
+        drive(rotate(gateway, world.process()))
+    request_rotation(world)
+    run(world, gateway)
+    assert len(world.issued) == before + 1
+    at_rest(world, replace(gateway, policy=replace(gateway.policy, regenerate_keys=False)))
 
 
 def test_a_leaked_key_that_may_not_be_regenerated_holds_up_no_renewal() -> None:
-    w, gw = rotated()
-    w.revocable = False
-    ask(w, leak=True)
+    world, gateway = rotated()
+    world.revocable = False
+    request_rotation(world, leak=True)
     with pytest.raises(Refused):
-        drive(rotate(gw, w.process()))
-    w.pass_time(20 * DAY)
+        drive(rotate(gateway, world.process()))
+    world.pass_time(20 * DAY)
     with pytest.raises(Refused):
-        drive(rotate(gw, w.process()))
-    assert count(w, Issue) == 2 and seen_in(w).condemned
-    w.revocable = True
-    settle(w, gw)
-    assert not seen_in(w).condemned
-    at_rest(w, gw)
+        drive(rotate(gateway, world.process()))
+    assert count(world, Issue) == 2 and observed(world).condemned
+    world.revocable = True
+    settle(world, gateway)
+    assert not observed(world).condemned
+    at_rest(world, gateway)
 
 
 def test_a_target_that_may_not_be_written_holds_up_no_other() -> None:
-    w, gw = rotated(targets=3)
-    w.clusters["t1"].forbidden = True
-    ask_anybody(w)
+    world, gateway = rotated(targets=3)
+    world.targets["t1"].forbidden = True
+    ask_anybody(world)
     with pytest.raises(Refused, match="t1 may not be written"):
-        drive(rotate(gw, w.process()))
-    values = {n: c.value for n, c in w.clusters.items()}
+        drive(rotate(gateway, world.process()))
+    values = {n: target.value for n, target in world.targets.items()}
     assert values["t0"] == values["t2"] != values["t1"]
-    assert {p.token for n in ("t0", "t2") for p in w.clusters[n].workloads["w0"].pods} == {values["t0"]}
-    w.clusters["t1"].forbidden = False
-    settle(w, gw)
-    at_rest(w, gw)
+    assert {pod.token for n in ("t0", "t2") for pod in world.targets[n].workloads["w0"].pods} == {
+        values["t0"]
+    }
+    world.targets["t1"].forbidden = False
+    settle(world, gateway)
+    at_rest(world, gateway)
 
 
 def test_the_first_target_may_not_be_written_and_the_next_one_gets_the_token() -> None:
-    w, gw = rotated(targets=2)
-    ask(w)
-    w.clusters["t0"].forbidden = True
+    world, gateway = rotated(targets=2)
+    request_rotation(world)
+    world.targets["t0"].forbidden = True
     with pytest.raises(Refused, match="t0 may not be written"):
-        drive(rotate(gw, w.process()))
-    assert w.clusters["t1"].value != w.clusters["t0"].value
-    w.clusters["t0"].forbidden = False
-    settle(w, gw)
-    at_rest(w, gw)
+        drive(rotate(gateway, world.process()))
+    assert world.targets["t1"].value != world.targets["t0"].value
+    world.targets["t0"].forbidden = False
+    settle(world, gateway)
+    at_rest(world, gateway)
 
 
 def test_all_that_went_wrong_is_said_at_once() -> None:
-    w, gw = rotated(targets=3)
-    w.pass_time(20 * DAY)
-    w.clusters["t1"].forbidden = w.clusters["t2"].forbidden = True
+    world, gateway = rotated(targets=3)
+    world.pass_time(20 * DAY)
+    world.targets["t1"].forbidden = world.targets["t2"].forbidden = True
     with pytest.raises(Refused) as said:
-        drive(rotate(gw, w.process()))
+        drive(rotate(gateway, world.process()))
     assert "t1 may not be written" in str(said.value) and "t2 may not be written" in str(said.value)
 
 
-def ask_anybody(w: World) -> None:
-    w.clusters["t1"].forbidden, kept = False, w.clusters["t1"].forbidden
-    ask(w)
-    w.clusters["t1"].forbidden = kept
+def ask_anybody(world: World) -> None:
+    world.targets["t1"].forbidden, kept = False, world.targets["t1"].forbidden
+    request_rotation(world)
+    world.targets["t1"].forbidden = kept
 
 
 def test_nothing_is_issued_on_a_key_whose_regeneration_may_still_arrive() -> None:
-    w, gw = rotated(Revocation.BEFORE_REUSE)
-    ports = w.process()
-    before, current = len(w.issued), w.clusters["t0"].value.split("|")[0]
+    world, gateway = rotated(Revocation.BEFORE_REUSE)
+    ports = world.process()
+    before, current = len(world.issued), world.targets["t0"].value.split("|")[0]
 
     class Late:
         patience = timedelta(seconds=10)
@@ -108,49 +121,53 @@ def test_nothing_is_issued_on_a_key_whose_regeneration_may_still_arrive() -> Non
         async def regenerate(self, key: Key) -> None:
             raise Unavailable("no answer within 10 s")
 
-    ask(w)
+    request_rotation(world)
     with pytest.raises(Unavailable, match="no answer"):
-        drive(rotate(gw, replace(ports, revoker=Late())))
-    assert len(w.issued) == before + 1
-    assert w.clusters["t0"].value.split("|")[0] == current
-    at_rest(w, replace(gw, policy=replace(gw.policy, regenerate_keys=False)))
+        drive(rotate(gateway, replace(ports, revoker=Late())))
+    assert len(world.issued) == before + 1
+    assert world.targets["t0"].value.split("|")[0] == current
+    at_rest(world, replace(gateway, policy=replace(gateway.policy, regenerate_keys=False)))
 
 
 def test_an_emptied_secret_is_healed_though_another_cluster_is_away() -> None:
     """It may hold the token that nobody can issue again; but it may be away for ever."""
-    w = fleet(2, deterministic=False)
-    run(w)
-    c = w.clusters["t0"]
-    c.value, c.version, w.clusters["t1"].reachable = "", c.version + 1, False
-    run(w)
-    assert len(w.issued) == 1 and w.usable(c.value)
-    settle(w, GW)
-    at_rest(w, GW)
-    assert len(w.issued) == 1
+    world = fleet(2, deterministic=False)
+    run(world)
+    target = world.targets["t0"]
+    target.value, target.version, world.targets["t1"].reachable = "", target.version + 1, False
+    run(world)
+    assert len(world.issued) == 1 and world.usable(target.value)
+    settle(world, GATEWAY)
+    at_rest(world, GATEWAY)
+    assert len(world.issued) == 1
 
 
 def test_a_secret_that_is_rewritten_all_the_time_is_given_up_for_now() -> None:
-    w, gw = rotated()
-    ask(w)
+    world, gateway = rotated()
+    request_rotation(world)
 
     def rewrite(_: object, call: str, after: bool) -> None:
         if (call, after) == ("observe", True):
-            w.clusters["t0"].version += 1
+            world.targets["t0"].version += 1
 
-    w.watch = rewrite
+    world.at_call = rewrite
     with pytest.raises(Unavailable, match="rewrites"):
-        drive(rotate(gw, w.process()))
-    assert w.clusters["t0"].record and w.clusters["t0"].value == w.issued[0]
+        drive(rotate(gateway, world.process()))
+    assert world.targets["t0"].record and world.targets["t0"].value == world.issued[0]
 
 
 def test_a_target_that_may_not_be_written_is_in_trouble_not_in_a_fight() -> None:
-    w, gw = rotated(targets=2)
-    c = w.clusters["t0"]
-    c.value, c.version, c.forbidden = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1, True
-    process = w.process()
+    world, gateway = rotated(targets=2)
+    target = world.targets["t0"]
+    target.value, target.version, target.forbidden = (
+        world.mint(Key.SECONDARY, world.now + DAY),
+        target.version + 1,
+        True,
+    )
+    process = world.process()
     with pytest.raises(Refused):
-        drive(rotate(gw, process))
-    last = w.acts[-1]
+        drive(rotate(gateway, process))
+    last = world.steps[-1]
     assert isinstance(last, Rest) and last.reason is Reason.UNSETTLED
 
 
@@ -172,31 +189,31 @@ def test_several_faults_are_one_error_that_waits_for_the_longest() -> None:
 
 
 def test_a_target_that_is_away_leaves_the_run_unsettled() -> None:
-    w, gw = rotated(targets=2)
-    w.clusters["t1"].reachable = False
-    assert drive(rotate(gw, w.process())).result is Result.UNSETTLED
+    world, gateway = rotated(targets=2)
+    world.targets["t1"].reachable = False
+    assert drive(rotate(gateway, world.process())).result is Result.UNSETTLED
 
 
 def test_a_token_that_would_be_due_at_once_is_not_written() -> None:
-    w, gw = rotated()
-    short = replace(gw, policy=replace(gw.policy, lifetime=29 * DAY))
-    ports = w.process()
+    world, gateway = rotated()
+    short = replace(gateway, policy=replace(gateway.policy, lifetime=29 * DAY))
+    ports = world.process()
     issue = ports.issuer.issue
 
     async def cut_short(key: Key, expires_at: datetime) -> IssuedToken:
         return await issue(key, expires_at - 20 * DAY)
 
     ports.issuer.issue = cut_short  # type: ignore[method-assign]
-    ask(w)
-    before = w.clusters["t0"].value
+    request_rotation(world)
+    before = world.targets["t0"].value
     with pytest.raises(Refused, match="renew_before smaller"):
         drive(rotate(short, ports))
-    assert w.clusters["t0"].value == before
+    assert world.targets["t0"].value == before
 
 
 def test_a_cluster_that_did_not_answer_is_tried_again_while_others_roll() -> None:
-    w, gw = rotated(targets=2)
-    process, failures = w.process(), 0
+    world, gateway = rotated(targets=2)
+    process, failures = world.process(), 0
     write = process.fleet.write
 
     async def fail_once(target: Target, token: IssuedToken | None, record: Record) -> None:
@@ -207,7 +224,7 @@ def test_a_cluster_that_did_not_answer_is_tried_again_while_others_roll() -> Non
         await write(target, token, record)
 
     process.fleet.write = fail_once  # type: ignore[method-assign]
-    ask(w)
-    assert drive(rotate(gw, process)).result is Result.ROTATED
+    request_rotation(world)
+    assert drive(rotate(gateway, process)).result is Result.ROTATED
     assert failures == 1
-    at_rest(w, gw)
+    at_rest(world, gateway)

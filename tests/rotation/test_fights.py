@@ -11,183 +11,185 @@ from tests.rotation.dsl import (
     DAY,
     HOUR,
     MINUTE,
-    ask,
     at_rest,
     crash,
     fleet,
-    kinds,
+    reason_at_rest,
+    request_rotation,
     rotated,
     run,
-    said_at_rest,
+    step_names,
 )
 from tests.world import World, count
 
 
 def test_a_fight_over_one_secret_starves_no_other() -> None:
     """Repairs are rationed per gateway: each drifted target gets its turn."""
-    w, gw = rotated(targets=2)
-    fought, emptied = w.clusters["t0"], w.clusters["t1"]
-    fought.owned = w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    world, gateway = rotated(targets=2)
+    fought, emptied = world.targets["t0"], world.targets["t1"]
+    fought.owned = world.mint(Key.SECONDARY, world.now + 20 * DAY)
     for _ in range(20):
-        run(w, gw)
-        w.pass_time(HOUR)
+        run(world, gateway)
+        world.pass_time(HOUR)
     emptied.value, emptied.version = "", emptied.version + 1
     for _ in range(49):
-        run(w, gw)
-        w.pass_time(HOUR)
-    assert w.usable(emptied.value)
+        run(world, gateway)
+        world.pass_time(HOUR)
+    assert world.usable(emptied.value)
 
 
 def test_a_fight_with_gitops_slows_down() -> None:
-    w, gw = rotated()
-    c, old = w.clusters["t0"], w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    world, gateway = rotated()
+    target, old = world.targets["t0"], world.mint(Key.SECONDARY, world.now + 20 * DAY)
     for _ in range(24 * 20):
-        c.value, c.version = old, c.version + 1
-        run(w, gw)
-        w.pass_time(timedelta(minutes=3))
-    assert 3 <= sum(isinstance(s, Write) for s in w.acts) < 25 and sum(w.restarts.values()) == 0
+        target.value, target.version = old, target.version + 1
+        run(world, gateway)
+        world.pass_time(timedelta(minutes=3))
+    assert (
+        3 <= sum(isinstance(step, Write) for step in world.steps) < 25 and sum(world.restarts.values()) == 0
+    )
 
 
 def test_a_fight_over_a_due_token_issues_few() -> None:
-    w, gw = rotated()
-    c = w.clusters["t0"]
-    w.pass_time(17 * DAY)
-    old = c.value
+    world, gateway = rotated()
+    target = world.targets["t0"]
+    world.pass_time(17 * DAY)
+    old = target.value
     for _ in range(24 * 20 * 4):
-        run(w, gw)
-        w.pass_time(timedelta(minutes=3))
-        c.value, c.version = old, c.version + 1
-    assert len(w.issued) <= 4, len(w.issued)
+        run(world, gateway)
+        world.pass_time(timedelta(minutes=3))
+        target.value, target.version = old, target.version + 1
+    assert len(world.issued) <= 4, len(world.issued)
 
 
 def test_a_gitops_replace_that_drops_annotations_causes_no_storm() -> None:
-    w, gw = rotated()
-    c, old = w.clusters["t0"], w.mint(Key.SECONDARY, w.now + 15 * DAY)
+    world, gateway = rotated()
+    target, old = world.targets["t0"], world.mint(Key.SECONDARY, world.now + 15 * DAY)
     for _ in range(24 * 20 * 7):
-        c.value, c.record, c.version = old, None, c.version + 1
-        run(w, gw)
-        w.pass_time(timedelta(minutes=3))
-    assert sum(w.restarts.values()) <= 25, w.restarts
-    assert sum(isinstance(s, Adopt) for s in w.acts) <= 25
+        target.value, target.record, target.version = old, None, target.version + 1
+        run(world, gateway)
+        world.pass_time(timedelta(minutes=3))
+    assert sum(world.restarts.values()) <= 25, world.restarts
+    assert sum(isinstance(step, Adopt) for step in world.steps) <= 25
 
 
 def test_a_due_token_written_over_a_strangers_counts_as_a_repair() -> None:
-    w, gw = rotated()
-    w.pass_time(20 * DAY)
-    c = w.clusters["t0"]
-    c.value, c.version = w.mint(Key.SECONDARY, w.now + DAY), c.version + 1
-    run(w, gw)
-    assert count(w, Issue) == 1 and w.restores == 1
+    world, gateway = rotated()
+    world.pass_time(20 * DAY)
+    target = world.targets["t0"]
+    target.value, target.version = world.mint(Key.SECONDARY, world.now + DAY), target.version + 1
+    run(world, gateway)
+    assert count(world, Issue) == 1 and world.restores == 1
 
 
-def revert_templates(w: World) -> None:
-    for c in w.clusters.values():
-        for d in c.workloads.values():
-            d.mark, d.version = None, d.version + 1
+def revert_templates(world: World) -> None:
+    for target in world.targets.values():
+        for workload in target.workloads.values():
+            workload.mark, workload.version = None, workload.version + 1
 
 
 def test_templates_that_are_reverted_for_ever_cause_no_storm() -> None:
-    w, gw = rotated()
-    ask(w)
-    run(w, gw)
-    w.restarts.clear()
-    w.acts.clear()
+    world, gateway = rotated()
+    request_rotation(world)
+    run(world, gateway)
+    world.restarts.clear()
+    world.steps.clear()
     for _ in range(24 * 20):
-        revert_templates(w)
-        run(w, gw)
-        w.pass_time(3 * MINUTE)
-    assert 3 <= sum(w.restarts.values()) <= 8, w.restarts
+        revert_templates(world)
+        run(world, gateway)
+        world.pass_time(3 * MINUTE)
+    assert 3 <= sum(world.restarts.values()) <= 8, world.restarts
 
 
 def test_a_fight_stops_says_who_and_what_to_do_and_goes_on_once_a_day() -> None:
-    w, gw = rotated()
-    c, old = w.clusters["t0"], w.mint(Key.SECONDARY, w.now + 20 * DAY)
+    world, gateway = rotated()
+    target, old = world.targets["t0"], world.mint(Key.SECONDARY, world.now + 20 * DAY)
     for _ in range(24 * 20):
-        c.value, c.version = old, c.version + 1
-        run(w, gw)
-        w.pass_time(3 * MINUTE)
-    assert sum(isinstance(s, Write) for s in w.acts) <= 7
-    reason, text = said_at_rest(w, gw)
+        target.value, target.version = old, target.version + 1
+        run(world, gateway)
+        world.pass_time(3 * MINUTE)
+    assert sum(isinstance(step, Write) for step in world.steps) <= 7
+    reason, text = reason_at_rest(world, gateway)
     assert reason is Reason.FIGHTING
     assert (
         "keeps changing the token back. It was mended 6 times" in text and "secret.createSecret=false" in text
     )
-    w.acts.clear()
-    w.pass_time(DAY)
-    run(w, gw)
-    assert kinds(w)[0] == "Write"
+    world.steps.clear()
+    world.pass_time(DAY)
+    run(world, gateway)
+    assert step_names(world)[0] == "Write"
 
 
 def test_a_new_token_that_waits_for_the_end_of_a_fight_says_so() -> None:
-    w, gw = rotated()
-    w.restores, w.last_restored_at = 6, w.now
-    ask(w)
-    reason, text = said_at_rest(w, gw)
+    world, gateway = rotated()
+    world.restores, world.last_restored_at = 6, world.now
+    request_rotation(world)
+    reason, text = reason_at_rest(world, gateway)
     assert reason is Reason.FIGHTING
     assert text.startswith("a new token (Requested) waits until 2026-01-02 ") and "6 times so far" in text
 
 
 def test_no_fight_lets_a_token_expire() -> None:
-    w, gw = rotated()
-    gw = replace(gw, policy=replace(gw.policy, panic_before=2 * HOUR))
-    w.pass_time(w.expiry(w.clusters["t0"].value) - w.now - HOUR)
-    w.restores, w.last_restored_at = 6, w.now
-    w.pass_time(HOUR - MINUTE)
-    run(w, gw)
-    assert len(w.issued) == 1
-    w.pass_time(2 * MINUTE)
-    run(w, gw)
-    at_rest(w, gw)
+    world, gateway = rotated()
+    gateway = replace(gateway, policy=replace(gateway.policy, panic_before=2 * HOUR))
+    world.pass_time(world.expiry(world.targets["t0"].value) - world.now - HOUR)
+    world.restores, world.last_restored_at = 6, world.now
+    world.pass_time(HOUR - MINUTE)
+    run(world, gateway)
+    assert len(world.issued) == 1
+    world.pass_time(2 * MINUTE)
+    run(world, gateway)
+    at_rest(world, gateway)
 
 
 def test_after_a_fight_nothing_is_called_a_fight_that_is_none() -> None:
-    w, gw = rotated()
-    w.restores, w.last_restored_at = 6, w.now
-    reason, _ = said_at_rest(w, gw)
+    world, gateway = rotated()
+    world.restores, world.last_restored_at = 6, world.now
+    reason, _ = reason_at_rest(world, gateway)
     assert reason is Reason.SETTLED
 
 
 def test_a_fight_over_an_adopted_token_rests_too() -> None:
-    w = fleet(1)
-    run(w)
-    w.clusters["t0"].owned = w.mint(Key.SECONDARY, w.now + 10 * DAY)
+    world = fleet(1)
+    run(world)
+    world.targets["t0"].owned = world.mint(Key.SECONDARY, world.now + 10 * DAY)
     for _ in range(10):
-        run(w)
-        w.pass_time(HOUR)
-    w.acts.clear()
-    reason, _ = said_at_rest(w)
-    assert reason is Reason.FIGHTING and kinds(w) == ["Rest"]
+        run(world)
+        world.pass_time(HOUR)
+    world.steps.clear()
+    reason, _ = reason_at_rest(world)
+    assert reason is Reason.FIGHTING and step_names(world) == ["Rest"]
 
 
 def test_while_a_secret_is_fought_over_no_pod_is_made_to_read_what_is_there() -> None:
     """Neither restarted, nor replaced, nor waited for."""
-    w, gw = rotated()
-    c = w.clusters["t0"]
-    ask(w)
-    w.schedule = {w.points + 6: [crash]}
-    run(w, gw)
-    w.schedule = {}
-    assert c.workloads["w0"].mark != c.value, "the new token is written, nothing restarted yet"
-    w.pass_time(HOUR)
-    c.value, c.version = w.mint(Key.SECONDARY, w.now + 5 * DAY), c.version + 1
-    w.restores, w.last_restored_at = 6, w.now
-    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
-    w.acts.clear()
-    reason, _ = said_at_rest(w, gw)
-    assert reason is Reason.FIGHTING and kinds(w) == ["Rest"] and not w.restarts
+    world, gateway = rotated()
+    target = world.targets["t0"]
+    request_rotation(world)
+    world.schedule = {world.points + 6: [crash]}
+    run(world, gateway)
+    world.schedule = {}
+    assert target.workloads["w0"].mark != target.value, "the new token is written, nothing restarted yet"
+    world.pass_time(HOUR)
+    target.value, target.version = world.mint(Key.SECONDARY, world.now + 5 * DAY), target.version + 1
+    world.restores, world.last_restored_at = 6, world.now
+    world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
+    world.steps.clear()
+    reason, _ = reason_at_rest(world, gateway)
+    assert reason is Reason.FIGHTING and step_names(world) == ["Rest"] and not world.restarts
 
 
 def test_a_proven_token_that_is_fought_over_is_not_waited_for() -> None:
-    w, gw = rotated()
-    c = w.clusters["t0"]
-    assert c.record
-    c.value, c.record, c.version = (
-        w.mint(Key.SECONDARY, w.now + 5 * DAY),
-        replace(c.record, restored_at=w.now),
-        c.version + 1,
+    world, gateway = rotated()
+    target = world.targets["t0"]
+    assert target.record
+    target.value, target.record, target.version = (
+        world.mint(Key.SECONDARY, world.now + 5 * DAY),
+        replace(target.record, restored_at=world.now),
+        target.version + 1,
     )
-    w.evict(c, c.workloads["w0"], c.workloads["w0"].pods[0].name)
-    w.restores, w.last_restored_at = 6, w.now
-    w.pass_time(5 * MINUTE)
-    reason, _ = said_at_rest(w, gw)
-    assert reason is Reason.FIGHTING and kinds(w) == ["Rest"]
+    world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
+    world.restores, world.last_restored_at = 6, world.now
+    world.pass_time(5 * MINUTE)
+    reason, _ = reason_at_rest(world, gateway)
+    assert reason is Reason.FIGHTING and step_names(world) == ["Rest"]

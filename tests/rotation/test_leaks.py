@@ -6,147 +6,147 @@ from rotator.core.records import Key
 from rotator.core.steps import Issue, RollBack
 from tests.rotation.dsl import (
     DAY,
-    GW,
+    GATEWAY,
     HOUR,
     MINUTE,
-    ask,
     at_rest,
     crash,
     fleet,
+    observed,
+    request_rotation,
     rotated,
     run,
-    seen_in,
     settle,
 )
 from tests.world import LEASE, Crash, count
 
 
 def test_a_leak_ends_the_leaked_key() -> None:
-    w, gw = rotated(targets=2)
-    leaked = w.clusters["t0"].value
-    ask(w, leak=True)
-    run(w, gw)
-    assert not w.alive(leaked)
-    at_rest(w, gw)
+    world, gateway = rotated(targets=2)
+    leaked = world.targets["t0"].value
+    request_rotation(world, leak=True)
+    run(world, gateway)
+    assert not world.alive(leaked)
+    at_rest(world, gateway)
 
 
 def test_a_leak_outlives_a_renewal_while_a_target_is_away() -> None:
-    w, gw = rotated(targets=2)
-    leaked = w.clusters["t0"].value
-    ask(w, leak=True)
-    w.clusters["t1"].reachable = False
-    run(w, gw)
-    w.pass_time(20 * DAY)
-    run(w, gw)
-    assert w.alive(leaked) and count(w, Issue) == 2
-    settle(w, gw)
-    assert not w.alive(leaked)
-    at_rest(w, gw)
+    world, gateway = rotated(targets=2)
+    leaked = world.targets["t0"].value
+    request_rotation(world, leak=True)
+    world.targets["t1"].reachable = False
+    run(world, gateway)
+    world.pass_time(20 * DAY)
+    run(world, gateway)
+    assert world.alive(leaked) and count(world, Issue) == 2
+    settle(world, gateway)
+    assert not world.alive(leaked)
+    at_rest(world, gateway)
 
 
 def test_a_leak_outlives_a_secret_that_is_replaced_without_our_annotations() -> None:
-    w, gw = rotated(targets=2)
-    leaked = w.clusters["t0"].value
-    ask(w, leak=True)
-    w.clusters["t1"].reachable = False
-    run(w, gw)
-    for c in w.clusters.values():
-        c.record, c.request, c.version = None, None, c.version + 1
-    assert w.remembered == {Key.PRIMARY} and w.alive(leaked)
-    w.clusters["t1"].reachable = True
-    run(w, gw)
-    w.pass_time(20 * DAY)
-    settle(w, gw)
-    assert not w.alive(leaked) and not w.remembered
-    at_rest(w, gw)
+    world, gateway = rotated(targets=2)
+    leaked = world.targets["t0"].value
+    request_rotation(world, leak=True)
+    world.targets["t1"].reachable = False
+    run(world, gateway)
+    for target in world.targets.values():
+        target.record, target.request, target.version = None, None, target.version + 1
+    assert world.remembered == {Key.PRIMARY} and world.alive(leaked)
+    world.targets["t1"].reachable = True
+    run(world, gateway)
+    world.pass_time(20 * DAY)
+    settle(world, gateway)
+    assert not world.alive(leaked) and not world.remembered
+    at_rest(world, gateway)
 
 
 def test_a_leak_outlives_a_roll_back_to_the_leaked_token() -> None:
-    w, gw = rotated()
-    leaked = w.clusters["t0"].value
-    w.clusters["t0"].workloads["w0"].stuck = True
-    ask(w, leak=True)
-    run(w, gw)
-    assert count(w, RollBack) == 1 and w.clusters["t0"].value == leaked
-    w.remembered = frozenset()  # somebody deletes the Lease
-    assert seen_in(w).condemned == {Key(leaked.split("|")[0])}
-    settle(w, gw)
-    assert not w.alive(leaked)
-    at_rest(w, gw)
+    world, gateway = rotated()
+    leaked = world.targets["t0"].value
+    world.targets["t0"].workloads["w0"].stuck = True
+    request_rotation(world, leak=True)
+    run(world, gateway)
+    assert count(world, RollBack) == 1 and world.targets["t0"].value == leaked
+    world.remembered = frozenset()  # somebody deletes the Lease
+    assert observed(world).condemned == {Key(leaked.split("|")[0])}
+    settle(world, gateway)
+    assert not world.alive(leaked)
+    at_rest(world, gateway)
 
 
 def test_a_leak_waits_for_no_window() -> None:
-    w, gw = rotated(targets=2)
-    leaked = w.clusters["t0"].value
-    w.open_window = False
-    ask(w, leak=True)
-    run(w, gw)
-    assert not w.alive(leaked)
-    at_rest(w, gw)
+    world, gateway = rotated(targets=2)
+    leaked = world.targets["t0"].value
+    world.open_window = False
+    request_rotation(world, leak=True)
+    run(world, gateway)
+    assert not world.alive(leaked)
+    at_rest(world, gateway)
 
 
 def test_asking_again_forgets_no_leak() -> None:
-    w, gw = rotated()
-    leaked = w.clusters["t0"].value
-    w.clusters["t0"].workloads["w0"].stuck = True
-    ask(w, leak=True)
-    run(w, gw)
-    w.clusters["t0"].workloads["w0"].stuck = False
-    ask(w, anew=True)
-    run(w, gw)
-    assert not w.alive(leaked)
+    world, gateway = rotated()
+    leaked = world.targets["t0"].value
+    world.targets["t0"].workloads["w0"].stuck = True
+    request_rotation(world, leak=True)
+    run(world, gateway)
+    world.targets["t0"].workloads["w0"].stuck = False
+    request_rotation(world, anew=True)
+    run(world, gateway)
+    assert not world.alive(leaked)
 
 
 def test_a_leak_in_the_middle_of_a_rollout_ends_the_tokens_that_pods_still_run() -> None:
-    w, gw = rotated()
-    leaked = w.clusters["t0"].value
-    ask(w)
-    w.schedule = {w.points + 6: [crash]}
-    run(w, gw)
-    w.schedule = {}
-    assert {p.token for p in w.clusters["t0"].workloads["w0"].pods} == {leaked}
-    assert w.clusters["t0"].value != leaked
-    w.pass_time(HOUR)
-    ask(w, leak=True)
-    settle(w, gw)
-    assert not w.alive(leaked) and not seen_in(w).condemned
-    at_rest(w, gw)
+    world, gateway = rotated()
+    leaked = world.targets["t0"].value
+    request_rotation(world)
+    world.schedule = {world.points + 6: [crash]}
+    run(world, gateway)
+    world.schedule = {}
+    assert {pod.token for pod in world.targets["t0"].workloads["w0"].pods} == {leaked}
+    assert world.targets["t0"].value != leaked
+    world.pass_time(HOUR)
+    request_rotation(world, leak=True)
+    settle(world, gateway)
+    assert not world.alive(leaked) and not observed(world).condemned
+    at_rest(world, gateway)
 
 
 def test_a_leak_ends_every_adopted_token_whatever_its_key() -> None:
-    w = fleet(1)
-    w.boot("t1", w.mint(Key.PRIMARY, w.now + 25 * DAY))
-    run(w)
-    tokens = {c.value for c in w.clusters.values()}
-    ask(w, leak=True)
-    settle(w, GW)
-    assert not [t for t in tokens if w.alive(t)]
-    at_rest(w, GW)
+    world = fleet(1)
+    world.deploy("t1", world.mint(Key.PRIMARY, world.now + 25 * DAY))
+    run(world)
+    tokens = {target.value for target in world.targets.values()}
+    request_rotation(world, leak=True)
+    settle(world, GATEWAY)
+    assert not [t for t in tokens if world.alive(t)]
+    at_rest(world, GATEWAY)
 
 
 def test_a_leak_waits_for_no_budget_of_restarts() -> None:
-    w, gw = rotated()
-    d = w.clusters["t0"].workloads["w0"]
-    d.restarts, d.counted_since = gw.policy.max_restarts_per_hour, w.now
-    ask(w, leak=True)
-    run(w, gw)
-    assert w.restarts == {"t0/w0": 1}
-    at_rest(w, gw)
+    world, gateway = rotated()
+    workload = world.targets["t0"].workloads["w0"]
+    workload.restarts, workload.counted_since = gateway.policy.max_restarts_per_hour, world.now
+    request_rotation(world, leak=True)
+    run(world, gateway)
+    assert world.restarts == {"t0/w0": 1}
+    at_rest(world, gateway)
 
 
 def test_a_leak_that_the_template_has_left_already_keeps_to_the_budget() -> None:
     """Somebody says it again and again while the pods do not come up."""
-    w, gw = rotated()
-    w.clusters["t0"].workloads["w0"].stuck = True
+    world, gateway = rotated()
+    world.targets["t0"].workloads["w0"].stuck = True
 
     def die(_: object, call: str, after: bool) -> None:
         if (call, after) == ("restart", True):
             raise Crash
 
-    w.watch = die
+    world.at_call = die
     for _ in range(9):
-        ask(w, leak=True)
-        run(w, gw)
-        w.pass_time(LEASE + MINUTE)
-    assert len(w.issued) > gw.policy.max_restarts_per_hour
-    assert w.restarts == {"t0/w0": gw.policy.max_restarts_per_hour}
+        request_rotation(world, leak=True)
+        run(world, gateway)
+        world.pass_time(LEASE + MINUTE)
+    assert len(world.issued) > gateway.policy.max_restarts_per_hour
+    assert world.restarts == {"t0/w0": gateway.policy.max_restarts_per_hour}

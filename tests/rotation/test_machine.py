@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         estate = self.estate
         for w in estate.worlds:
             w.azure = True
-            for c in w.clusters.values():
+            for c in w.targets.values():
                 c.reachable = True
         for n in range(days * 24 // every):
             estate.worlds[0].pass_time(every * HOUR)

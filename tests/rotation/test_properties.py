@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rotator.core.records import Revocation
 from rotator.core.steps import Issue, RollBack
 from rotator.rotation import Gateway
-from tests.rotation.dsl import DAY, ask, at_rest, rotated, run, settle
+from tests.rotation.dsl import DAY, at_rest, request_rotation, rotated, run, settle
 from tests.rotation.scenes import FEW, SCENE, happen, live
 from tests.world import LEASE, Crash, count
 
@@ -20,23 +20,28 @@ from tests.world import LEASE, Crash, count
 @given(**SCENE)
 def test_nothing_ever_holds_a_token_we_revoked_and_all_comes_to_rest(**scene) -> None:  # type: ignore[no-untyped-def]
     """I1 is asserted by the world at every effect; then the world behaves and the gateway rests."""
-    w, gw = live(**scene)
-    ask(w)
-    settle(w, gw)
-    w.pass_time(DAY)
-    ask(w)
-    settle(w, gw)
-    at_rest(w, gw)
+    world, gateway = live(**scene)
+    request_rotation(world)
+    settle(world, gateway)
+    world.pass_time(DAY)
+    request_rotation(world)
+    settle(world, gateway)
+    at_rest(world, gateway)
 
 
 @FEW
 @given(**SCENE)
 def test_restarts_are_paid_for_by_tokens_or_roll_backs(**scene) -> None:  # type: ignore[no-untyped-def]
-    w, gw = live(**scene, skip=("replace-all", "newer"))
-    settle(w, gw)
-    for name, n in w.restarts.items():
+    world, gateway = live(**scene, skip=("replace-all", "newer"))
+    settle(world, gateway)
+    for name, n in world.restarts.items():
         joined = name.startswith("joins")  # with pods that run nothing good, perhaps
-        assert n <= len(w.issued) + count(w, RollBack) + joined, (name, n, w.issued, count(w, RollBack))
+        assert n <= len(world.issued) + count(world, RollBack) + joined, (
+            name,
+            n,
+            world.issued,
+            count(world, RollBack),
+        )
 
 
 @FEW
@@ -47,20 +52,20 @@ def test_restarts_are_paid_for_by_tokens_or_roll_backs(**scene) -> None:  # type
     leak=st.booleans(),
 )
 def test_a_crash_anywhere_costs_at_most_one_token(at, targets, revoke, leak) -> None:  # type: ignore[no-untyped-def]
-    w, gw = rotated(revoke, targets)
-    before = w.serial
-    ask(w, leak=leak)
+    world, gateway = rotated(revoke, targets)
+    before = world.serial
+    request_rotation(world, leak=leak)
 
     def crash() -> None:
         raise Crash
 
-    w.schedule = {w.points + at: [crash]}
-    run(w, gw)
-    w.schedule = {}
-    w.pass_time(LEASE)
-    run(w, gw)
-    at_rest(w, gw)
-    assert count(w, Issue) <= 2 and before
+    world.schedule = {world.points + at: [crash]}
+    run(world, gateway)
+    world.schedule = {}
+    world.pass_time(LEASE)
+    run(world, gateway)
+    at_rest(world, gateway)
+    assert count(world, Issue) <= 2 and before
 
 
 @FEW
@@ -73,24 +78,24 @@ def test_a_crash_anywhere_costs_at_most_one_token(at, targets, revoke, leak) -> 
 )
 def test_nothing_expires_while_the_world_answers(hours, targets, revoke, flips, evicts) -> None:  # type: ignore[no-untyped-def]
     """I2, with windows that close for weeks (three days at most pass between looks)."""
-    w, gw = rotated(revoke, targets)
-    gw = Gateway("gw", replace(gw.policy, panic_before=4 * DAY))
+    world, gateway = rotated(revoke, targets)
+    gateway = Gateway("gw", replace(gateway.policy, panic_before=4 * DAY))
     for n, h in enumerate(hours):
-        w.open_window ^= n in flips
-        run(w, gw)
-        w.pass_time(timedelta(hours=h))
+        world.open_window ^= n in flips
+        run(world, gateway)
+        world.pass_time(timedelta(hours=h))
         if n in evicts:
-            happen(w, gw, "evict", n)
-        assert all(w.usable(token) for _, token in w.held())
+            happen(world, gateway, "evict", n)
+        assert all(world.usable(token) for _, token in world.tokens_in_use())
 
 
 @FEW
 @given(**SCENE)
 def test_a_failover_at_rest_does_nothing(**scene) -> None:  # type: ignore[no-untyped-def]
     """I5"""
-    w, gw = live(**scene)
-    settle(w, gw)
-    issued, restarts = len(w.issued), dict(w.restarts)
+    world, gateway = live(**scene)
+    settle(world, gateway)
+    issued, restarts = len(world.issued), dict(world.restarts)
     for _ in range(3):
-        run(w, gw)
-    assert (len(w.issued), w.restarts) == (issued, restarts)
+        run(world, gateway)
+    assert (len(world.issued), world.restarts) == (issued, restarts)

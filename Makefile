@@ -1,6 +1,10 @@
 # The words people try. Everything happens in .venv; a fresh machine needs Python >= 3.11 and make.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q
+# What the demo needs is set up first; the tools of tests and lint come on top, when they are asked for.
+DEMO := .venv/.demo
 STAMP := .venv/.installed
 
 .PHONY: demo test test-chart test-image test-cluster test-faults test-mutations test-fuzz lint format docs lock clean help
@@ -8,15 +12,20 @@ STAMP := .venv/.installed
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-$(STAMP): requirements-dev.lock pyproject.toml
+$(DEMO): requirements-sandbox.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Setting up .venv (once; about a minute) ..."
+	@echo "Setting up .venv (once; half a minute) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements-sandbox.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP)  ## rotate three gateways in a sandbox: no cloud, no cluster
+$(STAMP): requirements-dev.lock $(DEMO)
+	@echo "Adding the tools of tests and lint to .venv (once; half a minute) ..."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(DEMO)  ## rotate three gateways in a sandbox: no cloud, no cluster
 	$(BIN)/python -m sandbox demo
 
 test: $(STAMP)  ## all tests but the slow ones
@@ -59,8 +68,9 @@ docs: $(STAMP)  ## rewrite the generated parts of the docs (CLI help, metrics, c
 	$(BIN)/python -m tests.chart.readme --write
 
 lock:  ## pin dependencies anew, with hashes and without index addresses (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements-dev.lock
+	$(LOCK) -o requirements.lock
+	$(LOCK) --group build --group sandbox -o requirements-sandbox.lock
+	$(LOCK) --group dev -o requirements-dev.lock
 
 clean:  ## remove what make made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

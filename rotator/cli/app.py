@@ -128,11 +128,9 @@ def status(gateways: Names = None, config: Config = DEFAULT, output: Output = Fo
 
 @app.command()
 def demo(
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave it running, with commands to play with.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running and print commands to try.")] = False,
 ) -> None:
-    """Rotate three gateways in a sandbox: no cloud, no cluster."""
+    """Rotate three gateways in the sandbox of a clone: no cloud, no cluster."""
     from rotator.cli.demo import demo as command
 
     command(keep=keep)

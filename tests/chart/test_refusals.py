@@ -14,34 +14,34 @@ PASTED = "gw1&203001020304&poXhJRQjfN6awdKRJrV16u3BQd2Uawnd/12pGq4v9OLgF2Wi7Hd0i
 """A token in the wrong line (an invented one)."""
 BAD = [
     ("config.gateways", [], "config.gateways: is empty"),
-    ("config.gateways.0.name", "Oslo", "config.gateways[0].name: is no valid name"),
-    ("config.gateways.0.name", "o" * 41, "config.gateways[0].name: is no valid name"),
+    ("config.gateways.0.name", "Oslo", "config.gateways[0].name: is not a valid name"),
+    ("config.gateways.0.name", "o" * 41, "config.gateways[0].name: is not a valid name"),
     ("config.gateways.0.resource_id", "/gateways/oslo", "config.gateways[0].resource_id: is not the ARM id"),
-    ("config.gateways.0.token_lifetime", "soon", "config.gateways[0].token_lifetime: is no length of time"),
-    ("config.gateways.0.targets.0.namespace", "a/b", "config.gateways[0].targets[0].namespace: is no name"),
-    ("config.gateways.0.targets.0.secret", PASTED, "config.gateways[0].targets[0].secret: is no name"),
-    ("config.gateways.0.targets.0.key", "a key", "config.gateways[0].targets[0].key: is no key"),
+    ("config.gateways.0.token_lifetime", "soon", "config.gateways[0].token_lifetime: is not a duration"),
+    ("config.gateways.0.targets.0.namespace", "a/b", "config.gateways[0].targets[0].namespace: is not a"),
+    ("config.gateways.0.targets.0.secret", PASTED, "config.gateways[0].targets[0].secret: is not a"),
+    ("config.gateways.0.targets.0.key", "a key", "config.gateways[0].targets[0].key: is not a key"),
     (
         "config.gateways.0.targets.0.workloads",
         ["deployment/a", "pod/b"],
-        "config.gateways[0].targets[0].workloads[1]: is no workload",
+        "config.gateways[0].targets[0].workloads[1]: is not a workload",
     ),
-    ("config.gateways.0.targets.0.workloads", ["deployment"], "workloads[0]: is no workload"),
-    ("config.kubernetes", {"lease_namespace": "A"}, "config.kubernetes.lease_namespace: is no name"),
-    ("config.kubernetes", {"lease_duration": "30"}, "config.kubernetes.lease_duration: is no length of time"),
-    ("config.defaults", {"renew_before": "10 days"}, "config.defaults.renew_before: is no length of time"),
-    ("config.rotation", {"schedule_jitter": "-1m"}, "config.rotation.schedule_jitter: is no length of time"),
-    ("config.webhook", {"enabled": True}, "config.webhook.enabled: nothing says who may deliver"),
+    ("config.gateways.0.targets.0.workloads", ["deployment"], "workloads[0]: is not a workload"),
+    ("config.kubernetes", {"lease_namespace": "A"}, "config.kubernetes.lease_namespace: is not a"),
+    ("config.kubernetes", {"lease_duration": "30"}, "config.kubernetes.lease_duration: is not a duration"),
+    ("config.defaults", {"renew_before": "10 days"}, "config.defaults.renew_before: is not a duration"),
+    ("config.rotation", {"schedule_jitter": "-1m"}, "config.rotation.schedule_jitter: is not a duration"),
+    ("config.webhook", {"enabled": True}, "config.webhook.enabled: the configuration does not say who may deliver"),
     (
         "config.webhook",
         {"enabled": True, "secret_file": "/x", "allow_unauthenticated": True},
-        "config.webhook.allow_unauthenticated: would let everybody in",
+        "config.webhook.allow_unauthenticated: would accept every client",
     ),
     ("config.webhook", {"entra": {"tenant_id": "x"}}, "audiences"),
     ("config.pull", {"topic": "t"}, "config.pull.endpoint: is missing"),
-    ("config.pull", {"max_wait": "soon"}, "config.pull.max_wait: is no length of time"),
+    ("config.pull", {"max_wait": "soon"}, "config.pull.max_wait: is not a duration"),
     ("config.pull", {"max_events": 101}, "/config/pull/max_events"),
-    ("config.defaults", {"freeze": "2027-01-02"}, "config.defaults.freeze: is no time with a zone"),
+    ("config.defaults", {"freeze": "2027-01-02"}, "config.defaults.freeze: is not a time with a zone"),
     (
         "config.defaults",
         {"windows": [{"cron": "@daily", "duration": "4h"}]},
@@ -50,30 +50,30 @@ BAD = [
     (
         "config.gateways.0.windows",
         [{"cron": "0 1 * * *", "duration": "4"}],
-        "config.gateways[0].windows[0].duration: is no length of time",
+        "config.gateways[0].windows[0].duration: is not a duration",
     ),
     ("config.gateways.0.windows", [{"cron": "0 1 * * *"}], "duration"),
     (
         "config.gateways.0.targets.0.context",
         "west",
-        "config.gateways[0].targets[0].context: there is no kubeconfig that could have it",
+        "config.gateways[0].targets[0].context: no kubeconfig is configured that could contain it",
     ),
     ("rbac.elsewhere", {"context": "west"}, "rbac.elsewhere.subjects: is empty"),
     ("webhook.auth.secret", "hush", "'secret'"),
     ("config.internal", {"listen": "127.0.0.1:9090"}, "config.internal.listen: cannot be reached"),
-    ("config.internal", {"listen": "0.0.0.0:0"}, "config.internal.listen: is no address"),
-    ("config.internal", {"listen": "0.0.0.0:99999"}, "config.internal.listen: is no address"),
+    ("config.internal", {"listen": "0.0.0.0:0"}, "config.internal.listen: is not an address"),
+    ("config.internal", {"listen": "0.0.0.0:99999"}, "config.internal.listen: is not an address"),
     ("image.repository", "", "image.repository: is empty"),
-    ("image", {"repository": "x", "digest": "sha256:1"}, "image.digest: is no digest"),
+    ("image", {"repository": "x", "digest": "sha256:1"}, "image.digest: is not a digest"),
     ("workloadIdentity.clientId", "", "workloadIdentity.clientId: is empty"),
-    ("workloadIdentity.clientId", "<client id>", "workloadIdentity.clientId: is no GUID"),
-    ("config.azure", {"tenant_id": "contoso"}, "config.azure.tenant_id: is no GUID"),
+    ("workloadIdentity.clientId", "<client id>", "workloadIdentity.clientId: is not a GUID"),
+    ("config.azure", {"tenant_id": "contoso"}, "config.azure.tenant_id: is not a GUID"),
     (
         "config.webhook",
         {"entra": {"tenant_id": "x", "audiences": ["a"]}},
-        "config.webhook.entra.tenant_id: is no GUID",
+        "config.webhook.entra.tenant_id: is not a GUID",
     ),
-    ("ingress", {"enabled": True, "hosts": ["x"]}, "ingress.enabled: there is nothing to route to"),
+    ("ingress", {"enabled": True, "hosts": ["x"]}, "ingress.enabled: the webhook is off"),
     ("httpRoute", {"enabled": True}, "httpRoute.parentRefs: is empty"),
     ("config.gateways.0.targets", [], "/config/gateways/0/targets"),
     ("config.gateways.0.targts", [], "'targts'"),
@@ -106,13 +106,13 @@ def test_a_bad_value_is_refused_by_name(
     assert PASTED not in refusal, "what was written is not quoted"
 
 
-def test_all_mistakes_are_told_at_once(helm: Helm, two: dict[str, Any]) -> None:
+def test_all_errors_are_told_at_once(helm: Helm, two: dict[str, Any]) -> None:
     bergen = two["config"]["gateways"][1]
     bergen["name"] = "oslo"
     bergen["targets"][0]["namespace"] = "apim-oslo"
     two["config"]["internal"] = {"listen": "0.0.0.0:8080"}
     refusal = helm.refusal(two)
-    assert "the values have 3 mistake(s)" in refusal
+    assert "the values have 3 error(s)" in refusal
     assert "config.gateways[1].name: is config.gateways[0].name already" in refusal
     assert "config.gateways[1].targets[0].secret: is config.gateways[0].targets[0].secret already" in refusal
     assert "config.internal.listen: is the webhook's port" in refusal

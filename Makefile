@@ -1,11 +1,13 @@
-# The words people try. Everything happens in .venv; a fresh machine needs Python >= 3.11 and make.
+# The words people try. Everything happens in .venv (make VENV=... PYTHON=...: another one); a
+# fresh machine needs Python >= 3.11 and make.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q
 # What the demo needs is set up first; the tools of tests and lint come on top, when they are asked for.
-DEMO := .venv/.demo
-STAMP := .venv/.installed
+DEMO := $(VENV)/.demo
+STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-chart test-image test-cluster test-faults test-mutations test-fuzz lint format docs lock clean help
 
@@ -14,14 +16,14 @@ help:  ## show this
 
 $(DEMO): requirements-sandbox.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Setting up .venv (once; half a minute) ..."
-	@$(PYTHON) -m venv .venv
+	@echo "Setting up $(VENV) (once; half a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements-sandbox.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(STAMP): requirements-dev.lock $(DEMO)
-	@echo "Adding the tools of tests and lint to .venv (once; half a minute) ..."
+	@echo "Adding the tools of tests and lint to $(VENV) (once; half a minute) ..."
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
@@ -73,4 +75,4 @@ lock:  ## pin dependencies anew, with hashes and without index addresses (needs 
 	$(LOCK) --group dev -o requirements-dev.lock
 
 clean:  ## remove what make made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -31,7 +31,11 @@ BAD = [
     ("config.kubernetes", {"lease_duration": "30"}, "config.kubernetes.lease_duration: is not a duration"),
     ("config.defaults", {"renew_before": "10 days"}, "config.defaults.renew_before: is not a duration"),
     ("config.rotation", {"schedule_jitter": "-1m"}, "config.rotation.schedule_jitter: is not a duration"),
-    ("config.webhook", {"enabled": True}, "config.webhook.enabled: the configuration does not say who may deliver"),
+    (
+        "config.webhook",
+        {"enabled": True},
+        "config.webhook.enabled: the configuration does not say who may deliver",
+    ),
     (
         "config.webhook",
         {"enabled": True, "secret_file": "/x", "allow_unauthenticated": True},

@@ -1,4 +1,4 @@
-"""A world to run in: simulated Azure, Kubernetes and gateway pods, over real HTTP."""
+"""The sandbox: a simulated Azure, Kubernetes clusters and gateway pods, over real HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on demand in front of every server: slow, refused, cut, hanging; before or after the effect."""
+"""Injects faults into requests to every server: late, refused, cut or hanging, before or after the effect."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SERVERS = ("arm", "kubernetes", "identity", "configuration", "entra", "eventgrid
 
 
 class FaultError(ValueError):
-    """A rule that makes no sense; the message says why."""
+    """An invalid rule; the message says why."""
 
 
 @dataclass(slots=True, eq=False)
 class Rule:
-    """What to do to which requests; `caught` counts those it was applied to."""
+    """A fault and the requests it applies to; `caught` counts them."""
 
     id: int
     server: str
@@ -47,12 +47,12 @@ class Rule:
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition, repr=False)
 
     async def hit(self, count: int = 1) -> None:
-        """Wait until `count` requests were caught; with when="after" their effects have then happened."""
+        """Wait until `count` requests were caught. With when="after", their effects have happened by then."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.caught >= count)
 
-    def takes(self, server: str, method: str, path: str) -> bool:
-        """Whether this rule is for the request; counts towards `skip` and `times`."""
+    def matches(self, server: str, method: str, path: str) -> bool:
+        """Whether this rule applies to the request; the request counts towards `skip` and `times`."""
         if server != self.server or (self.method and method != self.method):
             return False
         if self.path and not self.path.search(path):
@@ -63,17 +63,17 @@ class Rule:
         return self._seen > self.skip
 
     async def note(self) -> None:
-        """Tell those who wait for it that a request was caught."""
+        """Count a caught request and wake the callers of `hit`."""
         async with self._changed:
             self.caught += 1
             self._changed.notify_all()
 
 
 class Faults:
-    """The rules in force, in the order of their making: the first that matches a request takes it."""
+    """The active rules, oldest first. The first rule that matches a request applies."""
 
     def __init__(self, clusters: Iterable[str] = ()) -> None:
-        """`clusters` are the servers of further clusters."""
+        """`clusters` names the servers of further clusters."""
         self._servers = (*SERVERS, *clusters)
         self._rules: list[Rule] = []
         self._ids = itertools.count(1)
@@ -93,21 +93,21 @@ class Faults:
         retry_after: float | None = None,
         body: str | None = None,
     ) -> Rule:
-        """Add a rule: let `skip` matching requests pass, then catch `times` (None: all).
+        """Add a rule that lets `skip` matching requests pass and then catches `times` (None: all).
 
-        `path` is a regular expression, searched in the raw path, ignoring case. "before" keeps the request
-        from the server, "after" lets the server act and withholds its answer. "latency" answers `seconds`
-        later, "status" answers `status`, "reset" cuts the connection, "hang" holds it until the client leaves
-        or `clear()`. Raises FaultError.
+        `path` is a regular expression, searched in the raw path, ignoring case. "before": the request does
+        not reach the server; "after": the server acts, but its answer is withheld. "latency" answers
+        `seconds` later, "status" answers `status`, "reset" cuts the connection, "hang" keeps it open
+        until the client leaves or `clear()` is called. Raises FaultError.
         """
         if server not in self._servers:
-            raise FaultError(f"no server is called {server!r}; there are {', '.join(self._servers)}")
+            raise FaultError(f"there is no server {server!r}; the servers are {', '.join(self._servers)}")
         if action not in get_args(Action) or when not in get_args(When):
-            raise FaultError(f"action is one of {get_args(Action)}, when one of {get_args(When)}")
+            raise FaultError(f"action must be one of {get_args(Action)}, when one of {get_args(When)}")
         try:
             pattern = re.compile(path, re.IGNORECASE) if path else None
-        except re.error as problem:
-            raise FaultError(f"path {path!r} is no regular expression: {problem}") from problem
+        except re.error as error:
+            raise FaultError(f"path {path!r} is not a regular expression: {error}") from error
         number, verb = next(self._ids), method.upper() if method else None
         rule = Rule(
             number, server, action, when, verb, pattern, skip, times, seconds, status, retry_after, body
@@ -116,21 +116,21 @@ class Faults:
         return rule
 
     def find(self, number: int) -> Rule | None:
-        """The rule with this id, unless it was cleared."""
+        """Return the rule with this id, unless it was cleared."""
         return next((rule for rule in self._rules if rule.id == number), None)
 
     def clear(self) -> None:
-        """Forget all rules; requests that hang or wait have their connections cut."""
+        """Remove all rules and cut the connections of requests that hang or wait."""
         for rule in self._rules:
             rule.released.set()
         self._rules.clear()
 
     def around(self, server: str, app: ASGIApp) -> ASGIApp:
-        """Put the rules in front of `app`."""
+        """Return `app` with the rules in front of it."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             path = raw_path(scope)
-            rule = next((r for r in self._rules if r.takes(server, scope["method"], path)), None)
+            rule = next((r for r in self._rules if r.matches(server, scope["method"], path)), None)
             if rule is None:
                 await app(scope, receive, send)
             else:
@@ -179,7 +179,7 @@ class _Caught:
         await response(self.scope, self.receive, self.send)
 
     async def _delay(self, app: ASGIApp, answer: list[Message]) -> None:
-        """With "before" the effect is late, too, even if the client gave up by then, as on a slow network."""
+        """Answer late. With "before" the effect is late too, even after the client gave up."""
         arrived = [] if self.rule.when == "after" else await self._request()
         try:
             async with asyncio.timeout(self.rule.seconds):
@@ -193,7 +193,7 @@ class _Caught:
             await self._cut()
 
     async def _request(self) -> list[Message]:
-        """The whole body now: uvicorn forgets what was not read when the client leaves."""
+        """Read the whole body now: uvicorn drops what was not read when the client leaves."""
         messages = [await self.receive()]
         while messages[-1].get("more_body"):
             messages.append(await self.receive())
@@ -219,9 +219,7 @@ class _Caught:
 
     async def _cut(self) -> None:
         self.scope["extensions"][TRANSPORT]["transport"].abort()
-        await (
-            self._gone()
-        )  # uvicorn answers 500 for an application that returns while it believes in the client
+        await self._gone()  # uvicorn answers 500 if the application returns first
 
     async def _gone(self) -> Literal[True]:
         while (await self.receive())["type"] != "http.disconnect":
@@ -230,7 +228,7 @@ class _Caught:
 
 
 def _default_body(rule: Rule) -> str:
-    message = "A fault of the sandbox."
+    message = "A fault injected by the sandbox."
     if rule.server.startswith("kubernetes"):
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
         return json.dumps(status | {"message": message, "reason": "SandboxFault", "code": rule.status})

@@ -1,4 +1,4 @@
-"""Gateways deployed the ways people deploy them, ready to have their tokens rotated."""
+"""Deploys gateways from the manifests that operators use: the how-to, the portal and the Helm chart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One place where a gateway runs: Secret, the key with the token, and workload ("deployment/x")."""
+    """A gateway in one cluster: its Secret, the key with the token, and its workload ("deployment/x")."""
 
     gateway: Gateway
     namespace: str
@@ -45,29 +45,29 @@ async def deploy(
     key: str = "primary",
     cluster: str = HOME,
 ) -> Deployed:
-    """Run a gateway with a new token and wait until its pods are Ready.
+    """Deploy a gateway with a new token and wait until its pods are Ready.
 
-    `expires_at` may lie in the past; seconds are dropped. The gateway is created in Azure unless there is one
-    of this name. `key` signs the token: for the same expiry it is the same token. `cluster` is the name of
-    one of the sandbox's. The Secret holds it as the portal shows it, "GatewayKey {token}".
+    `expires_at` may lie in the past; its seconds are dropped. The gateway is created in Azure unless one with
+    this name exists. `key` signs the token; the same expiry gives the same token. `cluster` is the name of a
+    cluster of the sandbox. The Secret holds the token as the portal shows it, "GatewayKey {token}".
     Raises TimeoutError if the pods do not become Ready.
     """
-    home = sandbox.clusters[cluster].cluster
+    target = sandbox.clusters[cluster].cluster
     owner = next(iter(sandbox.azure.named(gateway)), None) or sandbox.azure.add_gateway(gateway)
     token = owner.mint(key, expires_at)
     documents = _documents(layout, owner, namespace, f"GatewayKey {token}")
     workload = next(document for document in documents if document["kind"] in WORKLOADS)
     workload["spec"]["replicas"] = replicas
     for document in documents:
-        home.apply(document, manager="helm" if layout == "helm" else "kubectl")
+        target.apply(document, manager="helm" if layout == "helm" else "kubectl")
     kind, name = workload["kind"], workload["metadata"]["name"]
 
     def ready(cluster: Cluster) -> bool:
         status = (cluster.get(kind, namespace, name) or {}).get("status", {})
         return int(status.get("readyReplicas", 0)) == replicas
 
-    await home.wait_for(ready)
-    secret, secret_key = _holder(documents, token)
+    await target.wait_for(ready)
+    secret, secret_key = _token_secret(documents, token)
     place = (namespace, secret, secret_key, f"{kind.lower()}/{name}")
     return Deployed(owner, *place, fingerprint(token), cluster)
 
@@ -83,7 +83,7 @@ async def deploy_everywhere(
     replicas: int = 1,
     key: str = "primary",
 ) -> list[Deployed]:
-    """Run one gateway in several clusters, with the same token everywhere; see `deploy`."""
+    """Deploy one gateway in several clusters with the same token; see `deploy`."""
     return [
         await deploy(
             sandbox,
@@ -113,8 +113,8 @@ def _documents(layout: Layout, gateway: Gateway, namespace: str, token: str) -> 
     return documents
 
 
-def _holder(documents: Iterable[Json], token: str) -> tuple[str, str]:
-    """Name and key of the Secret that holds the token."""
+def _token_secret(documents: Iterable[Json], token: str) -> tuple[str, str]:
+    """Return name and key of the Secret that holds the token."""
     for document in documents:
         if document["kind"] == "Secret":
             data = {key: base64.b64decode(value).decode() for key, value in document.get("data", {}).items()}

@@ -1,4 +1,4 @@
-"""What every server of the sandbox was asked: methods, paths and statuses, never bodies or header values."""
+"""Records the requests to every server: methods, paths and statuses, never bodies or header values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-REMEMBERED = 50_000
+MAX_CALLS = 50_000
+"""Calls that are kept; the oldest are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; `status` 0: it ended without an answer; `seconds` until the answer's last byte."""
+    """One request. `status` 0: it ended without an answer. `seconds`: until the last byte of the answer."""
 
     n: int
     server: str
@@ -29,17 +30,17 @@ class Call:
 
 
 class Journal:
-    """The last 50,000 calls to all servers in the order of their ends; `total` counts the forgotten, too."""
+    """The last calls to all servers in the order in which they ended; `total` also counts dropped ones."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._calls: deque[Call] = deque(maxlen=REMEMBERED)
+        self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self._numbers = itertools.count(1)
 
     def calls(
         self, server: str | None = None, method: str | None = None, path_regex: str | None = None
     ) -> list[Call]:
-        """The calls that match everything given; `path_regex` is searched in the raw path, ignoring case."""
+        """Return the calls that match all arguments; `path_regex` is searched in the raw path, any case."""
         pattern = re.compile(path_regex, re.IGNORECASE) if path_regex else None
         return [
             call
@@ -50,7 +51,7 @@ class Journal:
         ]
 
     def around(self, server: str, app: ASGIApp) -> ASGIApp:
-        """Put the journal in front of `app`."""
+        """Return `app` with the journal in front of it."""
 
         async def journaled(scope: Scope, receive: Receive, send: Send) -> None:
             number, at, begin, status = next(self._numbers), datetime.now(UTC), time.perf_counter(), 0
@@ -75,6 +76,6 @@ class Journal:
 
 
 def raw_path(scope: Scope) -> str:
-    """The path as it was sent, percent escapes included."""
+    """Return the path as it was sent, percent escapes included."""
     raw: bytes = scope["raw_path"]
     return raw.decode("latin-1")

@@ -1,4 +1,4 @@
-"""Several HTTP servers in one event loop, on loopback ports that the system chooses."""
+"""Runs several HTTP servers in one event loop, on free loopback ports."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sandbox.tls import Certificates
 
 TRANSPORT = "sandbox.transport"
-GRACE_SECONDS = 2
+SHUTDOWN_TIMEOUT = 2
+"""Seconds after which requests that still run are cancelled."""
 
 
 class _Protocol(HttpToolsProtocol):
-    """Hands its transport to the application, so that a fault can cut the connection without an answer."""
+    """Passes its transport to the application, so that a fault can cut the connection without an answer."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -28,7 +29,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals alone and stops when told, not at the next tick."""
+    """A uvicorn server that handles no signals and stops at once, not at the next tick."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -52,25 +53,25 @@ class _Server(uvicorn.Server):
                 async with asyncio.timeout(1):
                     await self.stop.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - its name
-        """Cut everything: a watch would never end by itself. Uvicorn's own way takes 0.1 s at least."""
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the signature of the base class
+        """Cut all connections: a watch never ends by itself. Uvicorn's own shutdown takes at least 0.1 s."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # the transports close their sockets
         if self.server_state.tasks:
-            _, late = await asyncio.wait(self.server_state.tasks, timeout=GRACE_SECONDS)
+            _, late = await asyncio.wait(self.server_state.tasks, timeout=SHUTDOWN_TIMEOUT)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
 
 class Servers:
-    """Serves each application by its name while entered; `urls` are their base URLs.
+    """An async context manager that serves each application by its name; `urls` are their base URLs.
 
-    Names in `secure` speak TLS; those in `undated` get no `Date` header from here. At exit every open
-    connection is cut; no port is open afterwards. Entering raises OSError if no port can be bound.
+    Applications in `secure` use TLS; those in `undated` set the `Date` header themselves. Leaving cuts every
+    open connection and closes all ports. Entering raises OSError if no port can be bound.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Servers:
         self._secure = secure
         self._ports: dict[str, int] = {}
         self._running: dict[str, tuple[_Server, asyncio.Task[None]]] = {}
-        self._held: dict[str, socket.socket] = {}
+        self._reserved: dict[str, socket.socket] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -111,17 +112,19 @@ class Servers:
         return name in self._running
 
     async def down(self, name: str) -> None:
-        """Cut this server's connections and refuse new ones; its port stays taken. Twice is once."""
+        """Cut this server's connections and refuse new ones; its port stays reserved. Safe to repeat."""
         if name in self._running:
             server, task = self._running.pop(name)
             server.stop.set()
             await task
-            self._held[name] = _listener(self._ports[name])  # bound, but it does not listen: refused
+            self._reserved[name] = _listener(
+                self._ports[name]
+            )  # bound, not listening: connections are refused
 
     async def up(self, name: str) -> None:
-        """Serve again, on the same port. Twice is once."""
-        if name in self._held:
-            self._start(name, self._held.pop(name))
+        """Serve again on the same port. Safe to repeat."""
+        if name in self._reserved:
+            self._start(name, self._reserved.pop(name))
             await self._running[name][0].ready.wait()
 
     def _start(self, name: str, listener: socket.socket) -> None:
@@ -133,13 +136,13 @@ class Servers:
         for server, _ in self._running.values():
             server.stop.set()
         await asyncio.gather(*(task for _, task in self._running.values()))
-        for listener in self._held.values():
+        for listener in self._reserved.values():
             listener.close()
 
 
 @contextlib.asynccontextmanager
 async def serving(apps: dict[str, ASGIApp], secure: dict[str, Certificates]) -> AsyncIterator[dict[str, str]]:
-    """Serve as `Servers` does; yields the base URLs."""
+    """Serve as `Servers` does; yield the base URLs."""
     async with Servers(apps, secure) as servers:
         yield servers.urls
 

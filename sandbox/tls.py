@@ -1,4 +1,4 @@
-"""A certificate authority of the sandbox's own, and one certificate for all its servers."""
+"""A certificate authority for the sandbox, and one certificate for all its servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import trustme
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """PEM files: whom to trust, and what the servers show."""
+    """PEM files: the authority that clients trust, and the servers' certificate and key."""
 
     ca: Path
     certificate: Path
@@ -18,9 +18,9 @@ class Certificates:
 
 
 def create(directory: Path) -> Certificates:
-    """Make a new authority and a server certificate for 127.0.0.1 and localhost.
+    """Create a new authority and a server certificate for 127.0.0.1 and localhost.
 
-    The authority's key is not kept, the server's is readable by its owner only.
+    The authority's key is not written. Only the owner can read the server's key.
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server-key.pem")
@@ -33,7 +33,7 @@ def create(directory: Path) -> Certificates:
 
 
 def write_private(path: Path, pem: bytes) -> None:
-    """Write a new file that only its owner can read, in place of one that may be there."""
+    """Write a new file that only its owner can read; replace an existing one."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600, exist_ok=False)
     path.write_bytes(pem)

@@ -1,4 +1,4 @@
-"""The whole sandbox: Azure, Kubernetes clusters and gateway pods, served on loopback while it is entered."""
+"""The whole sandbox: Azure, Kubernetes clusters and gateway pods, served on loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.azure.arm import Arm
 from sandbox.azure.configuration import Configuration
 from sandbox.azure.date_header import with_date_header
 from sandbox.azure.eventgrid import PATH, EventGrid
-from sandbox.azure.gateway_pod import GatewayPods, PodAuth, PodsOf
+from sandbox.azure.gateway_pod import ClusterProgram, GatewayPods, PodAuth
 from sandbox.azure.namespace import Namespace
 from sandbox.azure.pull_queue import PullQueue
 from sandbox.cluster import Cluster
@@ -31,11 +31,11 @@ from sandbox.serve import Servers
 
 
 class Sandbox:
-    """A world to run in, an async context manager: its URLs answer inside, nothing is left after.
+    """An async context manager: its URLs answer while it is entered; leaving it stops everything.
 
-    Certificates and a kubeconfig are written to `directory`. Delays are in seconds; `retry_scale` shortens
-    Event Grid's retries. `clusters` names further clusters, whose gateway pods ask the same Azure; `cluster`
-    is the first, `endpoints` has all of them by name.
+    It writes certificates and a kubeconfig to `directory`. Delays are in seconds; `retry_scale` shortens the
+    delays between Event Grid's attempts. The argument `clusters` names further clusters, whose gateway pods
+    use the same Azure. The attribute `cluster` is the first cluster, `clusters` has all of them by name.
     """
 
     arm_url: str
@@ -70,7 +70,7 @@ class Sandbox:
         self.clusters: dict[str, ClusterEndpoint] = {}
         for name in (HOME, *clusters):
             token = (kubernetes_token if name == HOME else None) or new_token()
-            program = PodsOf(self.gateway_pods, name)
+            program = ClusterProgram(self.gateway_pods, name)
             cluster = Cluster(program, token=token, ready_delay=ready_delay, term_delay=term_delay)
             self.clusters[name] = ClusterEndpoint(name, cluster, token)
         self.cluster = self.clusters[HOME].cluster
@@ -82,8 +82,8 @@ class Sandbox:
             clusters = [endpoint.server for endpoint in self.clusters.values()]
             secure = dict.fromkeys(("arm", "entra", "namespace", *clusters), files)
             servers = await stack.enter_async_context(Servers(self._apps(), secure, undated={"arm"}))
-            stack.callback(self.faults.clear)  # before the servers stop: no request may hang then
-            self._learn(servers, files.ca)
+            stack.callback(self.faults.clear)  # before the servers stop, so that no request hangs
+            self._set_addresses(servers, files.ca)
             await stack.enter_async_context(self.gateway_pods)
             await stack.enter_async_context(self.eventgrid)
             for endpoint in self.clusters.values():
@@ -98,7 +98,7 @@ class Sandbox:
         await self._stack.__aexit__(kind, error, trace)
 
     async def pods(self) -> list[PodAuth]:
-        """Every gateway pod, after asking it to authenticate again with the token it started with."""
+        """Return every gateway pod, after it authenticated again with the token with which it started."""
         return await self.gateway_pods.authenticate_all()
 
     async def route(
@@ -109,7 +109,7 @@ class Sandbox:
         lock_seconds: float = 60.0,
         max_deliveries: int = 10,
     ) -> PullQueue:
-        """Have Event Grid deliver to a namespace topic, too; the subscription's events can then be pulled."""
+        """Deliver events to a namespace topic too, from whose subscription clients can pull them."""
         queue = self.namespace.subscribe(
             topic, subscription, lock_seconds=lock_seconds, max_deliveries=max_deliveries
         )
@@ -118,11 +118,11 @@ class Sandbox:
         return queue
 
     def environment(self) -> dict[str, str]:
-        """What a daemon in another process needs to find the managed identity and the clusters."""
+        """Return the variables by which another process finds the managed identity and the clusters."""
         return self.identity_env | {"KUBECONFIG": str(self.kubeconfig)}
 
     def write_kubeconfig(self, path: Path, *clusters: str) -> Path:
-        """Write a kubeconfig with the contexts of these clusters and their tokens of now; returns it."""
+        """Write a kubeconfig with the contexts and current tokens of these clusters; return its path."""
         write_kubeconfig(path, self.ca_file, [self.clusters[name] for name in clusters])
         return path
 
@@ -140,11 +140,11 @@ class Sandbox:
         guarded = {
             name: self.journal.around(name, self.faults.around(name, app)) for name, app in apps.items()
         }
-        # faults stand between: a refusal of theirs is as wrong about the time as Azure is
+        # outside of the faults, whose answers have Azure's time too
         guarded["arm"] = with_date_header(guarded["arm"], self.azure.time)
         return guarded | {"control": control_api(self)}
 
-    def _learn(self, servers: Servers, ca: Path) -> None:
+    def _set_addresses(self, servers: Servers, ca: Path) -> None:
         urls = servers.urls
         for endpoint in self.clusters.values():
             endpoint.url, endpoint.servers = urls[endpoint.server], servers

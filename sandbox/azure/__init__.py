@@ -1,4 +1,4 @@
-"""Azure as rotator and gateways see it: ARM, a managed identity, the configuration endpoint, Event Grid."""
+"""The simulated Azure: ARM, a managed identity, the configuration endpoint, Event Grid, Entra ID."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Azure side of the world as tests handle it: gateways, permissions, limits, authentications."""
+"""The state of the simulated Azure: gateways, permissions, limits, authentications."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from sandbox.azure.throttle import TokenBucket
 from sandbox.names import HOME
 
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
-REMEMBERED = 50_000
+MAX_AUTHENTICATIONS = 50_000
+"""Attempts that are kept; the oldest are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """One attempt of a pod to fetch its configuration; `fingerprint` is of the bare token, "" for none."""
+    """One attempt of a pod to fetch its configuration; `fingerprint` is the bare token's, "" without one."""
 
     gateway: str
     namespace: str
@@ -34,8 +35,8 @@ class Azure:
     """All API Management services of the sandbox.
 
     `denied` holds actions such as "Microsoft.ApiManagement/service/gateways/regenerateKey/action" (case is
-    ignored) that ARM refuses to everybody. `page_size` splits lists into pages. `now` (UTC) judges the expiry
-    of tokens; it may be replaced at any time.
+    ignored) that ARM refuses to every caller. `page_size` splits lists into pages. `now` (UTC) decides if a
+    token has expired; tests may replace it at any time.
     """
 
     def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
@@ -44,7 +45,7 @@ class Azure:
         self.entra = Entra()
         self.denied: set[str] = set()
         self.page_size: int | None = None
-        self.authentications: deque[Authentication] = deque(maxlen=REMEMBERED)
+        self.authentications: deque[Authentication] = deque(maxlen=MAX_AUTHENTICATIONS)
         self.buckets: dict[str, TokenBucket] = {}
         self._gateways: dict[str, Gateway] = {}
 
@@ -59,27 +60,27 @@ class Azure:
         group: str = "gateways",
         subscription: str = SUBSCRIPTION,
     ) -> Gateway:
-        """Create a gateway with two new keys. Raises ValueError if it exists already."""
-        made = Gateway(gateway, service, group, subscription, now=self.time)
-        if self.find(made.resource_id):
-            raise ValueError(f"the gateway {made.resource_id} exists already")
-        self._gateways[made.resource_id.lower()] = made
-        return made
+        """Create a gateway with two new keys. Raises ValueError if it already exists."""
+        created = Gateway(gateway, service, group, subscription, now=self.time)
+        if self.find(created.resource_id):
+            raise ValueError(f"the gateway {created.resource_id} already exists")
+        self._gateways[created.resource_id.lower()] = created
+        return created
 
     def shift(self, offset: timedelta) -> None:
-        """Set Azure's clock so much ahead of this machine's: expiries and ARM's `Date` go by it."""
+        """Set Azure's clock ahead of this machine's; it decides expiries and ARM's `Date` header."""
         self.now = lambda: utc_now() + offset
 
     def time(self) -> datetime:
-        """Azure's clock, whoever replaces `now`."""
+        """Return Azure's time. Unlike `now`, this method is never replaced."""
         return self.now()
 
     def find(self, resource_id: str) -> Gateway | None:
-        """The gateway with this ARM id, ignoring case."""
+        """Return the gateway with this ARM id, ignoring case."""
         return self._gateways.get(resource_id.lower())
 
     def named(self, name: str) -> list[Gateway]:
-        """The gateways of this name, at most one per service."""
+        """Return the gateways with this name, at most one per service."""
         return [gateway for gateway in self._gateways.values() if gateway.name.lower() == name.lower()]
 
     def throttle(
@@ -88,7 +89,7 @@ class Azure:
         reads: tuple[float, float] | None = (250, 25),
         writes: tuple[float, float] | None = (200, 10),
     ) -> None:
-        """Limit requests by (bucket size, refill per second); None lifts a limit. The defaults are ARM's own.
+        """Limit requests by (bucket size, refill per second); None removes a limit. The defaults are ARM's.
 
         "Understand how Azure Resource Manager throttles requests"; a POST counts as a write.
         """

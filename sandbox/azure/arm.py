@@ -18,7 +18,8 @@ from sandbox.azure.keys import KEYS, Gateway
 
 Json = dict[str, Any]
 
-LONGEST = timedelta(days=30)
+MAX_LIFETIME = timedelta(days=30)
+"""How far ahead the expiry of a token may be."""
 PROVIDER = "Microsoft.ApiManagement/service/gateways"
 _PATH = re.compile(
     r"(?P<service>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ApiManagement/service/[^/]+)"
@@ -28,7 +29,7 @@ _PATH = re.compile(
 
 
 class ArmError(Exception):
-    """An answer that is not the wanted one, in ARM's shape."""
+    """An error answer of ARM."""
 
     def __init__(self, status: int, code: str, message: str, *details: Json, **headers: str) -> None:
         super().__init__(message)
@@ -40,7 +41,7 @@ class ArmError(Exception):
 
 
 class Arm:
-    """The ASGI application in front of an `Azure`; wants a bearer token that its identity handed out."""
+    """The ASGI application in front of an `Azure`. Requests need a bearer token from its identity."""
 
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
@@ -132,26 +133,26 @@ class Arm:
         if request.method != "GET":
             raise ArmError(405, "MethodNotAllowed", f"The HTTP method {request.method} is not allowed here.")
         self._authorize(f"{PROVIDER}/read", service)
-        everything = [g for g in self._azure.gateways if g.service_id.lower() == service.lower()]
-        if not everything:
+        gateways = [g for g in self._azure.gateways if g.service_id.lower() == service.lower()]
+        if not gateways:
             raise ArmError(404, "ResourceNotFound", f"The resource '{service}' was not found.")
         try:
             start = int(request.query_params.get("$skip", 0))
-            size = int(request.query_params.get("$top", self._azure.page_size or len(everything)))
+            size = int(request.query_params.get("$top", self._azure.page_size or len(gateways)))
         except ValueError:
-            raise ArmError(400, "InvalidQueryParameter", "$skip and $top are numbers.") from None
-        following = start + size
-        link = str(request.url.include_query_params(**{"$skip": following}))
+            raise ArmError(400, "InvalidQueryParameter", "$skip and $top must be numbers.") from None
+        end = start + size
+        link = str(request.url.include_query_params(**{"$skip": end}))
         return JSONResponse(
             {
-                "value": [_contract(gateway) for gateway in everything[start:following]],
-                "count": len(everything),
-                "nextLink": link if following < len(everything) else "",
+                "value": [_contract(gateway) for gateway in gateways[start:end]],
+                "count": len(gateways),
+                "nextLink": link if end < len(gateways) else "",
             }
         )
 
     def _permissions(self) -> Response:
-        """What the caller may do here: "Permissions - List For Resource" (Microsoft.Authorization)."""
+        """Answer what the caller may do: "Permissions - List For Resource" (Microsoft.Authorization)."""
         granted = {"actions": ["*"], "notActions": sorted(self._azure.denied)}
         return JSONResponse({"value": [granted | {"dataActions": [], "notDataActions": []}]})
 
@@ -163,7 +164,7 @@ class Arm:
             raise _invalid("expiry", "The expiry is not a date and time.") from None
         if expires_at.tzinfo is None:
             raise _invalid("expiry", "The expiry has no offset from UTC.")
-        if not now < expires_at <= now + LONGEST:
+        if not now < expires_at <= now + MAX_LIFETIME:
             raise _invalid("expiry", "The expiry must be in the future and at most 30 days from now.")
         return JSONResponse({"value": gateway.mint(key, expires_at)})
 

@@ -19,7 +19,7 @@ _PATH = re.compile(r"/gateways/(?P<gateway>[^/]+)/configuration")
 class Configuration:
     """GET /gateways/{gateway}/configuration with `Authorization: GatewayKey {token}`: 200 or 401.
 
-    The real protocol is not public; only what a token decides is modelled. Every attempt is recorded in
+    The real protocol is not public; only the check of the token is modelled. Every attempt is recorded in
     `azure.authentications`.
     """
 

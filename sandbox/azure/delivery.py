@@ -1,4 +1,4 @@
-"""How Event Grid talks to a webhook: the two handshakes, the deliveries, and when it tries again."""
+"""How Event Grid calls a webhook: the two handshakes, the deliveries, and the retry schedule."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from sandbox.azure.events import Json, Schema, timestamp
 from sandbox.azure.keys import utc_now
 
 ORIGIN = "eventgrid.azure.net"
-TIMEOUT_SECONDS = 30.0
+REQUEST_TIMEOUT = 30.0
+"""Seconds in which a webhook must answer."""
 SUCCESS = frozenset({200, 201, 202, 203, 204})
 NEVER_RETRIED = frozenset({400, 401, 403, 413})
+"""Statuses after which Event Grid gives up at once."""
 MINUTE, HOUR = 60, 3600
 RETRIES = (10, 30, MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
-LONGEST = 24 * HOUR
-MOST_ATTEMPTS = 30
+"""Seconds before each further attempt; the last one repeats."""
+MAX_RETRY_TIME = 24 * HOUR
+"""Seconds for which one event is tried."""
+MAX_ATTEMPTS = 30
 
 
 class HandshakeError(Exception):
-    """The endpoint did not prove that it wants events; the message says what its answer lacked."""
+    """The endpoint failed validation; the message says what its answer lacked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A webhook's wish for events. `batch`: most events in one delivery.
+    """A webhook that receives events. `batch`: the maximum number of events in one delivery.
 
-    `headers` are its delivery properties; whether the handshake carries them is not documented:
-    `open_handshake` leaves them out. `bearer` makes the token of a secure webhook, anew for each request.
+    `headers` are its delivery properties. Whether the handshake carries them is not documented;
+    `open_handshake` leaves them out. `bearer` creates the token of a secure webhook for each request.
     """
 
     name: str
@@ -46,15 +50,15 @@ class Subscription:
     bearer: Callable[[], str] | None = field(default=None, repr=False)
     open_handshake: bool = False
 
-    def proof(self, *, handshake: bool) -> dict[str, str]:
-        """The headers by which a request proves who sends it."""
+    def credentials(self, *, handshake: bool) -> dict[str, str]:
+        """Return the headers that authenticate a request."""
         own = {} if handshake and self.open_handshake else dict(self.headers)
         return own | ({"Authorization": f"Bearer {self.bearer()}"} if self.bearer else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event in one attempt (from 1); status 0: no answer."""
+    """One attempt (from 1) to deliver one event; status 0: no answer."""
 
     event_id: str
     attempt: int
@@ -65,25 +69,25 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a webhook said; status 0: nothing."""
+    """The answer of a webhook; status 0: none."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
 
 
-def waits(attempt: int, waited: float) -> float | None:
-    """Seconds between the given failed attempt (from 1) and the next; None: give up.
+def retry_delay(attempt: int, waited: float) -> float | None:
+    """Return the seconds between this failed attempt (from 1) and the next; None: give up.
 
-    `waited` is how long the event has been tried. "Event Grid message delivery and retry": 10 s to 12 h, at
-    most 24 hours and 30 attempts.
+    `waited`: seconds for which the event has been tried. Source of the schedule: "Event Grid message delivery
+    and retry".
     """
-    wait = RETRIES[min(attempt, len(RETRIES)) - 1]
-    return None if attempt >= MOST_ATTEMPTS or waited + wait > LONGEST else wait
+    delay = RETRIES[min(attempt, len(RETRIES)) - 1]
+    return None if attempt >= MAX_ATTEMPTS or waited + delay > MAX_RETRY_TIME else delay
 
 
 async def shake_hands(session: aiohttp.ClientSession, to: Subscription, validation_url: str) -> None:
-    """Ask the endpoint to prove itself, as its schema wants. Raises HandshakeError."""
+    """Validate the endpoint in the way of its schema. Raises HandshakeError."""
     if to.schema == "eventgrid":
         await _validation_event(session, to, validation_url)
     else:
@@ -101,16 +105,16 @@ async def _validation_event(session: aiohttp.ClientSession, to: Subscription, ur
     except ValueError:
         raise HandshakeError("the answer to the validation event is not JSON") from None
     if not isinstance(body, dict) or body.get("validationResponse") != code:
-        raise HandshakeError("the answer does not hold the validationCode as validationResponse")
+        raise HandshakeError("the answer does not have the validationCode as validationResponse")
 
 
 async def _abuse_protection(session: aiohttp.ClientSession, to: Subscription, url: str) -> None:
-    asked = {
+    headers = {
         "WebHook-Request-Origin": ORIGIN,
         "WebHook-Request-Rate": "120",
         "WebHook-Request-Callback": url,
     }
-    answer = await _request(session, "OPTIONS", to, headers=asked)
+    answer = await _request(session, "OPTIONS", to, headers=headers)
     if answer.status != 200:
         raise HandshakeError(f"OPTIONS was answered with {answer.status or 'nothing'}, not 200")
     if answer.headers.get("webhook-allowed-origin") not in (ORIGIN, "*"):
@@ -124,7 +128,7 @@ async def _abuse_protection(session: aiohttp.ClientSession, to: Subscription, ur
 async def send(
     session: aiohttp.ClientSession, to: Subscription, events: list[Json], *, kind: str, attempt: int = 1
 ) -> Answer:
-    """One POST: an array, or one object for a single CloudEvent that may not be batched."""
+    """Send one POST: an array, or one object where CloudEvents may not be batched."""
     headers = {
         "aeg-event-type": kind,
         "aeg-subscription-name": to.name.upper(),
@@ -155,11 +159,11 @@ async def _request(
     handshake = method == "OPTIONS" or headers.get("aeg-event-type") == "SubscriptionValidation"
     try:
         async with (
-            asyncio.timeout(TIMEOUT_SECONDS),
+            asyncio.timeout(REQUEST_TIMEOUT),
             session.request(
                 method,
                 to.endpoint,
-                headers=headers | to.proof(handshake=handshake),
+                headers=headers | to.credentials(handshake=handshake),
                 allow_redirects=False,
                 **more,
             ) as response,
@@ -171,7 +175,7 @@ async def _request(
 
 
 def system_event(to: Subscription, kind: str, data: Json) -> Json:
-    """An event of Event Grid itself: SubscriptionValidation or SubscriptionDeletion."""
+    """Return an event of Event Grid itself: SubscriptionValidation or SubscriptionDeletion."""
     name = {"SubscriptionDeletion": "SubscriptionDeletedEvent"}.get(kind, f"{kind}Event")
     return {
         "id": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""Microsoft Entra ID as a receiver of webhooks sees it: who signs, with which keys, and what tokens say."""
+"""Microsoft Entra ID as the receiver of a webhook uses it: signing keys and tokens."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ TENANT = "22222222-3333-4444-8555-666666666666"
 EVENT_GRID_APP = "4962773b-9cdb-44cf-a8bf-237846a00ab7"
 ROLE = "AzureEventGridSecureWebhookSubscriber"
 LIFETIME = 3600
+"""Seconds for which a token is valid."""
 _KEYS = re.compile(r"/(?P<tenant>[^/]+)/discovery/(v2\.0/)?keys")
 _DISCOVERY = re.compile(r"/(?P<tenant>[^/]+)/(v2\.0/)?\.well-known/openid-configuration")
 
@@ -42,14 +43,14 @@ class SigningKey:
 
 
 def new_key() -> SigningKey:
-    """Make a key of the size that Entra uses."""
+    """Create a key of the size that Entra uses."""
     return SigningKey(uuid.uuid4().hex, rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
 class Entra:
-    """One tenant, with a key pair from when it is first asked for (making one takes a tenth of a second).
+    """One tenant. It creates its key pair on first use, which takes a tenth of a second.
 
-    `url` is its authority, without the tenant; the server sets it.
+    `url` is its authority without the tenant; the server sets it.
     """
 
     def __init__(self, tenant: str = TENANT) -> None:
@@ -59,7 +60,7 @@ class Entra:
 
     @property
     def published(self) -> list[SigningKey]:
-        """The keys that its key set shows; the last one signs."""
+        """The keys in its key set; the last one signs."""
         if not self._keys:
             self._keys.append(new_key())
         return self._keys
@@ -69,18 +70,18 @@ class Entra:
         return self.published[-1]
 
     def rotate(self, *, keep_old: bool = True) -> SigningKey:
-        """Sign with a new key from now on; the old ones stay published unless told otherwise."""
+        """Sign with a new key from now on. `keep_old`: the old keys stay published."""
         self._keys = [*(self.published if keep_old else ()), new_key()]
         return self.signing
 
     def claims(self, audience: str, version: Version = "1.0", **changes: object) -> Json:
-        """What Event Grid's token for a webhook says; None as a change leaves a claim out.
+        """Return the claims of Event Grid's token for a webhook. `changes` replace claims; None removes one.
 
         "Access token claims reference": version 1 has appid and is issued by sts.windows.net, version 2 has
         azp and is issued by the authority.
         """
         now, first = int(time.time()), version == "1.0"
-        said: Json = {
+        usual: Json = {
             "aud": audience,
             "iss": f"https://sts.windows.net/{self.tenant}/" if first else f"{self.url}/{self.tenant}/v2.0",
             "iat": now - 300,
@@ -93,16 +94,16 @@ class Entra:
             "tid": self.tenant,
             "ver": version,
         }
-        return {name: value for name, value in (said | changes).items() if value is not None}
+        return {name: value for name, value in (usual | changes).items() if value is not None}
 
     def token(self, claims: Json, key: SigningKey | None = None) -> str:
-        """A bearer token that says this, sense or nonsense, signed by the key in use or by another."""
+        """Return a bearer token with these claims, valid or not, signed by the current key or by another."""
         key = key or self.signing
-        said = json.dumps(claims).encode()
-        return jwt.PyJWS().encode(said, key.private, "RS256", {"kid": key.kid, "x5t": key.kid})
+        payload = json.dumps(claims).encode()
+        return jwt.PyJWS().encode(payload, key.private, "RS256", {"kid": key.kid, "x5t": key.kid})
 
     def event_grid_token(self, audience: str, version: Version = "1.0") -> str:
-        """What Event Grid sends with a delivery to a webhook that this audience protects."""
+        """Return the token that Event Grid sends with a delivery to a webhook with this audience."""
         return self.token(self.claims(audience, version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

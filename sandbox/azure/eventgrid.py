@@ -1,4 +1,4 @@
-"""An Event Grid topic: publishers post events, subscriptions get them at least once."""
+"""An Event Grid topic: publishers post events, subscriptions receive them at least once."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from sandbox.azure.delivery import (
     SUCCESS,
     Delivery,
     Subscription,
+    retry_delay,
     send,
     shake_hands,
     system_event,
-    waits,
 )
 from sandbox.azure.events import Json, Schema, event_id, in_schema, is_cloud_event
 from sandbox.azure.keys import utc_now
 
 PATH = "/api/events"
 TOPIC = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/gateways/providers/Microsoft.EventGrid/topics/tokens"
-_NEEDED = ("id", "subject", "eventType", "eventTime", "data", "dataVersion")
+_REQUIRED = ("id", "subject", "eventType", "eventTime", "data", "dataVersion")
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
-    """An event that a subscription will never get; `status` is that of the last attempt, 0 for no answer."""
+class DeadEvent:
+    """An event that a subscription does not get any more; `status` of the last attempt, 0: no answer."""
 
     event_id: str
     subscription: str
@@ -46,10 +46,10 @@ class Dead:
 
 
 class EventGrid:
-    """A topic with its subscriptions. `retry_scale` multiplies the waits of the real schedule.
+    """A topic with its subscriptions. `retry_scale` multiplies the delays of the real schedule.
 
-    Publishers need `key` in the header aeg-sas-key. `deliveries` lists every attempt, `dead` what was given
-    up: refused for good (400, 401, 403, 413), too many attempts, too old.
+    Publishers need `key` in the header aeg-sas-key. `deliveries` lists every attempt, `dead` the events that
+    were given up: refused (400, 401, 403, 413), tried too often, or too old.
     """
 
     def __init__(self, retry_scale: float = 0.001) -> None:
@@ -57,7 +57,7 @@ class EventGrid:
         self.retry_scale = retry_scale
         self.subscriptions: dict[str, Subscription] = {}
         self.deliveries: list[Delivery] = []
-        self.dead: list[Dead] = []
+        self.dead: list[DeadEvent] = []
         self.url = ""
         self._session: aiohttp.ClientSession | None = None
         self._work: set[asyncio.Task[None]] = set()
@@ -87,29 +87,31 @@ class EventGrid:
         open_handshake: bool = False,
     ) -> Subscription:
         """Create or update a subscription after its handshake; see `Subscription`. Raises HandshakeError."""
-        made = Subscription(name, endpoint_url, schema, batch, TOPIC, headers or {}, bearer, open_handshake)
-        await shake_hands(self._http(), made, f"{self.url.removesuffix(PATH)}/validate?id={name}")
-        self.subscriptions[name] = made
-        return made
+        created = Subscription(
+            name, endpoint_url, schema, batch, TOPIC, headers or {}, bearer, open_handshake
+        )
+        await shake_hands(self._http(), created, f"{self.url.removesuffix(PATH)}/validate?id={name}")
+        self.subscriptions[name] = created
+        return created
 
     async def unsubscribe(self, name: str) -> None:
-        """Remove a subscription and tell its endpoint so (Event Grid schema only), whatever it answers."""
-        gone = self.subscriptions.pop(name)
-        if gone.schema == "eventgrid":
+        """Remove a subscription and notify its endpoint (Event Grid schema only). Its answer is ignored."""
+        removed = self.subscriptions.pop(name)
+        if removed.schema == "eventgrid":
             data = {"eventSubscriptionId": f"{TOPIC}/eventSubscriptions/{name}"}
-            event = system_event(gone, "SubscriptionDeletion", data)
-            await send(self._http(), gone, [event], kind="SubscriptionDeletion")
+            event = system_event(removed, "SubscriptionDeletion", data)
+            await send(self._http(), removed, [event], kind="SubscriptionDeletion")
 
     async def deliver(
         self, events: Sequence[Json], *, duplicates: int = 0, shuffle: int | None = None
     ) -> list[str]:
-        """Start to deliver events to all subscriptions; returns their ids. `settled()` waits for the end.
+        """Start to deliver events to all subscriptions and return their ids. `settled()` waits for the end.
 
-        Each event is sent 1 + `duplicates` times; with a number as `shuffle` in an order that depends on it.
+        Each event is sent 1 + `duplicates` times. `shuffle` is the seed of a random order.
         """
         copies = [event for event in events for _ in range(1 + duplicates)]
         if shuffle is not None:
-            random.Random(shuffle).shuffle(copies)  # noqa: S311 - an order to repeat, no secret
+            random.Random(shuffle).shuffle(copies)  # noqa: S311 - a reproducible order, not a secret
         for to in self.subscriptions.values():
             for start in range(0, len(copies), to.batch):
                 batch = [in_schema(event, to.schema) for event in copies[start : start + to.batch]]
@@ -132,14 +134,14 @@ class EventGrid:
             self.deliveries.extend(
                 Delivery(event_id(event), attempt, status, now, to.name) for event in events
             )
-            wait = waits(attempt, waited)
+            delay = retry_delay(attempt, waited)
             if status in SUCCESS:
                 return
-            if status in NEVER_RETRIED or wait is None or to.name not in self.subscriptions:
-                self.dead.extend(Dead(event_id(event), to.name, status, now) for event in events)
+            if status in NEVER_RETRIED or delay is None or to.name not in self.subscriptions:
+                self.dead.extend(DeadEvent(event_id(event), to.name, status, now) for event in events)
                 return
-            waited += wait
-            await asyncio.sleep(wait * self.retry_scale)
+            waited += delay
+            await asyncio.sleep(delay * self.retry_scale)
 
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -165,19 +167,17 @@ class EventGrid:
             body = None
         events = [body] if isinstance(body, dict) else body
         if not isinstance(events, list) or not all(_acceptable(event) for event in events):
-            return _refusal(
-                400, "BadRequest", "The body holds no events of a schema that this topic accepts."
-            )
+            return _refusal(400, "BadRequest", "The body has no events of a schema that this topic accepts.")
         await self.deliver([_stamped(event) for event in events])
         return Response(status_code=200)
 
 
 def _acceptable(event: object) -> bool:
-    return isinstance(event, dict) and (is_cloud_event(event) or all(name in event for name in _NEEDED))
+    return isinstance(event, dict) and (is_cloud_event(event) or all(name in event for name in _REQUIRED))
 
 
 def _stamped(event: Json) -> Json:
-    """As Event Grid passes it on: an event of its own schema names the topic, if the publisher named none."""
+    """Return the event as Event Grid delivers it: its own schema names the topic."""
     return event if is_cloud_event(event) else event | {"topic": event.get("topic") or TOPIC}
 
 

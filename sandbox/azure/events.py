@@ -1,4 +1,4 @@
-"""The two events of a gateway's token, as Azure publishes them, and the two schemas they come in."""
+"""The two events about a gateway's token as Azure publishes them, in both schemas."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _CLOUD_NAMES = {"topic": "source", "eventType": "type", "eventTime": "time"}
 
 
 def near_expiry(gateway: Gateway, expires_at: datetime, instance: str = "gateway-0", **form: str) -> Json:
-    """The event of one gateway instance (a pod) seven days before its token expires; see `token_event`."""
+    """Return the event of an instance (a pod) seven days before its token expires; see `token_event`."""
     return token_event(gateway, NEAR_EXPIRY, expires_at, instance, **form)
 
 
 def expired(gateway: Gateway, expires_at: datetime, instance: str = "gateway-0", **form: str) -> Json:
-    """The event of one gateway instance (a pod) that used an expired token; see `token_event`."""
+    """Return the event of an instance (a pod) with an expired token; see `token_event`."""
     return token_event(gateway, EXPIRED, expires_at, instance, **form)
 
 
@@ -38,13 +38,13 @@ def token_event(
     field: str | None = None,
     gateway_id: str | None = None,
 ) -> Json:
-    """One event as "Azure API Management as an Event Grid source" documents it, times with seven decimals.
+    """Return one event as "Azure API Management as an Event Grid source" documents it.
 
-    `casing` of a CloudEvents envelope: "documented" has `specVersion`, "lower" is what the standard says,
-    "upper" capitalises every name. `field` (expiresAtUtc, expiredAtUtc) and `gateway_id` (an ARM id, say)
-    stand in for what is usual.
+    `casing` of a CloudEvents envelope: "documented" has `specVersion`, "lower" is the standard, "upper"
+    capitalizes every name. `field` (expiresAtUtc, expiredAtUtc) and `gateway_id` (such as an ARM id) replace
+    the documented values.
     """
-    usual = "expiresAtUtc" if kind == NEAR_EXPIRY else "expiredAtUtc"
+    documented_field = "expiresAtUtc" if kind == NEAR_EXPIRY else "expiredAtUtc"
     event: Json = {
         "id": str(uuid.uuid4()),
         "topic": gateway.service_id,
@@ -53,7 +53,7 @@ def token_event(
         "eventTime": timestamp(utc_now()),
         "data": {
             "gatewayInfo": {"gatewayId": gateway_id or gateway.name, "instanceId": instance},
-            "tokenInfo": {field or usual: timestamp(expires_at)},
+            "tokenInfo": {field or documented_field: timestamp(expires_at)},
         },
         "dataVersion": "1",
         "metadataVersion": "1",
@@ -70,7 +70,7 @@ def token_event(
 
 
 def timestamp(at: datetime) -> str:
-    """UTC with seven decimals, as .NET writes it."""
+    """Return the time in UTC with seven decimals, as .NET writes it."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
@@ -80,26 +80,26 @@ def is_cloud_event(event: Json) -> bool:
 
 
 def event_id(event: Json) -> str:
-    """The id of an event of either schema."""
+    """Return the id of an event of either schema."""
     return str(event.get("id", event.get("Id", "")))
 
 
 def in_schema(event: Json, schema: Schema) -> Json:
-    """The event as a subscription with this delivery schema gets it; unchanged if it has that schema."""
+    """Return the event in this delivery schema; unchanged if it already has it."""
     if is_cloud_event(event):
         return event if schema == "cloudevents" else as_eventgrid_event(event)
     return event if schema == "eventgrid" else as_cloud_event(event)
 
 
 def as_cloud_event(event: Json) -> Json:
-    """An Event Grid event in CloudEvents 1.0."""
+    """Convert an Event Grid event to CloudEvents 1.0."""
     dropped = ("dataVersion", "metadataVersion")
     cloud = {_CLOUD_NAMES.get(name, name): value for name, value in event.items() if name not in dropped}
     return cloud | {"specversion": "1.0"}
 
 
 def as_eventgrid_event(event: Json) -> Json:
-    """A CloudEvent in the Event Grid schema. Azure does not offer this; the sandbox is kinder."""
+    """Convert a CloudEvent to the Event Grid schema, which Azure does not offer."""
     names = {cloud: name for name, cloud in _CLOUD_NAMES.items()}
     lower = {name.lower(): value for name, value in event.items() if name.lower() != "specversion"}
     return {names.get(name, name): value for name, value in lower.items()} | {

@@ -1,4 +1,4 @@
-"""What runs in a gateway's pod: authenticates with the token it started with, misbehaves as real ones do."""
+"""The program in a gateway's pod: it authenticates with the token with which it started."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ CONFIGURATION = b'{"api":"echo"}'
 
 @dataclass(frozen=True, slots=True)
 class PodAuth:
-    """How a gateway pod fared when it last authenticated.
+    """The result of a gateway pod's last authentication.
 
-    Fingerprint ("" for none) and expiry (UTC) are of the bare token that it started with.
+    Fingerprint ("" for none) and expiry (UTC) are of the bare token with which the pod started.
     """
 
     namespace: str
@@ -57,10 +57,10 @@ class _Pod:
 
 
 class GatewayPods:
-    """The program of every pod that has a gateway's settings; other pods run undisturbed.
+    """The program of every pod with a gateway's settings. Other pods only run.
 
-    A pod with a bad token is Ready nevertheless and answers 200 with an empty body (a known bug of the
-    gateway), unless its gateway is `strict`. A pod that was configured once serves on when its token dies.
+    A pod with an invalid token is Ready all the same and answers 200 with an empty body (a known bug of the
+    gateway), unless its gateway is `strict`. Once configured, a pod keeps serving when its token expires.
     """
 
     def __init__(self, azure: Azure) -> None:
@@ -80,32 +80,32 @@ class GatewayPods:
             await self._session.close()
 
     async def start(self, pod: Json, env: Mapping[str, str], cluster: str = HOME) -> Verdict:
-        """Start a container with this environment; it keeps it until it ends."""
-        made = self._configure(pod, env, cluster)
-        if made is None:
+        """Start a container, which keeps this environment until it ends."""
+        running = self._configure(pod, env, cluster)
+        if running is None:
             return Verdict.READY
-        self._pods[pod["metadata"]["uid"]] = made
-        auth = await self._authenticate(made)
-        if not auth.ok and any(gateway.strict for gateway in self._azure.named(made.gateway)):
+        self._pods[pod["metadata"]["uid"]] = running
+        auth = await self._authenticate(running)
+        if not auth.ok and any(gateway.strict for gateway in self._azure.named(running.gateway)):
             return Verdict.NEVER_READY
         return Verdict.READY
 
     async def stop(self, pod: Json) -> None:
-        """The pod is gone."""
+        """Forget the pod."""
         self._pods.pop(pod["metadata"]["uid"], None)
 
     async def authenticate_all(self) -> list[PodAuth]:
-        """Ask each running gateway pod to authenticate again, with the token it started with."""
+        """Authenticate each running gateway pod again, with the token with which it started."""
         return sorted(
             await asyncio.gather(*(self._authenticate(pod) for pod in list(self._pods.values()))), key=_place
         )
 
     def latest(self) -> list[PodAuth]:
-        """How each running gateway pod fared last time, without asking again."""
+        """Return the last authentication of each running gateway pod."""
         return sorted((pod.latest for pod in self._pods.values() if pod.latest), key=_place)
 
     def answer(self, namespace: str, name: str, cluster: str = HOME) -> tuple[int, bytes] | None:
-        """What a pod says to a caller of its API: status and body; None if no such gateway pod runs."""
+        """Return a pod's answer to a caller of its API (status, body), or None if there is no such pod."""
         for pod in self._pods.values():
             if (pod.cluster, pod.namespace, pod.name) == (cluster, namespace, name):
                 return 200, CONFIGURATION if pod.configured else b""
@@ -115,10 +115,10 @@ class GatewayPods:
         authorization = env.get("config.service.auth", "")
         if authorization == "key":
             key = env.get("config.service.auth.key", "")
-            # Whether a bare token works in this layout is unknown; the sandbox lets it pass.
+            # Whether a bare token works in this layout is unknown; the sandbox accepts it.
             authorization = key if key.startswith(PREFIX) or not key else PREFIX + key
         elif authorization in ("azureAdApp", "workloadIdentity"):
-            return None  # no token, nothing for us to watch
+            return None  # it has no token
         if not any(name.startswith("config.service.") for name in env):
             return None
         endpoint = env.get("config.service.endpoint", "")
@@ -160,8 +160,8 @@ class GatewayPods:
 
 
 @dataclass(frozen=True, slots=True)
-class PodsOf:
-    """The gateway pods of one cluster, as that cluster's program."""
+class ClusterProgram:
+    """The gateway pods as the program of one cluster."""
 
     pods: GatewayPods
     cluster: str

@@ -1,4 +1,4 @@
-"""The managed identity endpoint of Azure App Service, which hands out the bearer tokens that ARM accepts."""
+"""The managed identity endpoint of Azure App Service, which issues the bearer tokens that ARM accepts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ API_VERSION = "2019-08-01"
 class Identity:
     """Serves GET /msi/token?api-version=2019-08-01&resource=… with the header X-IDENTITY-HEADER.
 
-    The wire is documented in "How to use managed identities for App Service", REST endpoint reference.
-    `lifetime` applies to the tokens handed out from then on.
+    The protocol is documented in "How to use managed identities for App Service", REST endpoint reference.
+    `lifetime` applies to tokens issued from then on.
     """
 
     def __init__(self) -> None:
@@ -28,17 +28,17 @@ class Identity:
         self._tokens: dict[str, datetime] = {}
 
     def issue(self) -> tuple[str, datetime]:
-        """A new bearer token for ARM and the time (UTC) at which it expires."""
+        """Return a new bearer token for ARM and the time (UTC) at which it expires."""
         token, expires_at = secrets.token_urlsafe(32), utc_now() + self.lifetime
         self._tokens[token] = expires_at
         return token, expires_at
 
     def accepts(self, token: str) -> bool:
-        """Whether ARM takes this bearer token: handed out here, and not expired."""
+        """Whether this bearer token was issued here and has not expired."""
         return token in self._tokens and utc_now() < self._tokens[token]
 
     def forget(self) -> None:
-        """Make every token handed out so far invalid."""
+        """Invalidate every token issued so far."""
         self._tokens.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

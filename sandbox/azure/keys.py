@@ -1,4 +1,4 @@
-"""A gateway's two keys and the tokens they sign, with the signature that the real service uses."""
+"""A gateway's two keys and the tokens that they sign, with the signature of the real service."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def utc_now() -> datetime:
 
 
 def sign(key: str, gateway: str, expires_at: datetime, nonce: str = "") -> str:
-    """The bare token `{gateway}&{yyyyMMddHHmm}&{signature}`; seconds of the expiry (UTC) are dropped.
+    """Return the bare token `{gateway}&{yyyyMMddHHmm}&{signature}`; seconds of the expiry (UTC) are dropped.
 
     The signature is HMAC-SHA512 over gateway and expiry with the key's text as key, as Microsoft's recorded
-    answers show. A `nonce` is ours: it makes tokens that differ from call to call.
+    answers show. The `nonce` is the sandbox's own: with one, tokens differ from call to call.
     """
     expiry = expires_at.astimezone(UTC)
     message = f"{gateway}\n{expiry:%Y-%m-%dT%H:%M}:00.0000000Z{nonce}"
@@ -32,20 +32,20 @@ def sign(key: str, gateway: str, expires_at: datetime, nonce: str = "") -> str:
 
 
 def fingerprint(token: str) -> str:
-    """The first 12 hex digits of the SHA-256 of a bare token."""
+    """Return the first 12 hex digits of the SHA-256 of a bare token."""
     return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says of itself, true or not."""
+    """What a token claims, verified or not."""
 
     gateway: str
     expires_at: datetime
 
 
 def read(token: str) -> Claims | None:
-    """The gateway and expiry (UTC) that a bare token names; None if it does not look like a token."""
+    """Return the gateway and expiry (UTC) in a bare token; None if the text is not a token."""
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None
@@ -71,8 +71,8 @@ class Minted:
 class Gateway:
     """A gateway resource of an API Management service.
 
-    `deterministic` off: every token differs, even for the same key and expiry. `strict`: its pods do not
-    become ready with a bad token (real ones do).
+    Without `deterministic` every token differs, even for the same key and expiry. `strict`: pods with an
+    invalid token do not become Ready (real ones do).
     """
 
     name: str
@@ -103,7 +103,7 @@ class Gateway:
         return f"{self.service_id}/gateways/{self.name}"
 
     def mint(self, key: str, expires_at: datetime) -> str:
-        """Issue a bare token with any expiry, past ones included; ARM's limits are checked by ARM."""
+        """Issue a bare token with any expiry, even a past one; `Arm` checks the limits."""
         expires_at = expires_at.astimezone(UTC).replace(second=0, microsecond=0)
         nonce = "" if self.deterministic else secrets.token_hex(8)
         if nonce:
@@ -113,13 +113,13 @@ class Gateway:
         return token
 
     def regenerate(self, key: str) -> None:
-        """Replace a key: all tokens that it signed are dead."""
+        """Replace a key, which invalidates all tokens that it signed."""
         self.keys[key] = _new_key()
         self.generations[key] += 1
         self._nonces[key].clear()
 
     def signer(self, token: str) -> str | None:
-        """The current key that signed this bare token, whatever its expiry; None: no current one did."""
+        """Return the current key that signed this bare token, expired or not; None if none did."""
         claims = read(token)
         if claims is None or claims.gateway != self.name:
             return None

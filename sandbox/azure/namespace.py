@@ -1,4 +1,4 @@
-"""An Event Grid namespace, from whose topics events are pulled (data plane, api-version 2024-06-01)."""
+"""An Event Grid namespace: clients pull events from its topics (data plane, api-version 2024-06-01)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from sandbox.azure.pull_queue import BAD, LOST, Locked, PullQueue
 
 API_VERSION = "2024-06-01"
 RELEASE_DELAYS = (0, 10, 60, 600, 3600)
-MOST_EVENTS = 100
-SHORTEST_WAIT, USUAL_WAIT, LONGEST_WAIT = 10, 60, 120
+"""Seconds after which a released event may be delivered again."""
+MAX_EVENTS = 100
+"""Events in one answer."""
+MIN_WAIT, DEFAULT_WAIT, MAX_WAIT = 10, 60, 120
+"""Seconds for which `receive` waits for events."""
 _TOPIC = re.compile(r"/topics/(?P<topic>[^/:]+):publish")
 _SUBSCRIPTION = re.compile(
     r"/topics/(?P<topic>[^/:]+)/eventsubscriptions/(?P<name>[^/:]+):(?P<action>\w+)", re.IGNORECASE
@@ -27,7 +30,7 @@ _ROUTE = re.compile(r"/routes/(?P<topic>[^/]+)")
 
 
 class NamespaceError(Exception):
-    """An answer that is not the wanted one."""
+    """An error answer of the namespace."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -35,10 +38,10 @@ class NamespaceError(Exception):
 
 
 class Namespace:
-    """Wants a bearer token that `identity` handed out. `time_scale` shortens what clients ask for in seconds.
+    """Serves clients that have a bearer token of `identity`. `time_scale` multiplies the seconds in requests.
 
-    `inlet` is where the sandbox's system topic delivers what it routes here: a webhook of POST and OPTIONS
-    /routes/{topic}, on a listener of its own.
+    `inlet` is the webhook (POST and OPTIONS /routes/{topic}) to which the sandbox's system topic delivers the
+    events that it routes to this namespace; it has a listener of its own.
     """
 
     def __init__(self, identity: Identity, time_scale: float = 1.0) -> None:
@@ -56,26 +59,26 @@ class Namespace:
     def subscribe(
         self, topic: str, name: str, *, lock_seconds: float = 60.0, max_deliveries: int = 10
     ) -> PullQueue:
-        """Create a topic, if there is none, and a subscription of it. `lock_seconds` are real ones."""
+        """Create a topic, unless it exists, and a subscription. `time_scale` leaves `lock_seconds` alone."""
         queue = PullQueue(lock_seconds=lock_seconds, max_deliveries=max_deliveries)
         self._queues[topic.lower(), name.lower()] = queue
         return queue
 
     def publish(self, topic: str, events: Sequence[Json]) -> list[str]:
-        """Put events on all subscriptions of a topic, in CloudEvents; returns their ids."""
+        """Put events on all subscriptions of a topic, as CloudEvents, and return their ids."""
         cloud = [in_schema(event, "cloudevents") for event in events]
-        for (of, _), queue in self._queues.items():
-            if of == topic.lower():
+        for (name, _), queue in self._queues.items():
+            if name == topic.lower():
                 queue.put(cloud)
-        self._tell()
+        self._notify()
         return [event_id(event) for event in cloud]
 
-    async def wait_for(self, so: Callable[[], bool], within: float = 10.0) -> None:
-        """Return as soon as `so`, which is about this namespace's queues. Raises TimeoutError."""
+    async def wait_for(self, predicate: Callable[[], bool], within: float = 10.0) -> None:
+        """Wait until `predicate`, which is about this namespace's queues, is true. Raises TimeoutError."""
         async with asyncio.timeout(within):
-            while not so():
-                nexts = [queue.next_change() or within for queue in self._queues.values()]
-                await self._change(min(nexts, default=within))
+            while not predicate():
+                delays = [queue.next_change() or within for queue in self._queues.values()]
+                await self._change(min(delays, default=within))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -101,7 +104,7 @@ class Namespace:
         if scheme.lower() != "bearer" or not self._identity.accepts(token):
             raise NamespaceError(401, "Unauthorized", "The request does not carry a valid bearer token.")
         if request.query_params.get("api-version") != API_VERSION:
-            raise NamespaceError(400, "BadRequest", f"The api-version has to be {API_VERSION}.")
+            raise NamespaceError(400, "BadRequest", f"The api-version must be {API_VERSION}.")
         if request.method != "POST":
             raise NamespaceError(405, "MethodNotAllowed", f"{request.method} is not allowed here.")
         if topic := _TOPIC.fullmatch(request.url.path):
@@ -118,7 +121,7 @@ class Namespace:
         return await self._settle(queue, action, request)
 
     async def _publish(self, topic: str, request: Request) -> Response:
-        if not any(of == topic.lower() for of, _ in self._queues):
+        if not any(name == topic.lower() for name, _ in self._queues):
             raise NamespaceError(404, "NotFound", "The topic does not exist.")
         body = await _json(request)
         items = body if isinstance(body, list) else [body]
@@ -129,9 +132,9 @@ class Namespace:
         return JSONResponse({})
 
     async def _receive(self, queue: PullQueue, request: Request) -> Response:
-        most = _number(request, "maxEvents", 1, 1, MOST_EVENTS)
-        wait = _number(request, "maxWaitTime", USUAL_WAIT, SHORTEST_WAIT, LONGEST_WAIT) * self.time_scale
-        taken = await self._taken(queue, most, wait, asyncio.create_task(_gone(request)))
+        limit = _number(request, "maxEvents", 1, 1, MAX_EVENTS)
+        wait = _number(request, "maxWaitTime", DEFAULT_WAIT, MIN_WAIT, MAX_WAIT) * self.time_scale
+        taken = await self._take(queue, limit, wait, asyncio.create_task(_gone(request)))
         value = [
             {
                 "brokerProperties": {"lockToken": locked.token, "deliveryCount": locked.deliveries},
@@ -139,16 +142,16 @@ class Namespace:
             }
             for locked in taken
         ]
-        self._tell()
+        self._notify()
         return JSONResponse({"value": value})
 
     async def _settle(self, queue: PullQueue, action: str, request: Request) -> Response:
         body = await _json(request)
         tokens = body.get("lockTokens") if isinstance(body, dict) else None
         if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
-            raise NamespaceError(400, "BadRequest", "The body has to be an object with lockTokens.")
+            raise NamespaceError(400, "BadRequest", "The body must be an object with lockTokens.")
         problems = {token: self._actions[action](queue, token, request) for token in tokens}
-        self._tell()
+        self._notify()
         failed = [
             {"lockToken": token, "error": {"code": code, "message": _MESSAGES[code]}}
             for token, code in problems.items()
@@ -160,29 +163,29 @@ class Namespace:
     def _delay(self, request: Request) -> float:
         delay = _number(request, "releaseDelayInSeconds", 0, 0, RELEASE_DELAYS[-1])
         if delay not in RELEASE_DELAYS:
-            raise NamespaceError(400, "BadRequest", f"releaseDelayInSeconds is one of {RELEASE_DELAYS}.")
+            raise NamespaceError(400, "BadRequest", f"releaseDelayInSeconds must be one of {RELEASE_DELAYS}.")
         return delay * self.time_scale
 
-    async def _taken(
-        self, queue: PullQueue, most: int, wait: float, gone: asyncio.Task[None]
+    async def _take(
+        self, queue: PullQueue, limit: int, wait: float, gone: asyncio.Task[None]
     ) -> list[Locked]:
-        """Locks nothing for a client that has left."""
+        """Lock events as soon as there are any, but none for a client that has left."""
         clock = asyncio.get_running_loop().time
-        end, taken = clock() + wait, queue.take(most)
+        end, taken = clock() + wait, queue.take(limit)
         try:
             while not taken and not gone.done() and (left := end - clock()) > 0:
                 await self._change(min(left, queue.next_change() or left), gone)
-                taken = [] if gone.done() else queue.take(most)
+                taken = [] if gone.done() else queue.take(limit)
         finally:
             gone.cancel()
         return taken
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def _change(self, within: float, *also: asyncio.Task[None]) -> None:
-        """Return when something changed, when one of the tasks has ended, or after so many seconds."""
+        """Wait for a change of a queue, for the end of one of the tasks, or for so many seconds."""
         changed = asyncio.create_task(self._changed.wait())
         try:
             await asyncio.wait({changed, *also}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
@@ -205,8 +208,8 @@ async def _json(request: Request) -> object:
         return None
 
 
-def _number(request: Request, name: str, usual: int, least: int, most: int) -> int:
-    written = request.query_params.get(name, str(usual))
-    if not written.isdecimal() or not least <= int(written) <= most:
-        raise NamespaceError(400, "BadRequest", f"{name} has to be a number from {least} to {most}.")
+def _number(request: Request, name: str, default: int, minimum: int, maximum: int) -> int:
+    written = request.query_params.get(name, str(default))
+    if not written.isdecimal() or not minimum <= int(written) <= maximum:
+        raise NamespaceError(400, "BadRequest", f"{name} must be a number from {minimum} to {maximum}.")
     return int(written)

@@ -1,4 +1,4 @@
-"""One subscription of a namespace topic: events wait, are locked for who takes them, come again or end."""
+"""One subscription of a namespace topic: events are queued, locked for a consumer, and delivered again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REJECTED, EXHAUSTED = "Rejected", "MaxDeliveryCountExceeded"
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An event that is handed out no more; `reason` is REJECTED or EXHAUSTED."""
+    """An event that is not delivered any more; `reason` is REJECTED or EXHAUSTED."""
 
     event: Json = field(repr=False)
     deliveries: int
@@ -25,7 +25,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """An event as one consumer has it; `deliveries` counts this one."""
+    """An event that one consumer has locked; `deliveries` includes this delivery."""
 
     token: str
     event: Json = field(repr=False)
@@ -33,7 +33,7 @@ class Locked:
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
+class _Queued:
     event: Json
     deliveries: int = 0
     token: str = ""
@@ -41,10 +41,10 @@ class _Kept:
 
 
 class PullQueue:
-    """Seconds are the clock's own (monotonic). A lock that ran out counts as a delivery, as a release does.
+    """`clock` is monotonic, in seconds. An expired lock counts as a delivery, as a release does.
 
     After `max_deliveries` an event is dead ("Pull delivery overview", Event Grid namespaces: lock duration 60
-    to 300 s, at most 10 deliveries). `done` lists what was acknowledged, `dead` what was given up.
+    to 300 s, at most 10 deliveries). `done` lists acknowledged events, `dead` those given up.
     """
 
     def __init__(
@@ -58,94 +58,89 @@ class PullQueue:
         self.done: list[Json] = []
         self.dead: list[DeadLetter] = []
         self._clock = clock
-        self._kept: list[_Kept] = []
+        self._queued: list[_Queued] = []
         self._tokens = itertools.count(1)
         self._issued: set[str] = set()
 
     @property
     def waiting(self) -> int:
-        """How many events are neither done nor dead, locked ones included."""
-        self._look()
-        return len(self._kept)
+        """The number of events that are neither done nor dead, including locked ones."""
+        self._expire_locks()
+        return len(self._queued)
 
     @property
     def locked(self) -> int:
-        """How many events somebody holds now."""
-        self._look()
-        return sum(bool(kept.token) for kept in self._kept)
+        """The number of locked events."""
+        self._expire_locks()
+        return sum(bool(event.token) for event in self._queued)
 
     def put(self, events: Iterable[Json]) -> None:
         """Add events at the end."""
-        self._kept.extend(_Kept(event) for event in events)
+        self._queued.extend(_Queued(event) for event in events)
 
-    def take(self, most: int) -> list[Locked]:
-        """Lock and return what can be had now, at most so many."""
-        self._look()
+    def take(self, limit: int) -> list[Locked]:
+        """Lock and return the events that are free now, at most `limit`."""
+        self._expire_locks()
         now = self._clock()
-        free = [kept for kept in self._kept if not kept.token and kept.hidden_until <= now][:most]
-        for kept in free:
-            kept.deliveries += 1
-            kept.token = self._token()
-            kept.hidden_until = now + self.lock_seconds
-        return [Locked(kept.token, kept.event, kept.deliveries) for kept in free]
+        free = [event for event in self._queued if not event.token and event.hidden_until <= now][:limit]
+        for event in free:
+            event.deliveries += 1
+            event.token = self._new_token()
+            self._lock(event)
+        return [Locked(event.token, event.event, event.deliveries) for event in free]
 
     def next_change(self) -> float | None:
-        """Seconds until a hidden event may be had again; None: nothing changes by time alone."""
+        """Return the seconds until a hidden event is free again; None if no event is hidden."""
         now = self._clock()
-        return min((k.hidden_until - now for k in self._kept if k.hidden_until > now), default=None)
+        return min((e.hidden_until - now for e in self._queued if e.hidden_until > now), default=None)
 
     def acknowledge(self, token: str) -> str:
-        """End the event; returns BAD, LOST or, if it worked, nothing. So do the others."""
-        kept = self._held(token)
-        if kept:
-            self._kept.remove(kept)
-            self.done.append(kept.event)
-        return "" if kept else self._problem(token)
+        """Finish the event. Return BAD or LOST, or "" for success, as the methods below do."""
+        return self._settle(token, self._finish)
 
     def release(self, token: str, delay: float = 0.0) -> str:
-        """Give the event back, to be had after `delay` seconds."""
-        kept = self._held(token)
-        if kept:
-            self._free(kept, self._clock() + delay)
-        return "" if kept else self._problem(token)
+        """Give the event back; it is free after `delay` seconds."""
+        return self._settle(token, lambda event: self._free(event, self._clock() + delay))
 
     def reject(self, token: str) -> str:
-        """Give the event up."""
-        kept = self._held(token)
-        if kept:
-            self._bury(kept, REJECTED)
-        return "" if kept else self._problem(token)
+        """Give the event up as dead."""
+        return self._settle(token, lambda event: self._give_up(event, REJECTED))
 
     def renew(self, token: str) -> str:
-        """Lock the event for a whole lock duration from now."""
-        kept = self._held(token)
-        if kept:
-            kept.hidden_until = self._clock() + self.lock_seconds
-        return "" if kept else self._problem(token)
+        """Restart the lock duration."""
+        return self._settle(token, self._lock)
 
-    def _look(self) -> None:
-        """Take the locks that ran out away."""
+    def _settle(self, token: str, change: Callable[[_Queued], None]) -> str:
+        self._expire_locks()
+        event = next((event for event in self._queued if token and event.token == token), None)
+        if event is None:
+            return LOST if token in self._issued else BAD
+        change(event)
+        return ""
+
+    def _lock(self, event: _Queued) -> None:
+        event.hidden_until = self._clock() + self.lock_seconds
+
+    def _finish(self, event: _Queued) -> None:
+        self._queued.remove(event)
+        self.done.append(event.event)
+
+    def _expire_locks(self) -> None:
+        """Free the events whose locks have expired."""
         now = self._clock()
-        for kept in [k for k in self._kept if k.token and k.hidden_until <= now]:
-            self._free(kept, kept.hidden_until)
+        for event in [event for event in self._queued if event.token and event.hidden_until <= now]:
+            self._free(event, event.hidden_until)
 
-    def _free(self, kept: _Kept, hidden_until: float) -> None:
-        if kept.deliveries >= self.max_deliveries:
-            self._bury(kept, EXHAUSTED)
-        kept.token, kept.hidden_until = "", hidden_until
+    def _free(self, event: _Queued, hidden_until: float) -> None:
+        if event.deliveries >= self.max_deliveries:
+            self._give_up(event, EXHAUSTED)
+        event.token, event.hidden_until = "", hidden_until
 
-    def _bury(self, kept: _Kept, reason: str) -> None:
-        self._kept.remove(kept)
-        self.dead.append(DeadLetter(kept.event, kept.deliveries, reason))
+    def _give_up(self, event: _Queued, reason: str) -> None:
+        self._queued.remove(event)
+        self.dead.append(DeadLetter(event.event, event.deliveries, reason))
 
-    def _held(self, token: str) -> _Kept | None:
-        self._look()
-        return next((kept for kept in self._kept if kept.token == token), None) if token else None
-
-    def _problem(self, token: str) -> str:
-        return LOST if token in self._issued else BAD
-
-    def _token(self) -> str:
+    def _new_token(self) -> str:
         token = base64.b64encode(f"lock-{next(self._tokens)}".encode()).decode()
         self._issued.add(token)
         return token

@@ -1,4 +1,4 @@
-"""ARM's throttle: a bucket of requests that fills up again at a constant rate."""
+"""ARM's throttling: a token bucket that refills at a constant rate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TokenBucket:
         self.left, self._at = self.size, self.clock()
 
     def take(self) -> float:
-        """Take one request: 0.0 if it may pass, else nothing is taken and these are the seconds to wait."""
+        """Take one request and return 0.0, or return the seconds to wait and take none."""
         now = self.clock()
         self.left = min(self.size, self.left + (now - self._at) * self.per_second)
         self._at = now

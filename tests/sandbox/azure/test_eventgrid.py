@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox import serve
-from sandbox.azure.delivery import LONGEST, HandshakeError, waits
+from sandbox.azure.delivery import MAX_RETRY_TIME, HandshakeError, retry_delay
 from sandbox.azure.events import near_expiry
 
 
@@ -149,12 +149,12 @@ async def test_an_event_that_never_succeeds_dies_after_the_whole_schedule(cloud,
 
 def test_waits_are_the_real_ones_up_to_a_day():
     waited, seen = 0.0, []
-    while (wait := waits(len(seen) + 1, waited)) is not None:
+    while (wait := retry_delay(len(seen) + 1, waited)) is not None:
         seen.append(wait)
         waited += wait
     assert seen[:9] == [10, 30, 60, 300, 600, 1800, 3600, 10800, 21600]
-    assert waited <= LONGEST
-    assert waits(30, 0.0) is None
+    assert waited <= MAX_RETRY_TIME
+    assert retry_delay(30, 0.0) is None
 
 
 async def test_duplicates_are_shuffled_in_a_repeatable_order(cloud, webhook, url, oslo, in_29_days):

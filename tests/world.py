@@ -70,7 +70,7 @@ class Workload:
     """The mark to which a GitOps tool sets the template back whenever it differs."""
 
     def rolled_out(self, replicas: int) -> bool:
-        return len(self.pods) == replicas and all(p.works and p.mark == self.mark for p in self.pods)
+        return len(self.pods) == replicas and all(pod.works and pod.mark == self.mark for pod in self.pods)
 
 
 @dataclass
@@ -126,7 +126,7 @@ class World:
     at_call: Callable[[Process, str, bool], None] | None = None
     foreign_changes: int = 0
     annotations_lost: bool = False
-    """Whether a stranger ever took our annotations off a Secret."""
+    """Whether another writer ever removed our annotations from a Secret."""
     history: list[str] = field(default_factory=list)
     requested: list[tuple[int, str, Decision]] = field(default_factory=list)
     revoked: list[Key] = field(default_factory=list)
@@ -164,36 +164,47 @@ class World:
 
     def tokens_in_use(self) -> list[tuple[str, str]]:
         """Every token anywhere, with who holds it."""
-        secrets = [(name, c.value) for name, c in self.targets.items()]
+        secrets = [(name, target.value) for name, target in self.targets.items()]
         pods = [
-            (p.name, p.token) for c in self.targets.values() for w in c.workloads.values() for p in w.pods
+            (pod.name, pod.token)
+            for target in self.targets.values()
+            for workload in target.workloads.values()
+            for pod in workload.pods
         ]
         return secrets + pods
 
     # what happens by itself
     def deploy(self, name: str, value: str, workloads: int = 1) -> None:
-        c = Target(value, {})
+        target = Target(value, {})
         self.history.append(value)
-        self.targets[name] = c
+        self.targets[name] = target
         for i in range(workloads):
-            c.workloads[f"w{i}"] = w = Workload(None, [])
-            w.pods = [self.start(c, w, None) for _ in range(self.replicas)]
+            target.workloads[f"w{i}"] = workload = Workload(None, [])
+            workload.pods = [self.start(target, workload, None) for _ in range(self.replicas)]
 
     def join(self, name: str, how: str, workloads: int = 1) -> None:
         """One more target, whose pods run something else: another token, an expired one, or none."""
         life = timedelta(days=-1) if how == "expired" else timedelta(days=20)
         self.deploy(name, "" if how == "empty" else self.mint(Key.SECONDARY, self.now + life), workloads)
-        for w in self.targets[name].workloads.values():
-            for p in w.pods:
-                p.works = bool(p.token)  # a gateway keeps serving what it has when its token expires
+        for workload in self.targets[name].workloads.values():
+            for pod in workload.pods:
+                pod.works = bool(pod.token)  # a gateway keeps serving what it has when its token expires
 
-    def start(self, c: Target, w: Workload, mark: str | None) -> Pod:
+    def start(self, target: Target, workload: Workload, mark: str | None) -> Pod:
         self.serial += 1
-        return Pod(f"pod{self.serial}", mark, c.value, self.now, self.usable(c.value) and not w.stuck)
+        return Pod(
+            f"pod{self.serial}",
+            mark,
+            target.value,
+            self.now,
+            self.usable(target.value) and not workload.stuck,
+        )
 
-    def evict(self, c: Target, w: Workload, name: str) -> None:
+    def evict(self, target: Target, workload: Workload, name: str) -> None:
         """A container restarts or its ReplicaSet replaces it: same template, Secret of today."""
-        w.pods = [self.start(c, w, p.mark) if p.name == name else p for p in w.pods]
+        workload.pods = [
+            self.start(target, workload, pod.mark) if pod.name == name else pod for pod in workload.pods
+        ]
 
     def pass_time(self, by: timedelta) -> None:
         end = self.now + by
@@ -204,31 +215,39 @@ class World:
 
     def progress(self, ticks: int) -> None:
         """What happens by itself: GitOps tools set back what they own, rollouts go on."""
-        for c in self.targets.values():
-            if c.owned is not None and c.value != c.owned:
-                c.value, c.version, self.foreign_changes = c.owned, c.version + 1, self.foreign_changes + 1
-            for w in c.workloads.values():
-                if w.owned and w.mark != w.owned[0]:
-                    w.mark, w.version, w.failed = w.owned[0], w.version + 1, False
+        for target in self.targets.values():
+            if target.owned is not None and target.value != target.owned:
+                target.value, target.version, self.foreign_changes = (
+                    target.owned,
+                    target.version + 1,
+                    self.foreign_changes + 1,
+                )
+            for workload in target.workloads.values():
+                if workload.owned and workload.mark != workload.owned[0]:
+                    workload.mark, workload.version, workload.failed = (
+                        workload.owned[0],
+                        workload.version + 1,
+                        False,
+                    )
                     self.foreign_changes += 1
-                for _ in range(0 if w.rolled_out(self.replicas) else ticks):
-                    self.progress_rollout(c, w)
+                for _ in range(0 if workload.rolled_out(self.replicas) else ticks):
+                    self.progress_rollout(target, workload)
 
-    def progress_rollout(self, c: Target, w: Workload) -> None:
+    def progress_rollout(self, target: Target, workload: Workload) -> None:
         """The rollout takes one step; old pods leave only when new ones work."""
-        old = [p for p in w.pods if p.mark != w.mark]
-        new = [p for p in w.pods if p.mark == w.mark]
-        if broken := [p for p in old if not p.works]:
-            if not w.ordered:  # else its controller waits for the pod, for ever
-                w.pods.remove(broken[0])
-        elif waiting := [p for p in new if not p.works]:
-            self.evict(c, w, waiting[0].name)  # CrashLoopBackOff: reads the Secret anew
-        elif len(new) < self.replicas and len(w.pods) <= self.replicas:
-            w.pods.append(self.start(c, w, w.mark))
-        elif old and len(w.pods) > self.replicas:
-            w.pods.remove(old[0])
-        elif len(w.pods) > self.replicas:
-            w.pods.pop()
+        old = [pod for pod in workload.pods if pod.mark != workload.mark]
+        new = [pod for pod in workload.pods if pod.mark == workload.mark]
+        if broken := [pod for pod in old if not pod.works]:
+            if not workload.ordered:  # else its controller waits for the pod, for ever
+                workload.pods.remove(broken[0])
+        elif waiting := [pod for pod in new if not pod.works]:
+            self.evict(target, workload, waiting[0].name)  # CrashLoopBackOff: reads the Secret anew
+        elif len(new) < self.replicas and len(workload.pods) <= self.replicas:
+            workload.pods.append(self.start(target, workload, workload.mark))
+        elif old and len(workload.pods) > self.replicas:
+            workload.pods.remove(old[0])
+        elif len(workload.pods) > self.replicas:
+            workload.pods.pop()
 
     # how processes get at it
     def point(self) -> None:
@@ -247,9 +266,9 @@ class World:
     def process(self, skew: timedelta = timedelta()) -> Ports:
         from tests.actor import Process
 
-        p = Process(self, skew)
-        return Ports(p, SignerCache(p, self.proof_age, self.now), p, p, p, p, p, p)
+        pod = Process(self, skew)
+        return Ports(pod, SignerCache(pod, self.proof_age, self.now), pod, pod, pod, pod, pod, pod)
 
 
-def count(w: World, kind: type[Issue | RollBack]) -> int:
-    return sum(isinstance(s, kind) for s in w.steps)
+def count(workload: World, kind: type[Issue | RollBack]) -> int:
+    return sum(isinstance(step, kind) for step in workload.steps)

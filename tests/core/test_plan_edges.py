@@ -16,7 +16,8 @@ from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, V
 from rotator.core.verification import key_is_unused, moving
 from rotator.rotation import Noted
 from tests.rotation.dsl import DAY, GATEWAY, HOUR, crash, fleet, observed, request_rotation, rotated, run
-from tests.rotation.scenes import happen
+from tests.rotation.events import Event
+from tests.rotation.random_events import happen
 from tests.world import World
 
 
@@ -190,8 +191,8 @@ def test_without_roll_back_a_failed_rollout_rests_and_the_others_keep_their_old_
 def test_without_eviction_a_suspect_pod_is_told_and_left() -> None:
     world, _ = rotated()
     gateway = replace(GATEWAY, policy=replace(GATEWAY.policy, replace_pods=False))
-    happen(world, gateway, "set-back", 0)
-    happen(world, gateway, "evict", 0)
+    happen(world, gateway, Event.SECRET_SET_BACK, 0)
+    happen(world, gateway, Event.POD_RESTARTS, 0)
     world.pass_time(timedelta(minutes=10))
     rest = run(world, gateway)
     assert rest and rest.reason is Reason.UNSETTLED
@@ -265,7 +266,7 @@ def test_pods_that_were_there_at_the_proof_are_trusted_after_a_repair_however_yo
     target = world.targets["t0"]
     for pod in target.workloads["w0"].pods:
         pod.started_at = world.now
-    happen(world, gateway, "set-back", 0)
+    happen(world, gateway, Event.SECRET_SET_BACK, 0)
     rest = run(world, gateway)
     assert rest and rest.reason is Reason.SETTLED
     assert [type(step).__name__ for step in world.steps] == ["Write", "Verify", "Rest"]

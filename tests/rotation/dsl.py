@@ -80,7 +80,7 @@ def at_rest(world: World, gateway: Gateway) -> None:
                 assert [pod for pod in workload.pods if pod.token != target.value] == []
 
 
-def heal(world: World) -> None:
+def end_faults(world: World) -> None:
     world.schedule, world.azure, world.open_window = {}, True, True
     for target in world.targets.values():
         target.reachable = True
@@ -90,7 +90,7 @@ def heal(world: World) -> None:
 
 def settle(world: World, gateway: Gateway) -> None:
     """The world behaves from now on: daily runs, for as long as back-offs may last."""
-    heal(world)
+    end_faults(world)
     world.pass_time(LEASE)
     for _ in range(6):
         run(world, gateway)

@@ -12,8 +12,8 @@ from rotator.errors import Busy, LeaseLost, RotatorError, Stopping
 from rotator.rotation import Outcome, Ports, request, rotate
 from rotator.rotation.request import Noted
 from tests.actor import Process
-from tests.rotation.faults import Deed, Meddler
-from tests.rotation.tally import TALLY
+from tests.rotation.counters import COUNTS
+from tests.rotation.faults import Fault, FaultInjector
 from tests.world import LEASE, Crash, Time, World, drive
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -37,15 +37,16 @@ class Shape:
         return Policy(revoke=revoke, roll_back=self.roll_back, replace_pods=self.replace_pods)
 
     def world(self, time: Time) -> World:
-        w = World(time, deterministic=self.deterministic, proof_age=self.proof_age)
-        value = w.mint(Key.SECONDARY, w.now + 29 * DAY)
-        for n, cluster in enumerate(self.clusters):
-            w.deploy(f"t{n}@c{cluster}", value, self.workloads)
-            for d in w.targets[f"t{n}@c{cluster}"].workloads.values():
-                d.ordered = self.ordered and self.replace_pods
+        world = World(time, deterministic=self.deterministic, proof_age=self.proof_age)
+        value = world.mint(Key.SECONDARY, world.now + 29 * DAY)
+        for number, cluster in enumerate(self.clusters):
+            name = f"t{number}@c{cluster}"
+            world.deploy(name, value, self.workloads)
+            for workload in world.targets[name].workloads.values():
+                workload.ordered = self.ordered and self.replace_pods
         if self.joins:
-            w.join("joins@c0", self.joins, self.workloads)
-        return w
+            world.join("joins@c0", self.joins, self.workloads)
+        return world
 
 
 @dataclass
@@ -57,78 +58,85 @@ class Daemon:
     busy: set[int] = field(default_factory=set)
 
 
-class Estate:
+class ModelFleet:
+    """Gateways and daemons, both called by their number; of daemons any number counts modulo how many there are."""
+
     def __init__(self, shapes: Iterable[Shape], skews: Iterable[timedelta], revoke: Revocation) -> None:
         self.time = Time()
         self.shapes = tuple(shapes)
-        self.worlds = [s.world(self.time) for s in self.shapes]
-        self.gateways = [w.gateway(s.policy(revoke)) for s, w in zip(self.shapes, self.worlds, strict=True)]
+        self.worlds = [shape.world(self.time) for shape in self.shapes]
+        self.gateways = [
+            world.gateway(shape.policy(revoke)) for shape, world in zip(self.shapes, self.worlds, strict=True)
+        ]
         self.daemons = [Daemon(skew, []) for skew in skews]
-        self.meddler = Meddler(self)
-        for d in self.daemons:
-            self.begin(d)
-        for w in self.worlds:
-            w.at_call = self.meddler.interfere
+        self.faults = FaultInjector(self)
+        for number in range(len(self.daemons)):
+            self.restart(number)
+        for world in self.worlds:
+            world.at_call = self.faults.at_call
 
-    def begin(self, d: Daemon) -> None:
-        """Start the process anew: nothing is remembered."""
-        d.ports = [w.process(d.skew) for w in self.worlds]
-        d.busy.clear()
+    def daemon(self, number: int) -> Daemon:
+        return self.daemons[number % len(self.daemons)]
 
-    def run(self, i: int, j: int, deeds: Iterable[Deed] = ()) -> Outcome | None:
-        """Daemon i brings gateway j to rest, as far as deeds let it; None: it did not get there."""
-        d = self.daemons[i % len(self.daemons)]
-        if j in d.busy:
+    def restart(self, number: int) -> None:
+        """Start the daemon anew: it remembers nothing."""
+        daemon = self.daemon(number)
+        daemon.ports = [world.process(daemon.skew) for world in self.worlds]
+        daemon.busy.clear()
+
+    def run(self, number: int, gateway: int, faults: Iterable[Fault] = ()) -> Outcome | None:
+        """The daemon brings the gateway to rest, as far as the faults let it; None: it did not get there."""
+        daemon = self.daemon(number)
+        if gateway in daemon.busy:
             return None
-        p = d.ports[j].fleet
-        assert isinstance(p, Process)
-        p.taken, p.stopping, p.paused = 0, False, False
-        self.meddler.plan(p, deeds)
-        d.busy.add(j)
-        TALLY["runs"] += 1
+        process = daemon.ports[gateway].fleet
+        assert isinstance(process, Process)
+        process.taken, process.stopping, process.paused = 0, False, False
+        self.faults.plan(process, faults)
+        daemon.busy.add(gateway)
+        COUNTS["runs"] += 1
         try:
-            return drive(rotate(self.gateways[j], d.ports[j]))
+            return drive(rotate(self.gateways[gateway], daemon.ports[gateway]))
         except (Crash, Stopping):
-            self.begin(d)
+            self.restart(number)
         except LeaseLost:
-            TALLY["leases lost"] += 1
+            COUNTS["leases lost"] += 1
         except Busy:
-            TALLY["found it busy"] += 1
+            COUNTS["found it busy"] += 1
         except RotatorError:
-            TALLY["runs that failed"] += 1
+            COUNTS["runs that failed"] += 1
         finally:
-            d.busy.discard(j)
-            self.meddler.unused = bool(self.meddler.plans.pop(p, None))
+            daemon.busy.discard(gateway)
+            self.faults.faults_left = bool(self.faults.plans.pop(process, None))
         return None
 
-    def daemon_of(self, p: Process) -> Daemon:
-        return next(d for d in self.daemons if any(x.fleet is p for x in d.ports))
-
-    def ask(self, i: int, j: int, *, leak: bool = False, expires: str | None = None) -> Noted | None:
-        """A complaint about the token `expires`, or `rotate-now`, by way of daemon i."""
-        w, ports = self.worlds[j], self.daemons[i % len(self.daemons)].ports[j]
-        at = w.expiry(expires) if expires else None
+    def request(
+        self, number: int, gateway: int, *, leak: bool = False, token: str | None = None
+    ) -> Noted | None:
+        """By way of the daemon: a near-expiry event about the token, or `rotate-now` if none is named."""
+        world, ports = self.worlds[gateway], self.daemon(number).ports[gateway]
+        expires_at = world.expiry(token) if token else None
         try:
-            return drive(request(ports.fleet, ports.clock, leak=leak, expires_at=at))
+            return drive(request(ports.fleet, ports.clock, leak=leak, expires_at=expires_at))
         except RotatorError:
             return None
 
-    def heal(self) -> None:
-        """The world behaves from now on."""
-        for w in self.worlds:
-            w.azure = w.open_window = w.revocable = True
-            for c in w.targets.values():
-                c.reachable, c.owned = True, None
-                for d in c.workloads.values():
-                    d.stuck, d.failed, d.owned = False, False, None
+    def end_faults(self) -> None:
+        """From now on everything answers and no other writer acts."""
+        for world in self.worlds:
+            world.azure = world.open_window = world.revocable = True
+            for target in world.targets.values():
+                target.reachable, target.owned = True, None
+                for workload in target.workloads.values():
+                    workload.stuck, workload.failed, workload.owned = False, False, None
 
     def settle(self) -> None:
-        """Daily runs of all processes in turn, for as long as back-offs and truces may last."""
-        self.heal()
+        """Daily runs of all daemons in turn, for as long as back-offs may last."""
+        self.end_faults()
         self.worlds[0].pass_time(LEASE + HOUR)
-        for n in range(7):
-            for j in range(len(self.worlds)):
-                self.run(n, j)
+        for day in range(7):
+            for gateway in range(len(self.worlds)):
+                self.run(day, gateway)
             self.worlds[0].pass_time(DAY)
-        for j in range(len(self.worlds)):
-            self.run(0, j)
+        for gateway in range(len(self.worlds)):
+            self.run(0, gateway)

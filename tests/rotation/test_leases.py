@@ -12,7 +12,8 @@ from rotator.errors import Stopping
 from rotator.rotation import rotate
 from tests.actor import Process
 from tests.rotation.dsl import at_rest, request_rotation, rotated, run
-from tests.rotation.scenes import happen
+from tests.rotation.events import Event
+from tests.rotation.random_events import happen
 from tests.world import LEASE, drive
 
 
@@ -26,7 +27,7 @@ def test_a_process_that_lost_its_lease_does_nothing_more() -> None:
                 world.effects_without_lease.clear()
                 world.at_lease_check = {
                     world.lease_checks + n: lambda w=world, gateway=gateway, other=other: (
-                        happen(w, gateway, "takeover", 0) if other else w.pass_time(2 * LEASE)
+                        happen(w, gateway, Event.LEASE_TAKEN_OVER, 0) if other else w.pass_time(2 * LEASE)
                     )
                 }
                 run(world, gateway)

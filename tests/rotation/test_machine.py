@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from rotator.core.records import Revocation
-from tests.rotation import invariants
-from tests.rotation.faults import ANSWERS, DEATHS, STRANGE, Deed
-from tests.rotation.model_fleet import HOUR, MINUTE, Estate, Shape
-from tests.rotation.tally import CRASHED, FAULTS, TALLY, told
+from tests.rotation import counters, invariants
+from tests.rotation.counters import COUNTS
+from tests.rotation.events import Event
+from tests.rotation.faults import ANY_TIME, CALL_ERRORS, PROCESS_FAULTS, Fault
+from tests.rotation.model_fleet import HOUR, MINUTE, ModelFleet, Shape
 from tests.world import LEASE
 
 TIMES = int(os.environ.get("MACHINE", "1"))
@@ -35,59 +36,63 @@ SHAPES = st.builds(
     proof_age=st.sampled_from([timedelta(), 6 * HOUR]),
     joins=st.sampled_from(["", "", "other", "expired", "empty"]),
 )
-SKEWS = st.lists(st.integers(-10, 10).map(lambda n: n * SKEW), min_size=2, max_size=3)
-DEED = st.builds(
-    Deed, st.sampled_from(range(90)), st.sampled_from(DEATHS * 4 + ANSWERS * 4 + STRANGE), st.integers(0, 7)
+SKEWS = st.lists(st.integers(-10, 10).map(lambda times: times * SKEW), min_size=2, max_size=3)
+FAULT = st.builds(
+    Fault,
+    st.sampled_from(range(90)),
+    st.sampled_from(PROCESS_FAULTS * 4 + CALL_ERRORS * 4 + ANY_TIME),
+    st.integers(0, 7),
 )
-DEEDS = st.lists(DEED, min_size=1, max_size=4)
+FAULTS = st.lists(FAULT, min_size=1, max_size=4)
 ANY = st.integers(0, 7)
 
 
 class Machine(RuleBasedStateMachine):
     revoke = Revocation.NEVER
-    estate: Estate
+    fleet: ModelFleet
 
     @initialize(shapes=st.lists(SHAPES, min_size=1, max_size=2), skews=SKEWS)
     def begin(self, shapes: list[Shape], skews: list[timedelta]) -> None:
-        TALLY["schedules"] += 1
-        self.estate = Estate(shapes, skews, self.revoke)
-        for j in range(len(shapes)):
-            self.estate.run(0, j)
+        COUNTS["schedules"] += 1
+        self.fleet = ModelFleet(shapes, skews, self.revoke)
+        for gateway in range(len(shapes)):
+            self.fleet.run(0, gateway)
 
-    def gateway(self, n: int) -> int:
-        return n % len(self.estate.worlds)
+    def gateway(self, number: int) -> int:
+        return number % len(self.fleet.worlds)
 
-    @rule(i=ANY, j=ANY, deeds=DEEDS)
-    def run(self, i: int, j: int, deeds: list[Deed]) -> None:
-        self.estate.run(i, self.gateway(j), deeds)
+    @rule(daemon=ANY, gateway=ANY, faults=FAULTS)
+    def run(self, daemon: int, gateway: int, faults: list[Fault]) -> None:
+        self.fleet.run(daemon, self.gateway(gateway), faults)
 
-    @rule(j=ANY, what=st.sampled_from(STRANGE), whom=ANY)
-    def meddle(self, j: int, what: str, whom: int) -> None:
-        self.estate.meddler.happen(what, self.gateway(j), whom)
+    @rule(gateway=ANY, event=st.sampled_from(ANY_TIME), choice=ANY)
+    def inject(self, gateway: int, event: Event, choice: int) -> None:
+        self.fleet.faults.inject(event, self.gateway(gateway), choice)
 
-    @rule(i=ANY, j=ANY, deeds=DEEDS, leak=st.booleans())
-    def rotate_now(self, i: int, j: int, deeds: list[Deed], leak: bool) -> None:
-        j = self.gateway(j)
-        if self.estate.worlds[j].leader:
-            self.estate.worlds[j].pass_time(LEASE + MINUTE)
-        self.estate.meddler.happen("leak" if leak else "wish", j, i)
-        self.estate.run(i, j, deeds)
+    @rule(daemon=ANY, gateway=ANY, faults=FAULTS, leak=st.booleans())
+    def rotate_now(self, daemon: int, gateway: int, faults: list[Fault], leak: bool) -> None:
+        gateway = self.gateway(gateway)
+        if self.fleet.worlds[gateway].leader:
+            self.fleet.worlds[gateway].pass_time(LEASE + MINUTE)
+        event = Event.LEAK_REPORTED if leak else Event.ROTATION_REQUESTED
+        self.fleet.faults.inject(event, gateway, daemon)
+        self.fleet.run(daemon, gateway, faults)
 
     @rule(minutes=st.sampled_from([1, 5, 12, 60, 24 * 60, 9 * 24 * 60, 19 * 24 * 60]))
     def wait(self, minutes: int) -> None:
-        self.estate.worlds[0].pass_time(minutes * MINUTE)
+        self.fleet.worlds[0].pass_time(minutes * MINUTE)
 
-    @rule(i=ANY)
-    def restart_process(self, i: int) -> None:
-        self.estate.begin(self.estate.daemons[i % len(self.estate.daemons)])
+    @rule(daemon=ANY)
+    def restart_process(self, daemon: int) -> None:
+        self.fleet.restart(daemon)
 
-    @rule(j=ANY, skew=st.integers(-10, 10))
-    def fail_over(self, j: int, skew: int) -> None:
+    @rule(gateway=ANY, skew=st.integers(-10, 10))
+    def fail_over(self, gateway: int, skew: int) -> None:
         """I5"""
-        j = self.gateway(j)
-        if invariants.calm(self.estate, j):
-            TALLY["fail-overs at rest"] += 1
-            invariants.undisturbed(self.estate, j, skew * SKEW)
+        gateway = self.gateway(gateway)
+        if invariants.is_at_rest(self.fleet, gateway):
+            COUNTS["fail-overs at rest"] += 1
+            invariants.fail_over_does_nothing(self.fleet, gateway, skew * SKEW)
 
     @rule(
         days=st.integers(4, 14),
@@ -96,38 +101,38 @@ class Machine(RuleBasedStateMachine):
     )
     def weeks(self, days: int, every: int, flips: set[int]) -> None:
         """I2: everything answers, processes run; windows may close for weeks, GitOps tools may fight."""
-        estate = self.estate
-        for w in estate.worlds:
-            w.azure = True
-            for c in w.targets.values():
-                c.reachable = True
-        for n in range(days * 24 // every):
-            estate.worlds[0].pass_time(every * HOUR)
-            for j, w in enumerate(estate.worlds):
-                w.open_window ^= n in flips
-                estate.run(n, j)
-                if n * every > 3 * 24:
-                    TALLY["looks for expired tokens"] += 1
-                    invariants.unexpired(estate, j)
+        fleet = self.fleet
+        for world in fleet.worlds:
+            world.azure = True
+            for target in world.targets.values():
+                target.reachable = True
+        for number in range(days * 24 // every):
+            fleet.worlds[0].pass_time(every * HOUR)
+            for gateway, world in enumerate(fleet.worlds):
+                world.open_window ^= number in flips
+                fleet.run(number, gateway)
+                if number * every > 3 * 24:
+                    COUNTS["looks for expired tokens"] += 1
+                    invariants.nothing_expired(fleet, gateway)
 
     @invariant()
-    def kept(self) -> None:
-        if hasattr(self, "estate"):
-            invariants.kept(self.estate)
+    def invariants_hold(self) -> None:
+        if hasattr(self, "fleet"):
+            invariants.hold(self.fleet)
 
     def teardown(self) -> None:
-        """I3: from wherever it is, once the world behaves, everything comes to rest on one good token."""
-        if not hasattr(self, "estate"):
+        """I3: from wherever it is, once the faults end, everything comes to rest on one good token."""
+        if not hasattr(self, "fleet"):
             return
-        estate = self.estate
+        fleet = self.fleet
         for _ in range(2):
-            for j in range(len(estate.worlds)):
-                estate.heal()
-                estate.ask(0, j)
-            estate.settle()
-        invariants.kept(estate)
-        for j in range(len(estate.worlds)):
-            invariants.at_rest(estate, j)
+            for gateway in range(len(fleet.worlds)):
+                fleet.end_faults()
+                fleet.request(0, gateway)
+            fleet.settle()
+        invariants.hold(fleet)
+        for gateway in range(len(fleet.worlds)):
+            invariants.at_rest(fleet, gateway)
 
 
 @pytest.mark.timeout(120 * TIMES + 600)
@@ -137,19 +142,19 @@ def test_the_invariants_hold_whatever_happens(
 ) -> None:
     """I1-I6 for each way to revoke."""
     machine = type(f"Machine_{revoke.name}", (Machine,), {"revoke": revoke})
-    TALLY.clear()
-    CRASHED.clear()
-    FAULTS.clear()
+    counters.clear()
     run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=60 * TIMES,
-            derandomize=TIMES == 1,  # whoever runs all tests sees the same; more schedules are new ones
+            derandomize=TIMES == 1,  # every run of all tests draws the same; more schedules are new ones
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            phases=[p for p in Phase if p is not Phase.shrink or os.environ.get("SHRINK") != "no"],
+            phases=[
+                phase for phase in Phase if phase is not Phase.shrink or os.environ.get("SHRINK") != "no"
+            ],
             print_blob=False,
         ),
     )
-    record_property("covered", told(f"{revoke}: "))
+    record_property("covered", counters.summary(f"{revoke}: "))

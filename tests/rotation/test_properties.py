@@ -12,15 +12,16 @@ from rotator.core.records import Revocation
 from rotator.core.steps import Issue, RollBack
 from rotator.rotation import Gateway
 from tests.rotation.dsl import DAY, at_rest, request_rotation, rotated, run, settle
-from tests.rotation.scenes import FEW, SCENE, happen, live
+from tests.rotation.events import Event
+from tests.rotation.random_events import FEW, RUNS, happen, live
 from tests.world import LEASE, Crash, count
 
 
 @FEW
-@given(**SCENE)
-def test_nothing_ever_holds_a_token_we_revoked_and_all_comes_to_rest(**scene) -> None:  # type: ignore[no-untyped-def]
+@given(**RUNS)
+def test_nothing_ever_holds_a_token_we_revoked_and_all_comes_to_rest(**runs) -> None:  # type: ignore[no-untyped-def]
     """I1 is asserted by the world at every effect; then the world behaves and the gateway rests."""
-    world, gateway = live(**scene)
+    world, gateway = live(**runs)
     request_rotation(world)
     settle(world, gateway)
     world.pass_time(DAY)
@@ -30,9 +31,9 @@ def test_nothing_ever_holds_a_token_we_revoked_and_all_comes_to_rest(**scene) ->
 
 
 @FEW
-@given(**SCENE)
-def test_restarts_are_paid_for_by_tokens_or_roll_backs(**scene) -> None:  # type: ignore[no-untyped-def]
-    world, gateway = live(**scene, skip=("replace-all", "newer"))
+@given(**RUNS)
+def test_restarts_are_paid_for_by_tokens_or_roll_backs(**runs) -> None:  # type: ignore[no-untyped-def]
+    world, gateway = live(**runs, without=(Event.SECRET_REPLACED, Event.SECRET_NEWER))
     settle(world, gateway)
     for name, n in world.restarts.items():
         joined = name.startswith("joins")  # with pods that run nothing good, perhaps
@@ -85,15 +86,15 @@ def test_nothing_expires_while_the_world_answers(hours, targets, revoke, flips, 
         run(world, gateway)
         world.pass_time(timedelta(hours=h))
         if n in evicts:
-            happen(world, gateway, "evict", n)
+            happen(world, gateway, Event.POD_RESTARTS, n)
         assert all(world.usable(token) for _, token in world.tokens_in_use())
 
 
 @FEW
-@given(**SCENE)
-def test_a_failover_at_rest_does_nothing(**scene) -> None:  # type: ignore[no-untyped-def]
+@given(**RUNS)
+def test_a_failover_at_rest_does_nothing(**runs) -> None:  # type: ignore[no-untyped-def]
     """I5"""
-    world, gateway = live(**scene)
+    world, gateway = live(**runs)
     settle(world, gateway)
     issued, restarts = len(world.issued), dict(world.restarts)
     for _ in range(3):

@@ -24,14 +24,15 @@ from tests.rotation.dsl import (
     settle,
     step_names,
 )
-from tests.rotation.scenes import happen
+from tests.rotation.events import Event
+from tests.rotation.random_events import happen
 from tests.world import LEASE, drive
 
 
 def test_a_secret_set_back_just_before_a_revocation_stops_it() -> None:
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     world.pass_time(DAY)
-    world.schedule = {world.points + 1: [lambda: happen(world, gateway, "set-back", 0)]}
+    world.schedule = {world.points + 1: [lambda: happen(world, gateway, Event.SECRET_SET_BACK, 0)]}
     run(world, gateway)
     world.schedule = {}
     settle(world, gateway)
@@ -61,7 +62,7 @@ def test_known_limit_a_regeneration_that_is_late_on_the_wire_cannot_be_fenced() 
     """Paused between the last look and the call itself (or retried by the SDK): I1 falls."""
     world, gateway = rotated(Revocation.BEFORE_REUSE)
     request_rotation(world)
-    world.at_lease_check = {0: lambda: happen(world, gateway, "takeover", 0)}
+    world.at_lease_check = {0: lambda: happen(world, gateway, Event.LEASE_TAKEN_OVER, 0)}
     with pytest.raises(AssertionError, match="I1"):
         run(world, gateway)
 

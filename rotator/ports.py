@@ -91,8 +91,8 @@ class TargetStore(Protocol):
         """Note durably that somebody wants a rotation. Raises Conflict as write does."""
         ...
 
-    async def restart(self, target: Target, workload: Workload, mark: str | None) -> None:
-        """Give the pod template the mark (None: take it away) and note the time, in one guarded request."""
+    async def restart(self, target: Target, workload: Workload, template_token: str | None) -> None:
+        """Set the pod template's token (None: remove it) and note the time, in one guarded request."""
         ...
 
     async def find(self, fingerprint: str) -> IssuedToken | None:

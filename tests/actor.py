@@ -207,7 +207,7 @@ class Process:
         self.effect(do, alone=False)
 
     @crossing
-    async def restart(self, target: m.Target, workload: m.Workload, mark: str | None) -> None:
+    async def restart(self, target: m.Target, workload: m.Workload, template_token: str | None) -> None:
         def do() -> None:
             c = self.world.targets[target.name]
             if not c.reachable:
@@ -216,7 +216,7 @@ class Process:
             if str(d.version) != workload.version:
                 raise Conflict(workload.name)
             d.restarts, d.counted_since = count_restart(workload, self.now())
-            d.mark, d.restarted_at, d.version, d.failed = mark, self.now(), d.version + 1, False
+            d.mark, d.restarted_at, d.version, d.failed = template_token, self.now(), d.version + 1, False
             name = f"{target.name}/{workload.name}"
             self.world.restart_times.append((name, self.world.now))
             self.world.restarts[name] = self.world.restarts.get(name, 0) + 1
@@ -230,7 +230,7 @@ class Process:
             if not c.reachable:
                 raise Unavailable(target.name)
             for d in c.workloads.values():
-                blocked = d.ordered and pod.mark != d.mark
+                blocked = d.ordered and pod.pod_token != d.mark
                 d.pods = [
                     self.world.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
                     for p in d.pods

@@ -256,9 +256,9 @@ class World:
             event()
 
     def gateway(self, policy: Policy, name: str = "gw1") -> Gateway:
-        return Gateway(name, policy, self.hours)
+        return Gateway(name, policy, self.window)
 
-    def hours(self, _: datetime) -> MaintenanceWindow:
+    def window(self, _: datetime) -> MaintenanceWindow:
         return MaintenanceWindow(
             self.open_window, None, "" if self.open_window else "outside its maintenance windows"
         )

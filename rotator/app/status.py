@@ -44,7 +44,7 @@ def status_of(name: str, seen: Observation, policy: Policy, now: datetime) -> Js
         "condemned": sorted(seen.condemned),
         "failures": seen.current.failures if seen.current and seen.current.rolled_back else 0,
         "retry_at": iso(seen.current.retry_at) if seen.current else None,
-        "held_by": seen.hours.why,
+        "held_by": seen.window.why,
         "targets": [target_of(t, seen) for t in seen.targets],
         "unreachable": [{"name": a.name, "message": a.why} for a in seen.unreachable],
     }
@@ -88,7 +88,7 @@ def target_of(t: Target, seen: Observation) -> Json:
         "expires_at": iso(t.expires_at),
         "verified_at": iso(t.record.verified_at) if t.record else None,
         "drifted": t.drifted,
-        "assumed": token is not None and token.mark is None,
+        "assumed": token is not None and token.template_token is None,
         "message": t.misconfiguration,
         "workloads": [workload_of(w, t) for w in t.workloads],
     }

@@ -68,7 +68,7 @@ class Job:
         self.wish = wish
         # Who says --force, or has leaked a token, does not wait for a window.
         urgent = wish.force or wish.leak
-        self.gateway = replace(unit.gateway, hours=lambda _: ALWAYS) if urgent else unit.gateway
+        self.gateway = replace(unit.gateway, window=lambda _: ALWAYS) if urgent else unit.gateway
         self.name = unit.gateway.name
         self.policy = unit.gateway.policy
         self.before = "none"
@@ -186,7 +186,7 @@ class Job:
             self.progress.end(self.name, str(outcome.rest.reason), why, good=False)
             return Exit.UNSETTLED
         if pending(last):
-            hint = "" if self.wish.force or last.hours.open else "; --force does it now"
+            hint = "" if self.wish.force or last.window.open else "; --force does it now"
             held = f"{why}{hint}. The request stands: the service goes on with it when it may"
             self.progress.end(self.name, str(outcome.rest.reason), held, good=False)
             return Exit.UNSETTLED

@@ -62,7 +62,7 @@ def renewals(seen: Observation, policy: Policy, now: datetime) -> list[str]:
         times = "once" if current.failures == 1 else f"{current.failures} times"
         after = f"{current.retry_at:%Y-%m-%d %H:%M} UTC"
         return [f"the rollout failed {times} and was put back; a new token ({reason}) is tried after {after}"]
-    return [f"a new token ({reason}) waits: {seen.hours.why}"]
+    return [f"a new token ({reason}) waits: {seen.window.why}"]
 
 
 def revocations(seen: Observation) -> list[str]:
@@ -86,8 +86,10 @@ def restarts(seen: Observation, policy: Policy, now: datetime) -> list[str]:
 
 
 def restart(t: Target, seen: Observation, policy: Policy, now: datetime) -> str:
-    stale = [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
-    if not stale or (t.record and t.record.decision.token.mark is None):
+    stale = [
+        w for w in t.workloads if t.record and w.template_token != t.record.decision.token.template_token
+    ]
+    if not stale or (t.record and t.record.decision.token.template_token is None):
         return ""
     if spent := [w for w in stale if not may_restart(w, policy, now) and not flees_now(t, w, seen)]:
         first = spent[0]
@@ -100,4 +102,4 @@ def restart(t: Target, seen: Observation, policy: Policy, now: datetime) -> str:
         return ""
     if sick := [w for w in stale if not w.healthy and not moving(w, policy, now)]:
         return f"{sick[0].name} is not restarted while it is sick ({sick[0].note or 'not every pod works'})"
-    return f"restarts wait: {seen.hours.why}" if seen.hours.why else ""
+    return f"restarts wait: {seen.window.why}" if seen.window.why else ""

@@ -37,9 +37,9 @@ def conflict_backoff_until(seen: Observation) -> datetime | None:
 
 
 def reverted(t: Target, w: Workload) -> bool:
-    """Whether somebody took our mark off a pod template that we had given it since the last change."""
+    """Whether another writer removed the template token that we wrote since the last change."""
     r = t.record
-    if not r or w.restarted_at is None or w.mark == r.decision.token.mark:
+    if not r or w.restarted_at is None or w.template_token == r.decision.token.template_token:
         return False
     return w.restarted_at >= max(r.decision.token.issued_at, r.restored_at or r.decision.token.issued_at)
 
@@ -68,7 +68,7 @@ def flees_now(t: Target, w: Workload, seen: Observation) -> bool:
         leaves_leaked_token(t, seen)
         and t.record is not None
         and t.record.previous is not None
-        and (w.mark == t.record.previous.token.mark)
+        and (w.template_token == t.record.previous.token.template_token)
     )
 
 

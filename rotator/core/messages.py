@@ -51,7 +51,7 @@ def explain(step: Step, seen: Observation, policy: Policy, now: datetime) -> Exp
 
 def overrides(step: Step, seen: Observation) -> str:
     """Return what this step does not wait for although somebody wished it; empty: it overrides nothing."""
-    return seen.hours.why if isinstance(step, Issue | Restart) and not seen.hours.open else ""
+    return seen.window.why if isinstance(step, Issue | Restart) and not seen.window.open else ""
 
 
 def explain_effect(
@@ -66,8 +66,8 @@ def explain_effect(
             why = Reason.DRIFTED, f"somebody replaced the token in {target.name}: put {token} back"
         case Write(target, decision):
             why = Reason.LAGGING, f"{target.name} does not have {told(decision.token)} yet"
-        case Restart(target, workload, mark):
-            token = mark or "the token it started with"
+        case Restart(target, workload, template_token):
+            token = template_token or "the token it started with"
             why = Reason.OUTDATED, f"pods of {workload.name} ({target.name}) do not run {token} yet"
         case Replace(target, pod):
             doubt = "may run a stranger's token" if pod.works else "does not work and blocks its workload"

@@ -27,7 +27,8 @@ ALWAYS = MaintenanceWindow()
 @dataclass(frozen=True, slots=True)
 class Pod:
     name: str
-    mark: str | None
+    pod_token: str | None
+    """The template token when the pod was created: its annotation `apim-token-rotator/token`."""
     started_at: datetime
     """When the first of its containers that read the Secret started."""
     works: bool
@@ -49,7 +50,8 @@ class Workload:
     """
 
     name: str
-    mark: str | None
+    template_token: str | None
+    """The fingerprint in the pod template's annotation `apim-token-rotator/token`; None: there is none."""
     restarted_at: datetime | None
     failed: bool
     pods: tuple[Pod, ...]
@@ -69,7 +71,11 @@ class Workload:
         if self.idle:
             return True
         staying = [p for p in self.pods if not p.leaving]
-        return self.complete and bool(staying) and all(p.works and p.mark == self.mark for p in staying)
+        return (
+            self.complete
+            and bool(staying)
+            and all(p.works and p.pod_token == self.template_token for p in staying)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +117,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class UnobservedTarget:
-    """A target that could not be looked at, and why. away: its cluster did not answer, which passes;
+    """A target that could not be looked at, and why. transient: its cluster did not answer, which passes;
     else somebody has to change something.
     """
 
     name: str
     why: str
-    away: bool = False
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ class Observation:
     signers: Mapping[str, Key | None] = field(default_factory=dict)
     restores: int = 0
     last_restored_at: datetime | None = None
-    hours: MaintenanceWindow = ALWAYS
+    window: MaintenanceWindow = ALWAYS
     lease: str | None = None
     remembered: frozenset[Key] = frozenset()
 

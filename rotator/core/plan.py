@@ -87,14 +87,14 @@ def adopt(seen: Observation, policy: Policy, now: datetime) -> Step | None:
     """A live token that is not ours, or outlives ours, becomes the target's own."""
     revision = seen.current.revision if seen.current else 0
     for t in seen.workable:
-        if (token := adoptable(t, seen, now)) and (token.mark is None or may_restore(seen, now)):
+        if (token := adoptable(t, seen, now)) and (token.template_token is None or may_restore(seen, now)):
             return Adopt(t, Decision(revision, as_older_than(token, seen.current), seen.condemned))
     return None
 
 
 def as_older_than(token: Token, current: Decision | None) -> Token:
     """Return an adopted token as older than the current one: it is its target's own, and leads no other."""
-    if current is None or token.mark is not None:
+    if current is None or token.template_token is not None:
         return token
     return replace(token, issued_at=min(token.issued_at, current.token.issued_at - timedelta(seconds=1)))
 
@@ -151,7 +151,7 @@ def write(seen: Observation, policy: Policy, now: datetime) -> Step | None:
         if t.record and t.drifted:
             # Who was mended longest ago comes first: a fight over one Secret starves no other.
             since = t.record.restored_at or t.record.decision.token.issued_at
-            drifted.append((since, Write(t, t.record.decision, repair=True)))
+            drifted.append((since, Write(t, t.record.decision, restore=True)))
     if not drifted or not may_restore(seen, now):
         return None
     return min(drifted, key=lambda d: d[0])[1]
@@ -161,7 +161,7 @@ def marked(current: Decision) -> Decision:
     """Return the decision as a target gets it whose pods run nobody knows what: they are to be restarted
     even if the token was adopted, and its own pods are not.
     """
-    return replace(current, token=replace(current.token, mark=current.token.fingerprint))
+    return replace(current, token=replace(current.token, template_token=current.token.fingerprint))
 
 
 def restart(seen: Observation, policy: Policy, now: datetime) -> Step | None:
@@ -173,13 +173,13 @@ def restart(seen: Observation, policy: Policy, now: datetime) -> Step | None:
         if not stale or t.drifted or waits(t, seen, policy, now):
             continue
         if len(away) < policy.max_unavailable_targets or not usable_previous(t, seen, policy, now):
-            return Restart(t, stale[0], t.record.decision.token.mark)  # type: ignore[union-attr]
+            return Restart(t, stale[0], t.record.decision.token.template_token)  # type: ignore[union-attr]
     return None
 
 
 def outdated(t: Target) -> list[Workload]:
     """Workloads whose pod template does not name the token that the target's record is about."""
-    return [w for w in t.workloads if t.record and w.mark != t.record.decision.token.mark]
+    return [w for w in t.workloads if t.record and w.template_token != t.record.decision.token.template_token]
 
 
 def usable_previous(t: Target, seen: Observation, policy: Policy, now: datetime) -> bool:
@@ -229,7 +229,7 @@ def rest(seen: Observation, policy: Policy, now: datetime) -> Rest:
     """Nothing to do before the earliest of renewal, retry, revocation, or another look."""
     unsettled = bool(seen.unreachable) or not all(resting(t) for t in seen.targets)
     until = [now + (policy.recheck if unsettled or not seen.current else policy.look_every)]
-    until += [t for t in (seen.hours.turns_at, conflict_backoff_until(seen)) if t and t > now]
+    until += [t for t in (seen.window.turns_at, conflict_backoff_until(seen)) if t and t > now]
     if current := seen.current:
         until += [t for t in (renewal_time(seen, policy), current.retry_at) if t and t > now]
         if policy.revoke is Revocation.AFTER_VERIFY:
@@ -252,7 +252,7 @@ def rest_reason(seen: Observation, policy: Policy, now: datetime) -> Reason:
             return Reason.ROLLED_BACK
         return Reason.HELD if cause(seen, policy, now) else Reason.SETTLED
     patient = all(outdated(t) and waits(t, seen, policy, now) for t in restless)
-    closed = not seen.hours.open and not seen.unreachable
+    closed = not seen.window.open and not seen.unreachable
     return (
         Reason.HELD
         if closed and patient and all(w.healthy for t in restless for w in t.workloads)

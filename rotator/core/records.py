@@ -60,14 +60,15 @@ class Revocation(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token without its value. key is None while nobody could tell who signed it;
-    mark is what pod templates say while it is current (None: adopted, they say nothing).
+    template_token is what the annotation on pod templates says while the token is current (None: it was
+    adopted, and they say nothing).
     """
 
     fingerprint: str
     key: Key | None
     issued_at: datetime
     expires_at: datetime
-    mark: str | None
+    template_token: str | None
     adopted: bool = False
 
 
@@ -120,7 +121,7 @@ class Record:
     @property
     def proven(self) -> Proven | None:
         token = self.decision.token
-        if self.verified_at or token.mark is None:
+        if self.verified_at or token.template_token is None:
             return Proven(token, self.verified_at, self.verified_pods)
         return self.previous
 

@@ -20,7 +20,7 @@ def due(seen: Observation, policy: Policy, now: datetime) -> Reason | None:
     current, request = seen.current, pending(seen)
     if current and current.retry_at and now < current.retry_at and not asked_again(seen):
         return None
-    return reason if seen.hours.open or (request and request.leak) else None
+    return reason if seen.window.open or (request and request.leak) else None
 
 
 def asked_again(seen: Observation) -> bool:

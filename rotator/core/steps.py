@@ -37,16 +37,16 @@ class Write:
 
     target: Target
     decision: Decision
-    repair: bool = False
+    restore: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Roll a workload over by giving its pod template the token's mark."""
+    """Roll a workload over by writing the token's fingerprint to its pod template."""
 
     target: Target
     workload: Workload
-    mark: str | None
+    template_token: str | None
 
 
 @dataclass(frozen=True, slots=True)

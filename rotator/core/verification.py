@@ -25,7 +25,7 @@ def adoptable(t: Target, seen: Observation, now: datetime) -> Token | None:
         return None
     if t.record and t.fingerprint not in seen.signers:
         return None
-    marked = any(w.mark for w in t.workloads)
+    marked = any(w.template_token for w in t.workloads)
     key = seen.signers.get(t.fingerprint)
     issued = t.record.decision.token.issued_at if t.record else before_request(t, now)
     return Token(t.fingerprint, key, issued, t.expires_at, t.fingerprint if marked else None, True)
@@ -38,7 +38,7 @@ def before_request(t: Target, now: datetime) -> datetime:
 
 def runs(pod: Pod, record: Record) -> bool:
     """Whether pod is known to have read the token of record."""
-    if pod.mark != record.decision.token.mark:
+    if pod.pod_token != record.decision.token.template_token:
         return False
     if (since := record.restored_at) is None or pod.started_at >= since + SLACK:
         return True
@@ -51,12 +51,15 @@ def strangers_pods(t: Target, now: datetime) -> list[Pod]:
     """
     if not t.record or not t.record.restored_at or now < t.record.restored_at + 2 * SLACK:
         return []
-    mark = t.record.decision.token.mark
+    expected = t.record.decision.token.template_token
     return [
         p
         for w in t.workloads
         for p in w.pods
-        if p.mark == w.mark == mark and not runs(p, t.record) and not p.leaving and (steady(w) or not p.works)
+        if p.pod_token == w.template_token == expected
+        and not runs(p, t.record)
+        and not p.leaving
+        and (steady(w) or not p.works)
     ]
 
 
@@ -74,17 +77,18 @@ def broken_pods(t: Target, now: datetime) -> list[Pod]:
         for w in t.workloads
         if t.record and w.ordered and w.restarted_at and now >= w.restarted_at + SLACK
         for p in w.pods
-        if p.mark != w.mark and not p.works and not p.leaving and now >= p.started_at + SLACK
+        if p.pod_token != w.template_token and not p.works and not p.leaving and now >= p.started_at + SLACK
     ]
 
 
 def everything_runs(t: Target) -> bool:
     """Whether every pod of the target is known to run the token of its record, which we gave it."""
     r = t.record
-    if not r or t.drifted or t.misconfiguration or r.decision.token.mark is None:
+    if not r or t.drifted or t.misconfiguration or r.decision.token.template_token is None:
         return False
     return all(
-        w.mark == r.decision.token.mark and w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads
+        w.template_token == r.decision.token.template_token and w.healthy and all(runs(p, r) for p in w.pods)
+        for w in t.workloads
     )
 
 
@@ -97,7 +101,7 @@ def came_up(t: Target) -> bool:
 
 
 def verified(t: Target) -> bool:
-    """Whether the target was proven since its workloads were last restarted: one that lost its mark, or
+    """Whether the target was proven since its workloads were last restarted: one that lost its annotation, or
     joined later, is restarted after the proof.
     """
     r = t.record
@@ -113,7 +117,7 @@ def resting(t: Target) -> bool:
     r = t.record
     if r is None or t.drifted or t.misconfiguration or t.excluded_because:
         return False
-    if r.decision.token.mark is None:
+    if r.decision.token.template_token is None:
         touched = r.decision.rolled_back or r.restored_at is not None
         return not touched or all(w.healthy and all(runs(p, r) for p in w.pods) for w in t.workloads)
     return verified(t)
@@ -127,8 +131,8 @@ def current_targets(seen: Observation) -> list[Target]:
         if t.record
         and not t.drifted
         and not verified(t)
-        and t.record.decision.token.mark is not None
-        and all(w.mark == t.record.decision.token.mark for w in t.workloads)
+        and t.record.decision.token.template_token is not None
+        and all(w.template_token == t.record.decision.token.template_token for w in t.workloads)
         and not t.excluded_because
         and not (t.misconfiguration and all(w.healthy for w in t.workloads))
     ]
@@ -140,8 +144,8 @@ def restored_targets(seen: Observation) -> list[Target]:
         t
         for t in seen.workable
         if t.record
-        and t.record.decision.token.mark is None
-        and not (t.drifted or t.misconfiguration or resting(t) or any(w.mark for w in t.workloads))
+        and t.record.decision.token.template_token is None
+        and not (t.drifted or t.misconfiguration or resting(t) or any(w.template_token for w in t.workloads))
     ]
 
 
@@ -179,10 +183,10 @@ def waits(t: Target, seen: Observation, policy: Policy, now: datetime) -> bool:
     previous = t.record.previous if t.record else None
     if not t.record or previous is None or not usable(previous.token, seen, policy, now):
         return False
-    stale = [w for w in t.workloads if w.mark != t.record.decision.token.mark]
+    stale = [w for w in t.workloads if w.template_token != t.record.decision.token.template_token]
     sick = any(not w.healthy and not moving(w, policy, now) for w in stale)
     # A leaked token is nothing good to go on with: no window holds up the pods' leaving it.
-    return sick or not (seen.hours.open or leaves_leaked_token(t, seen))
+    return sick or not (seen.window.open or leaves_leaked_token(t, seen))
 
 
 @dataclass(frozen=True, slots=True)

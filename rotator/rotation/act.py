@@ -67,10 +67,10 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
 
 
 async def restart(step: Restart, ports: Ports) -> None:
-    """Roll a workload over. If somebody took the mark off that we had given it, this is a repair."""
+    """Roll a workload over. If another writer removed the template token, this is a restore."""
     if reverted(step.target, step.workload):
         await ports.lease.count_restore()
-    await for_target(step.target, ports.fleet.restart(step.target, step.workload, step.mark))
+    await for_target(step.target, ports.fleet.restart(step.target, step.workload, step.template_token))
 
 
 def mark_verified(target: Target, record: Record, now: datetime) -> Record:
@@ -90,17 +90,17 @@ async def write_decision(step: Adopt | Write | RollBack, ports: Ports) -> None:
     """Write a decision, and its token unless it is in place already, to one target."""
     target, decision, now = step.target, step.decision, ports.clock.now()
     record = succeed(target.record, decision, now)
-    if decision.token.mark in marks(target):
+    if decision.token.template_token in named_tokens(target):
         # Pods are there already, which may have read something else: a manifest was copied, notes were lost.
         record = replace(record, restored_at=now)
     match step:
         case Adopt():
-            if decision.token.mark:
+            if decision.token.template_token:
                 await ports.lease.count_restore()
             elif target.record is None:  # the pods of now are taken to run it; later ones may read another
                 record = replace(record, verified_pods=instances(target))
             await ports.fleet.write(target, None, record)
-        case Write(repair=True) if target.record:
+        case Write(restore=True) if target.record:
             await ports.lease.count_restore()
             kept = replace(target.record, restored_at=now)
             await ports.fleet.write(target, await value_of(decision.token, ports), kept)
@@ -108,10 +108,12 @@ async def write_decision(step: Adopt | Write | RollBack, ports: Ports) -> None:
             await ports.fleet.write(target, await value_of(decision.token, ports), record)
 
 
-def marks(target: Target) -> set[str]:
-    """Return every mark that a template or a pod of the target carries."""
-    found = {w.mark for w in target.workloads} | {p.mark for w in target.workloads for p in w.pods}
-    return {mark for mark in found if mark}
+def named_tokens(target: Target) -> set[str]:
+    """Return the fingerprint of every token that a template or a pod of the target names."""
+    found = {w.template_token for w in target.workloads} | {
+        p.pod_token for w in target.workloads for p in w.pods
+    }
+    return {token for token in found if token}
 
 
 async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
@@ -148,7 +150,7 @@ async def issue_distinct(step: Issue, expires_at: datetime, ports: Ports) -> Iss
     function of key and minute: asked twice within one, the issuer gives the same again, and nothing would
     tell old pods from new.
     """
-    record, had = step.target.record, marks(step.target)
+    record, had = step.target.record, named_tokens(step.target)
     had |= {record.decision.token.fingerprint} if record else set()
     had |= {record.previous.token.fingerprint} if record and record.previous else set()
     token = await ports.issuer.issue(step.key, expires_at)

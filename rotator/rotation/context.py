@@ -15,11 +15,11 @@ from rotator.rotation.signer_cache import SignerCache
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """hours: whether it is a good time (UTC) for what can wait."""
+    """window: whether it is a good time (UTC) for what can wait."""
 
     name: str
     policy: Policy
-    hours: Callable[[datetime], MaintenanceWindow] = lambda _: ALWAYS
+    window: Callable[[datetime], MaintenanceWindow] = lambda _: ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ async def look(gateway: Gateway, ports: Ports) -> Observation:
     """Return everything a decision may look at."""
     seen = await ports.fleet.observe()
     now = ports.clock.now()
-    seen = replace(seen, signers=await ports.signers.of(seen, now), hours=gateway.hours(now))
+    seen = replace(seen, signers=await ports.signers.of(seen, now), window=gateway.window(now))
     if needs_proof(seen, gateway.policy, now):
         seen = replace(seen, signers=await ports.signers.of(seen, now, hints=False))
     return seen

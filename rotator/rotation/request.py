@@ -50,7 +50,7 @@ async def request(
         if not seen.targets:
             return Noted.ABSENT
         if stale(seen, expires_at, seen_at):
-            if any(a.away for a in seen.unreachable):
+            if any(a.transient for a in seen.unreachable):
                 raise Unavailable("a target is away, and the token that this is about may be there")
             return Noted.STALE
         again = anew and not asked_again(seen)

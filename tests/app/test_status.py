@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OURS = Token("aaaa", Key.PRIMARY, NOW - DAY, NOW + 20 * DAY, "aaaa")
 BEFORE = Token("bbbb", Key.SECONDARY, NOW - 9 * DAY, NOW + 12 * DAY, "bbbb")
-ADOPTED = replace(OURS, mark=None, adopted=True)
+ADOPTED = replace(OURS, template_token=None, adopted=True)
 
 
 def pod(name: str, mark: str | None = "aaaa", *, works: bool = True, age: timedelta = HOUR) -> Pod:
@@ -25,7 +25,9 @@ def pod(name: str, mark: str | None = "aaaa", *, works: bool = True, age: timede
 def target(name: str = "apim/token", token: Token | None = OURS, *pods: Pod, **changes: Any) -> Target:
     """A target that holds the token on record; without one, OURS that nobody has recorded."""
     record = Record(Decision(1, token), verified_at=NOW - HOUR) if token else None
-    load = Workload("deployment/gw", token.mark if token else None, None, False, pods or (pod("a"), pod("b")))
+    load = Workload(
+        "deployment/gw", token.template_token if token else None, None, False, pods or (pod("a"), pod("b"))
+    )
     held = token or OURS
     return replace(Target(name, held.fingerprint, held.expires_at, record, (load,)), **changes)
 
@@ -70,7 +72,7 @@ def test_beside_an_adopted_token_pods_are_assumed_to_run_it() -> None:
 
 
 def load(*pods: Pod) -> Workload:
-    return Workload("deployment/gw", pods[0].mark, None, False, pods)
+    return Workload("deployment/gw", pods[0].pod_token, None, False, pods)
 
 
 def test_a_pod_counts_that_works_and_has_read_this_token_and_no_other() -> None:

@@ -20,7 +20,7 @@ from tests.world import START, World, drive
 
 def sentences(world: World) -> dict[str, str]:
     """Explain all steps that were taken in w; the last look stands for what was seen at each."""
-    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
     return {type(step).__name__: explain(step, seen, GATEWAY.policy, world.now).text for step in world.steps}
 
 
@@ -41,7 +41,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
     world, _ = rotated()
     world.pass_time(timedelta(days=19, hours=2))
     world.steps.clear()
-    seen, step = drive(look(replace(GATEWAY, hours=world.hours), world.process())), None
+    seen, step = drive(look(replace(GATEWAY, window=world.window), world.process())), None
     run(world)
     step = world.steps[0]
     why = explain(step, seen, GATEWAY.policy, world.now)
@@ -52,7 +52,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
 def test_rest_names_each_target_that_is_not_proven() -> None:
     world, _ = rotated(targets=2)
     world.targets["t1"].reachable = False
-    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
     flawed = replace(
         seen,
         targets=tuple(
@@ -91,7 +91,7 @@ def test_durations_read_as_people_say_them(time: timedelta, words: str) -> None:
 
 def test_a_first_look_tells_what_follows_the_adoption() -> None:
     world = fleet(2, life=timedelta(days=3))
-    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
     told = status_of("oslo", seen, GATEWAY.policy, world.now)
     assert told["next_step"] == "Adopt"
     assert "; then Issue (NearingExpiry): token " in told["message"]
@@ -99,5 +99,5 @@ def test_a_first_look_tells_what_follows_the_adoption() -> None:
 
 def test_a_first_look_at_good_tokens_promises_nothing_more() -> None:
     world = fleet(2)
-    seen = drive(look(replace(GATEWAY, hours=world.hours), world.process()))
+    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
     assert "then" not in status_of("oslo", seen, GATEWAY.policy, world.now)["message"]

@@ -120,7 +120,7 @@ def broken(seen: Observation, what: str) -> Observation:
                 record=replace(target.record, decision=replace(decision, revision=decision.revision - 1)),
             )
         case "a pod of the old template":
-            old = replace(target.workloads[0].pods[0], mark=None)
+            old = replace(target.workloads[0].pods[0], pod_token=None)
             target = replace(target, workloads=(replace(target.workloads[0], pods=(old,)),))
         case "a pod that does not work":
             sick = replace(target.workloads[0].pods[0], works=False)

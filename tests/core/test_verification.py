@@ -49,7 +49,7 @@ def with_pod(**changes: object) -> Workload:
 
 def test_a_pod_runs_a_token_if_its_template_says_so_and_it_read_nothing_else() -> None:
     assert runs(POD, record())
-    assert not runs(replace(POD, mark="b2"), record())
+    assert not runs(replace(POD, pod_token="b2"), record())
     assert not runs(POD, record(restored_at=POD.started_at))
     assert runs(POD, record(restored_at=POD.started_at - SLACK))
     assert runs(POD, replace(record(restored_at=NOW), verified_pods=frozenset({"p/1"})))
@@ -57,12 +57,12 @@ def test_a_pod_runs_a_token_if_its_template_says_so_and_it_read_nothing_else() -
 
 def test_a_workload_is_healthy_with_all_pods_working_on_its_template() -> None:
     assert LOAD.healthy
-    assert not with_pod(mark="b2").healthy
+    assert not with_pod(pod_token="b2").healthy
     assert not with_pod(works=False).healthy
     assert not replace(LOAD, complete=False).healthy
     assert not replace(LOAD, pods=()).healthy
     assert replace(LOAD, pods=(), idle=True).healthy
-    old = replace(POD, mark="b2", works=False, leaving=True)
+    old = replace(POD, pod_token="b2", works=False, leaving=True)
     assert replace(LOAD, pods=(POD, old)).healthy
     assert not replace(LOAD, pods=(old,)).healthy
 
@@ -85,7 +85,7 @@ def test_a_suspect_is_replaced_once_its_successor_is_sure_to_be_trusted() -> Non
 
 
 def test_a_pod_that_blocks_its_controller_had_its_minute() -> None:
-    stuck = replace(with_pod(mark="b2", works=False), ordered=True)
+    stuck = replace(with_pod(pod_token="b2", works=False), ordered=True)
     assert broken_pods(target(stuck), NOW) == [stuck.pods[0]]
     assert broken_pods(target(replace(stuck, restarted_at=NOW)), NOW) == []
     assert broken_pods(target(replace(stuck, pods=(replace(stuck.pods[0], started_at=NOW),))), NOW) == []
@@ -94,8 +94,8 @@ def test_a_pod_that_blocks_its_controller_had_its_minute() -> None:
 
 
 def test_an_adopted_token_rests_until_it_is_touched() -> None:
-    adopted = replace(TOKEN, mark=None, adopted=True)
-    plain = replace(LOAD, mark=None, pods=(replace(POD, mark=None),))
+    adopted = replace(TOKEN, template_token=None, adopted=True)
+    plain = replace(LOAD, template_token=None, pods=(replace(POD, pod_token=None),))
     sick = replace(plain, pods=(replace(plain.pods[0], works=False),))
     long_ago = record(adopted, restored_at=NOW - DAY)
     assert resting(target(sick, record(adopted)))
@@ -146,7 +146,7 @@ def test_a_leak_exposes_live_tokens_only() -> None:
 def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
     proven = Record(Decision(1, BEFORE), verified_at=START).proven
     moved = replace(with_pod(works=False), restarted_at=NOW - timedelta(hours=5))
-    stale = replace(LOAD, name="deployment/v", mark="b2", pods=(replace(POD, mark="b2"),))
+    stale = replace(LOAD, name="deployment/v", template_token="b2", pods=(replace(POD, pod_token="b2"),))
     t = replace(target(rec=Record(Decision(2, TOKEN), previous=proven)), workloads=(moved, stale))
     assert not waits(t, Observation((t,)), GATEWAY.policy, NOW)
     sick = replace(stale, pods=(replace(stale.pods[0], works=False),))
@@ -156,7 +156,7 @@ def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
 
 def test_only_pods_of_the_current_template_are_suspects() -> None:
     touched = record(restored_at=NOW - 3 * SLACK)
-    old = with_pod(mark="b2", started_at=NOW - 3 * SLACK)
+    old = with_pod(pod_token="b2", started_at=NOW - 3 * SLACK)
     assert strangers_pods(target(old, touched), NOW) == []
 
 
@@ -194,7 +194,9 @@ def test_repairs_slow_down_and_then_pause_for_a_day() -> None:
 
 def test_only_what_somebody_else_changed_is_fought_over() -> None:
     calm = target(replace(LOAD, restarted_at=START + MINUTE))
-    template = replace(target(replace(LOAD, mark=None, restarted_at=START + MINUTE)), name="template")
+    template = replace(
+        target(replace(LOAD, template_token=None, restarted_at=START + MINUTE)), name="template"
+    )
     drifted = replace(target(held=BEFORE), name="drifted")
     seen = Observation((calm, template, drifted), restores=6, last_restored_at=NOW)
     assert [t.name for t in contested_targets(seen, NOW)] == ["template", "drifted"]
@@ -223,7 +225,7 @@ def test_the_key_of_the_next_token_is_the_other_one_unless_that_waits_to_be_ende
 
 
 def test_pods_on_their_way_out_say_nothing_against_a_token_but_prove_none_either() -> None:
-    old = replace(POD, name="old", mark="b2", leaving=True)
+    old = replace(POD, name="old", pod_token="b2", leaving=True)
     t = target(replace(LOAD, pods=(POD, old)))
     assert came_up(t) and not everything_runs(t)
     assert not came_up(target(replace(LOAD, pods=(POD, replace(old, leaving=False)))))

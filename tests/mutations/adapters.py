@@ -55,8 +55,8 @@ ADAPTERS = [
     Mutation(
         "a mark that differs from run to run",
         FLEET,
-        '{"annotations": {MARK: mark}}',
-        '{"annotations": {MARK: f"{mark}-{self._clock()}"}}',
+        '{"annotations": {MARK: template_token}}',
+        '{"annotations": {MARK: f"{template_token}-{self._clock()}"}}',
         ("tests/kube/targets/test_writes.py", "tests/process/test_rotation.py"),
     ),
     Mutation(

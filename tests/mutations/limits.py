@@ -33,13 +33,16 @@ RESTRAINT = [
         "",
     ),
     Mutation(
-        "an adoption over our mark is no fight", P, "(token.mark is None or may_restore(seen, now))", "True"
+        "an adoption over our mark is no fight",
+        P,
+        "(token.template_token is None or may_restore(seen, now))",
+        "True",
     ),
     Mutation(
         "an adoption over our mark is not counted",
         A,
-        "            if decision.token.mark:\n                await ports.lease.count_restore()\n",
-        "            if decision.token.mark:\n                pass\n",
+        "            if decision.token.template_token:\n                await ports.lease.count_restore()\n",
+        "            if decision.token.template_token:\n                pass\n",
     ),
     Mutation(
         "a token over a drifted one is not counted",
@@ -101,7 +104,7 @@ REVOCATION = [
     Mutation(
         "a new target leads the others astray",
         P,
-        "if current is None or token.mark is not None:",
+        "if current is None or token.template_token is not None:",
         "if True:",
     ),
     Mutation("all suspects are evicted at once", E, "(steady(w) or not p.works)", "True"),
@@ -114,7 +117,7 @@ REVOCATION = [
     Mutation(
         "an event about an absent target is stale",
         "rotator/rotation/request.py",
-        "if any(a.away for a in seen.unreachable):",
+        "if any(a.transient for a in seen.unreachable):",
         "if False:",
     ),
     Mutation(
@@ -188,14 +191,14 @@ HOURS = [
     Mutation(
         "a leak waits for a window",
         D,
-        "if seen.hours.open or (request and request.leak) else",
-        "if seen.hours.open else",
+        "if seen.window.open or (request and request.leak) else",
+        "if seen.window.open else",
     ),
     Mutation(
         "a leaked token is kept for want of a window",
         E,
-        "(seen.hours.open or leaves_leaked_token(t, seen))",
-        "seen.hours.open",
+        "(seen.window.open or leaves_leaked_token(t, seen))",
+        "seen.window.open",
     ),
     Mutation(
         "a wish after a failure waits", D, "current.retry_at and not asked_again(seen):", "current.retry_at:"
@@ -215,21 +218,23 @@ HOURS = [
     Mutation(
         "window not asked for restarts",
         E,
-        "return sick or not (seen.hours.open or leaves_leaked_token(t, seen))",
+        "return sick or not (seen.window.open or leaves_leaked_token(t, seen))",
         "return sick",
     ),
-    Mutation("sick not asked", E, "return sick or not (seen.hours.open or", "return not (seen.hours.open or"),
+    Mutation(
+        "sick not asked", E, "return sick or not (seen.window.open or", "return not (seen.window.open or"
+    ),
     Mutation(
         "window not asked for tokens",
         D,
-        "return reason if seen.hours.open or (request and request.leak) else None",
+        "return reason if seen.window.open or (request and request.leak) else None",
         "return reason",
     ),
     Mutation("urgent things wait for windows", D, "reason in URGENT or panics", "panics"),
     Mutation(
         "nobody looks when a window opens",
         P,
-        "for t in (seen.hours.turns_at, conflict_backoff_until(seen)) if",
+        "for t in (seen.window.turns_at, conflict_backoff_until(seen)) if",
         "for t in (conflict_backoff_until(seen),) if",
     ),
     Mutation("pods of a target that joins are trusted", P, "Write(t, marked(current))", "Write(t, current)"),
@@ -264,11 +269,14 @@ HOURS = [
     Mutation(
         "a token whose mark is there already",
         A,
-        "step.target.record, marks(step.target)",
+        "step.target.record, named_tokens(step.target)",
         "step.target.record, set()",
     ),
     Mutation(
-        "a leak that is left already has no budget", K, "w.mark == t.record.previous.token.mark", "True"
+        "a leak that is left already has no budget",
+        K,
+        "w.template_token == t.record.previous.token.template_token",
+        "True",
     ),
     Mutation("what does not last is done for ever", T, "        self.count(step)\n", ""),
     Mutation(
@@ -320,8 +328,8 @@ TROUBLE = [
     Mutation(
         "a blocking pod of an older decision is waited for",
         E,
-        "        if p.mark != w.mark and not p.works",
-        "        if t.record and w.mark == t.record.decision.token.mark != p.mark and not p.works",
+        "        if p.pod_token != w.template_token and not p.works",
+        "        if t.record and w.template_token == t.record.decision.token.template_token != p.pod_token and not p.works",
     ),
     Mutation(
         "a conflict stops the run", T, "        except Conflict:\n", "        except ZeroDivisionError:\n"

@@ -118,8 +118,8 @@ RULES = [
     Mutation(
         "flawed target proven",
         E,
-        "or t.drifted or t.misconfiguration or r.decision.token.mark",
-        "or t.drifted or r.decision.token.mark",
+        "or t.drifted or t.misconfiguration or r.decision.token.template_token",
+        "or t.drifted or r.decision.token.template_token",
     ),
     Mutation(
         "flawed target waited for",
@@ -196,7 +196,7 @@ RULES = [
     Mutation(
         "previous = last written, not last proven",
         W,
-        "if self.verified_at or token.mark is None:",
+        "if self.verified_at or token.template_token is None:",
         "if True:",
     ),
     Mutation("failures forgotten at issue", A, "basis.failures if basis and basis.rolled_back else 0", "0"),

@@ -41,7 +41,7 @@ def fleet(
 
 def run(world: World, gateway: Gateway = GATEWAY) -> Rest | None:
     with suppress(Crash, Busy, LeaseLost, Unavailable):
-        return drive(rotate(replace(gateway, hours=world.hours), world.process())).rest
+        return drive(rotate(replace(gateway, window=world.window), world.process())).rest
     return None
 
 
@@ -64,7 +64,7 @@ def step_names(world: World) -> list[str]:
 
 def at_rest(world: World, gateway: Gateway) -> None:
     """All targets hold one good token that every pod runs, and the plan says so."""
-    seen = drive(look(replace(gateway, hours=world.hours), world.process()))
+    seen = drive(look(replace(gateway, window=world.window), world.process()))
     step = next_step(seen, gateway.policy, world.now)
     assert isinstance(step, Rest), step
     assert len({target.value for target in world.targets.values()}) == 1, {
@@ -117,7 +117,7 @@ def observed(world: World) -> Observation:
 
 
 def reason_at_rest(world: World, gateway: Gateway = GATEWAY) -> tuple[Reason, str]:
-    seen = drive(look(replace(gateway, hours=world.hours), world.process()))
+    seen = drive(look(replace(gateway, window=world.window), world.process()))
     step = run(world, gateway)
     assert step is not None
     return step.reason, explain(step, seen, gateway.policy, world.now).text

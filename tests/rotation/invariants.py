@@ -103,7 +103,7 @@ def pods_run_our_token(fleet: ModelFleet, number: int, target: Target) -> bool:
     An operator who set the token by hand before that restarts the pods: adopting never does.
     """
     record = target.record
-    if record is None or record.decision.token.mark is not None:
+    if record is None or record.decision.token.template_token is not None:
         return True
     return record.restored_at is not None and fleet.gateways[number].policy.replace_pods
 

@@ -86,7 +86,7 @@ def test_a_window_that_opens_is_looked_at_when_it_opens() -> None:
     world, gateway = rotated()
     opens = world.now + 90 * timedelta(seconds=1)
     step = drive(
-        rotate(replace(gateway, hours=lambda _: MaintenanceWindow(False, opens, "closed")), world.process())
+        rotate(replace(gateway, window=lambda _: MaintenanceWindow(False, opens, "closed")), world.process())
     ).rest
     assert step.until == opens
 
@@ -96,7 +96,7 @@ def test_what_overrides_a_freeze_says_so() -> None:
     world.open_window = False
     world.pass_time(27 * DAY + HOUR)
     run(world, gateway)
-    seen = replace(observed(world), hours=world.hours(world.now))
+    seen = replace(observed(world), window=world.window(world.now))
     loud = [type(step) for step in world.steps if overrides(step, seen)]
     assert set(loud) == {Issue, Restart}
     assert overrides(Rest(world.now, Reason.SETTLED), seen) == ""

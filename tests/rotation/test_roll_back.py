@@ -232,7 +232,7 @@ def test_old_pods_that_take_long_to_end_are_no_reason_to_roll_back() -> None:
     (t,), target = seen.targets, world.targets["t0"]
     assert t.record and target.record
     load = t.workloads[0]
-    old = replace(load.pods[0], name="old", mark="an older one", instance="old", leaving=True)
+    old = replace(load.pods[0], name="old", pod_token="an older one", instance="old", leaving=True)
     unproven = replace(t.record, verified_at=None)
     slow = replace(t, record=unproven, workloads=(replace(load, pods=(*load.pods, old)),))
     later = world.now + 2 * gateway.policy.rollout_timeout

@@ -261,7 +261,7 @@ def test_nothing_that_goes_wrong_in_reporting_reaches_the_rotation(lines: Lines)
 
 
 def test_a_step_that_overrides_a_freeze_is_loud(lines: Lines) -> None:
-    frozen = replace(OLD_SEEN, hours=MaintenanceWindow(False, None, "frozen until the line is taken out"))
+    frozen = replace(OLD_SEEN, window=MaintenanceWindow(False, None, "frozen until the line is taken out"))
     run = Run()
     run.play((ISSUE, frozen))
     (line,) = lines.about("overridden")

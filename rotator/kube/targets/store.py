@@ -138,7 +138,7 @@ class KubeTargetStore(TargetStore):
         body["metadata"]["resourceVersion"] = target.version
         await self._change(settings, paths.secret(settings.namespace, settings.secret), body, what)
 
-    async def restart(self, target: Target, workload: Workload, mark: str | None) -> None:
+    async def restart(self, target: Target, workload: Workload, template_token: str | None) -> None:
         """Mark the pod template and note the time. Raises as write does."""
         settings, now = self._targets[target.name], self._clock()
         notes = {RESTARTED_AT: write_time(now), RESTARTS: write_restarts(*count_restart(workload, now))}
@@ -147,7 +147,7 @@ class KubeTargetStore(TargetStore):
                 "resourceVersion": workload.version,
                 "annotations": notes,
             },
-            "spec": {"template": {"metadata": {"annotations": {MARK: mark}}}},
+            "spec": {"template": {"metadata": {"annotations": {MARK: template_token}}}},
         }
         path = paths.workload(settings.namespace, workload.name)
         await self._change(settings, path, body, f"{workload.name} of {target.name}")
@@ -182,7 +182,7 @@ class KubeTargetStore(TargetStore):
             if (known := self._looks.get(t.name)) and (connection := self.cluster(t.name).connection)
             for sight in known.sights
         ]
-        absent = [(self.cluster(a.name), a.away) for a in seen.unreachable]
+        absent = [(self.cluster(a.name), a.transient) for a in seen.unreachable]
         away = {cluster for cluster, away in absent if away or cluster.connection is None}
         await until_changed(wanted, within.total_seconds(), [cluster.back() for cluster in away])
         loop = asyncio.get_running_loop()
@@ -236,7 +236,7 @@ class KubeTargetStore(TargetStore):
 
 def _seen(name: str, found: Look | UnobservedTarget | Unavailable) -> Target | UnobservedTarget:
     if isinstance(found, Unavailable):
-        return UnobservedTarget(name, str(found), away=True)
+        return UnobservedTarget(name, str(found), transient=True)
     return found.target if isinstance(found, Look) else found
 
 

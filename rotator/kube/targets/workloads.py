@@ -124,7 +124,7 @@ def _make(workload: Json, candidates: list[Json], secret: str, key: str) -> Work
     restarts, counted_since = read_restarts((meta.get("annotations") or {}).get(RESTARTS, ""))
     return Workload(
         name=name_of(workload),
-        mark=mark_of(workload["spec"]["template"].get("metadata") or {}),
+        template_token=mark_of(workload["spec"]["template"].get("metadata") or {}),
         restarted_at=_restarted_at(meta),
         failed=state.failed,
         pods=tuple(pod_of(p, secret, key) for p in pods),

@@ -92,11 +92,11 @@ async def test_a_stuck_stateful_set_is_freed_in_spite_of_its_budget(world: World
     (broken,) = [p for p in stuck.workloads[0].pods if not p.works]
     await world.api.patch("StatefulSet", namespace, "w", marked(None, None))
     await restart(fleet, MARK)
-    target = await until(fleet, lambda w: w.mark == MARK and broken in w.pods)
+    target = await until(fleet, lambda w: w.template_token == MARK and broken in w.pods)
     assert target.workloads[0].ordered
     await KubeEvictor(fleet).evict(target, broken)
     healed = await until(fleet, lambda w: w.healthy)
-    assert {p.mark for p in healed.workloads[0].pods} == {MARK}
+    assert {p.pod_token for p in healed.workloads[0].pods} == {MARK}
 
 
 async def test_a_budget_keeps_pods_that_work(world: World, make: Make) -> None:
@@ -128,7 +128,7 @@ async def test_restarts_are_counted_with_the_restart(world: World, make: Make) -
     for mark in (MARK, MARK[::-1]):
         await restart(fleet, mark)
     found = only(await fleet.observe()).workloads[0]
-    assert (found.restarts, found.mark, found.note.count("last written by")) == (2, MARK[::-1], 0)
+    assert (found.restarts, found.template_token, found.note.count("last written by")) == (2, MARK[::-1], 0)
 
 
 async def test_who_replaced_the_value_is_named(world: World, make: Make) -> None:
@@ -160,5 +160,5 @@ async def test_who_took_the_mark_off_the_template_is_named(world: World, make: M
     await until(fleet, lambda w: w.healthy)
     await asyncio.sleep(1.1)  # managedFields have whole seconds
     await world.api.patch("StatefulSet", namespace, "w", marked(None, "ok"))
-    found = await until(fleet, lambda w: w.mark is None)
+    found = await until(fleet, lambda w: w.template_token is None)
     assert "template last written by" in found.workloads[0].note

@@ -33,10 +33,10 @@ async def test_each_target_is_written_and_restarted_where_it_is(two):
     await fleet.write(west, fresh, record_of(fresh))
     await fleet.restart(west, west.workloads[0], fresh.fingerprint)
     seen = await until_seen(
-        fleet, lambda seen: {p.mark for p in seen.targets[1].workloads[0].pods} == {fresh.fingerprint}
+        fleet, lambda seen: {p.pod_token for p in seen.targets[1].workloads[0].pods} == {fresh.fingerprint}
     )
     assert [t.fingerprint == fresh.fingerprint for t in seen.targets] == [False, True]
-    assert seen.targets[0].workloads[0].mark is None
+    assert seen.targets[0].workloads[0].template_token is None
 
 
 async def test_requests_are_noted_where_the_target_is(two):
@@ -57,7 +57,7 @@ async def test_a_cluster_that_is_away_keeps_nobody_from_the_others(two):
     two.west.faults.add(server="kubernetes", action="reset", times=None)
     seen = await fleet.observe()
     assert names(seen) == ["default/s"]
-    assert only_absent(seen).away
+    assert only_absent(seen).transient
     assert "west:default" in only_absent(seen).why
     await fleet.write(seen.targets[0], fresh, record_of(fresh))
     assert (await fleet.find(fresh.fingerprint)).value == fresh.value
@@ -98,10 +98,10 @@ async def test_a_slow_cluster_holds_the_others_up_once_and_for_one_calls_patienc
     two.west.faults.add(path="/pods", seconds=1.3, **slow)
     began = loop.time()
     seen = await fleet.observe()
-    assert (names(seen), only_absent(seen).away) == (["default/s"], True)
+    assert (names(seen), only_absent(seen).transient) == (["default/s"], True)
     assert loop.time() - began < 2.5
     began = loop.time()
-    assert only_absent(await fleet.observe()).away
+    assert only_absent(await fleet.observe()).transient
     assert (loop.time() - began < 1.0, secret.caught) == (True, 1)
 
 
@@ -159,7 +159,7 @@ async def test_one_secret_by_two_contexts_is_told_and_written_once(two):
     fleet = await two.fleet(here(), away(), away(context="alias"), contexts=["west", "alias"])
     seen = await fleet.observe()
     assert names(seen) == BOTH
-    assert (only_absent(seen).name, only_absent(seen).away) == ("alias:default/s", False)
+    assert (only_absent(seen).name, only_absent(seen).transient) == ("alias:default/s", False)
     assert "is the very one that target west:default/s names" in only_absent(seen).why
 
 
@@ -172,7 +172,7 @@ async def test_what_is_missing_or_forbidden_elsewhere_is_said_with_its_context(t
         in absent["west:default/missing"].why
     )
     assert "may not list pods in west:default" in absent["west:default/s"].why
-    assert not any(a.away for a in absent.values())
+    assert not any(a.transient for a in absent.values())
 
 
 async def test_a_flaw_elsewhere_is_said_with_its_context(two):

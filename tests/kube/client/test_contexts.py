@@ -66,7 +66,7 @@ async def test_a_plugin_that_fails_keeps_only_its_own_cluster_away_until_it_work
     seen = await fleet.observe()
     absent = only_absent(seen)
     said = "the cluster of context west: the kubeconfig's exec plugin gave no credential. Run its command"
-    assert (said in absent.why, absent.away) == (True, False)
+    assert (said in absent.why, absent.transient) == (True, False)
     plugin()
     async with asyncio.timeout(PROMPT):
         await fleet.changed(seen, timedelta(seconds=60))
@@ -84,7 +84,7 @@ async def test_a_cluster_that_nobody_listens_for_is_away(two):
     two.config["clusters"][1]["cluster"]["server"] = "https://127.0.0.1:1"
     two.save()
     absent = only_absent(await (await two.fleet()).observe())
-    assert ("cannot be reached" in absent.why, absent.away) == (True, True)
+    assert ("cannot be reached" in absent.why, absent.transient) == (True, True)
 
 
 async def test_home_is_the_pods_own_cluster_beside_a_kubeconfig_for_the_others(two):

@@ -38,7 +38,7 @@ async def test_a_rollout_is_followed_to_its_end_in_few_looks(scene):
     seen = await rolled_over(scene)
     looks = await until_healthy(scene.fleet, seen)
     gw = workload(await scene.fleet.observe())
-    assert {p.mark for p in gw.pods} == {gw.mark} == {scene.fresh.fingerprint}
+    assert {p.pod_token for p in gw.pods} == {gw.template_token} == {scene.fresh.fingerprint}
     assert looks <= 15
 
 
@@ -54,7 +54,7 @@ async def test_a_mark_that_is_taken_away_leaves_no_trace_on_the_template(scene):
     await scene.fleet.restart(only(seen), workload(seen), None)
     template = scene.sandbox.cluster.get("Deployment", "default", "gw")["spec"]["template"]
     assert not template["metadata"].get("annotations")
-    assert workload(await scene.fleet.observe()).mark is None
+    assert workload(await scene.fleet.observe()).template_token is None
 
 
 async def settled(scene) -> Observation:

@@ -188,13 +188,13 @@ async def test_an_ordered_stateful_set_that_is_stuck_is_freed_in_spite_of_its_bu
     scene.sandbox.cluster.patch("StatefulSet", "default", "gw", mended)
     await roller.restart(MARK)
     waiting = await roller.until(
-        lambda w: (w.mark == MARK and "0 of 2 pods are new" in w.note) or not w.complete
+        lambda w: (w.template_token == MARK and "0 of 2 pods are new" in w.note) or not w.complete
     )
     assert waiting.ordered
     assert broken in waiting.pods
     await KubeEvictor(roller.fleet).evict(only(roller.seen), broken)
     healed = await roller.until(lambda w: w.healthy)
-    assert {p.mark for p in healed.pods} == {MARK}
+    assert {p.pod_token for p in healed.pods} == {MARK}
     assert calls(scene.sandbox)[-2:] == ["POST", "DELETE"]
 
 

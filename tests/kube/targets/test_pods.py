@@ -19,7 +19,7 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 def test_a_running_ready_pod_works_since_its_container_started():
     pod = pod_of(a_pod("p", "0123456789ab"), "s", "value")
-    assert (pod.mark, pod.started_at, pod.works) == ("0123456789ab", at(11), True)
+    assert (pod.pod_token, pod.started_at, pod.works) == ("0123456789ab", at(11), True)
 
 
 @pytest.mark.parametrize(

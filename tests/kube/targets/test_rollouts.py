@@ -91,8 +91,8 @@ async def test_a_rollout_ends_with_every_pod_marked_and_goes_back_likewise(roll,
     roller = await roll(kind, **spec)
     for mark in ("0123456789ab", None):
         await roller.restart(mark)
-        found = await roller.until(lambda w, mark=mark: w.healthy and w.mark == mark)
-        assert {pod.mark for pod in found.pods} == {mark}
+        found = await roller.until(lambda w, mark=mark: w.healthy and w.template_token == mark)
+        assert {pod.pod_token for pod in found.pods} == {mark}
         assert (found.failed, found.note) == (False, "")
 
 
@@ -114,7 +114,7 @@ async def test_pods_that_do_not_come_up_fail_the_rollout_and_the_note_says_why(s
     assert not found.healthy
     scene.sandbox.cluster.set_pod_fault("default", "gw", None)
     await roller.restart(None)
-    assert (await roller.until(lambda w: w.healthy)).mark is None
+    assert (await roller.until(lambda w: w.healthy)).template_token is None
 
 
 async def test_a_paused_deployment_waits_to_be_resumed(roll):
@@ -133,7 +133,7 @@ async def test_a_workload_that_replaces_no_pods_itself_says_so(scene, roll, kind
     assert not found.healthy
     for pod in found.pods:
         scene.sandbox.cluster.delete("Pod", "default", pod.name)
-    assert {p.mark for p in (await roller.until(lambda w: w.healthy)).pods} == {"0123456789ab"}
+    assert {p.pod_token for p in (await roller.until(lambda w: w.healthy)).pods} == {"0123456789ab"}
 
 
 async def test_pods_below_a_partition_keep_the_workload_from_being_healthy(roll):
@@ -142,7 +142,7 @@ async def test_pods_below_a_partition_keep_the_workload_from_being_healthy(roll)
     await roller.restart()
     # Only the note may still change, on which nothing depends: that wakes nobody.
     found = await roller.until(lambda w: "partition 1" in w.note, timedelta(seconds=1))
-    assert (found.complete, found.healthy, len({p.mark for p in found.pods})) == (False, False, 2)
+    assert (found.complete, found.healthy, len({p.pod_token for p in found.pods})) == (False, False, 2)
 
 
 @pytest.mark.parametrize("layout", ["how-to", "portal", "helm"])
@@ -164,7 +164,7 @@ async def test_every_way_to_deploy_a_gateway_is_found_without_naming_key_or_work
     await fleet.restart(found, found.workloads[0], fresh.fingerprint)
     seen = await fleet.observe()
     async with asyncio.timeout(15):
-        while not (workload(seen).healthy and workload(seen).mark == fresh.fingerprint):
+        while not (workload(seen).healthy and workload(seen).template_token == fresh.fingerprint):
             await fleet.changed(seen, LONG)
             seen = await fleet.observe()
     assert {(p.fingerprint, p.ok) for p in await sandbox.pods()} == {(fresh.fingerprint, True)}

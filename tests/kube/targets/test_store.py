@@ -29,7 +29,7 @@ async def test_a_gateway_that_was_never_touched_is_seen_as_it_is(scene):
     assert (found.record, found.request, found.misconfiguration, found.prefixed) == (None, None, "", True)
     assert (seen.lease, seen.restores) == (None, 0)
     gw = workload(seen)
-    assert (gw.name, gw.mark, gw.restarted_at, gw.failed, gw.idle) == (
+    assert (gw.name, gw.template_token, gw.restarted_at, gw.failed, gw.idle) == (
         "deployment/gw",
         None,
         None,

@@ -85,7 +85,7 @@ class Services:
 
     def now(self) -> datetime:
         """Return the time of day (UTC) by the home cluster's clock, which all records go by."""
-        return self.clusters.home.time.now()
+        return self.clusters.home.clock.now()
 
 
 @asynccontextmanager
@@ -147,7 +147,7 @@ def unit(
 ) -> GatewayServices:
     namespace = lease_namespace(settings, gateway, clusters)
     lasts = settings.kubernetes.lease_duration
-    now = clusters.home.time.now
+    now = clusters.home.clock.now
     lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts, clock=now)
     issuer = ArmIssuer(arm, gateway.resource_id, now)
     fleet = KubeTargetStore(clusters, gateway.resource_id.gateway, gateway.targets, lease, now, events)

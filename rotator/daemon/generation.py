@@ -22,7 +22,7 @@ from rotator.daemon.work.workqueue import WorkQueue
 from rotator.errors import Unavailable
 from rotator.eventgrid.pull.puller import Puller
 from rotator.eventgrid.webhook import webhook_app
-from rotator.kube import prove
+from rotator.kube import check_access
 from rotator.telemetry.metrics import Metrics
 from rotator.web.limits import BodyLimit
 
@@ -136,7 +136,7 @@ class Generation:
             await self.readiness.prove("kubernetes", unit.lease.read, unproven)
             return
         await self.readiness.prove(
-            "kubernetes", lambda: prove(self.site.kube, target.namespace, target.secret), unproven
+            "kubernetes", lambda: check_access(self.site.kube, target.namespace, target.secret), unproven
         )
 
     async def prove_azure(self) -> None:

@@ -15,7 +15,7 @@ from rotator.daemon.listeners import Listeners, close
 from rotator.errors import ConfigError, Unavailable
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.eventgrid.webhook import CountEvent
-from rotator.kube.client.credential_files import read_once
+from rotator.kube.client.credential_files import files_read_once
 
 PATIENCE = 20.0
 """Seconds for all credentials: nothing bounds the exec plugin behind the home cluster's kubeconfig."""
@@ -91,7 +91,7 @@ def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> fr
     """Return the files that are read once when a generation is opened. Others are read whenever they are
     needed: tokens, the webhook's secrets.
     """
-    found = {config, *read_once(settings.kubernetes, environ)}
+    found = {config, *files_read_once(settings.kubernetes, environ)}
     if settings.azure.ca_file:
         found.add(settings.azure.ca_file)
     return frozenset(found)

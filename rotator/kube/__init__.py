@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rotator.kube.client.clusters import Clusters
 from rotator.kube.client.connection import Connection
-from rotator.kube.client.preflight import prove, unproven
+from rotator.kube.client.preflight import check_access
 from rotator.kube.event_outbox import Reference
 from rotator.kube.event_sink import EventSink
 from rotator.kube.lease import KubeLease
@@ -26,6 +26,5 @@ __all__ = [
     "KubeTargetStore",
     "LeaseState",
     "Reference",
-    "prove",
-    "unproven",
+    "check_access",
 ]

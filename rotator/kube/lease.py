@@ -26,7 +26,8 @@ from rotator.ports import Lease
 
 FORGIVEN = timedelta(days=2)
 """After so long without a repair the count begins anew."""
-_PATIENCE = 5.0
+_CALL_TIMEOUT = 5.0
+"""Seconds that a call for the Lease takes at most; a third of its duration if that is less."""
 _log = logging.getLogger("rotator.kube")
 
 
@@ -209,7 +210,9 @@ class KubeLease(Lease):
         transitions = self._state.transitions
         path = paths.lease(self._namespace, self._name)
         try:
-            self._note(await self._connection.call("GET", path, what=self._what, patience=self._patience))
+            self._note(
+                await self._connection.call("GET", path, what=self._what, call_timeout=self._call_timeout)
+            )
         except NotFound:
             self._note({})
         if self._state.holder != self._identity or self._state.transitions != transitions:
@@ -222,7 +225,7 @@ class KubeLease(Lease):
         body = {"metadata": meta} | ({"spec": spec} if spec else {})
         path = paths.lease(self._namespace, self._name)
         try:
-            return await self._connection.patch(path, body, self._what, self._patience)
+            return await self._connection.patch(path, body, self._what, self._call_timeout)
         except NotFound:
             raise Conflict(f"{self._what} has been deleted") from None
 
@@ -238,8 +241,8 @@ class KubeLease(Lease):
         return self._duration / 10
 
     @property
-    def _patience(self) -> float:
-        return min(_PATIENCE, self._duration / 3)
+    def _call_timeout(self) -> float:
+        return min(_CALL_TIMEOUT, self._duration / 3)
 
     def _now(self) -> str:
         """Return a MicroTime. The server refuses one without a fraction, clients may cut off zeros."""

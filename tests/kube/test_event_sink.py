@@ -125,7 +125,7 @@ async def test_a_cluster_that_hangs_does_not_hold_up_the_events_of_others(two):
 
 async def test_a_cluster_that_takes_no_events_is_not_away(two):
     """Events have a store and a place in the queue of their own."""
-    sink = EventSink(await two.connect(rest=30.0, longest=30.0), "apim-token-rotator", "pod-1")
+    sink = EventSink(await two.connect(min_backoff=30.0, max_backoff=30.0), "apim-token-rotator", "pod-1")
     fleet = fleet_of(two.clusters, here(), away())
     two.west.faults.add(server="kubernetes", action="status", status=500, path="/events", times=None)
     sink.emit(replace(SECRET, context="west"), "Normal", "Adopted", "lost")

@@ -69,7 +69,7 @@ async def test_a_cluster_that_answers_late_holds_up_nobody_else(multi_env: Multi
     async with multi_env.replicas(0) as (daemon,):
         async with asyncio.timeout(20):
             await multi_env.verified_in("oslo", HOME, 1)
-        line = await daemon.line(lambda x: "is left alone" in x["event"], WAIT_TIMEOUT)
+        line = await daemon.line(lambda x: "is unreachable" in x["event"], WAIT_TIMEOUT)
         multi_env.sandbox.clusters[AWAY].delay = 0.0
     assert AWAY in line["event"]
 

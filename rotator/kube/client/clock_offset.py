@@ -1,7 +1,7 @@
-"""What time it is for an API server, as each of its answers says.
+"""The time of day by an API server's clock, as each of its answers tells in its `Date` header.
 
-Records carry stamps of ours and are compared with stamps of the cluster, such as when a container
-started. A clock that is minutes off would make us trust pods that we should not.
+The rotator compares the times in its records with times that the cluster writes, such as when a container
+started. With a clock that is minutes off it would trust pods that run another token.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 TOLERANCE = timedelta(seconds=5)
-"""A `Date` has whole seconds, and an answer takes some time: less than this is nothing."""
+"""An offset below this counts as none: a `Date` has whole seconds, and an answer takes some time."""
 _log = logging.getLogger("rotator.kube")
 
 
@@ -21,8 +21,8 @@ def local_time() -> datetime:
     return datetime.now(UTC)
 
 
-class ServerTime:
-    """offset: the server's clock minus ours; nothing while they agree within TOLERANCE."""
+class ServerClock:
+    """offset: the server's clock minus this machine's; zero while they agree within TOLERANCE."""
 
     def __init__(self) -> None:
         self.offset = timedelta()
@@ -31,11 +31,12 @@ class ServerTime:
         """Return the time of day (UTC) by the server's clock."""
         return local_time() + self.offset
 
-    def note(self, headers: Mapping[str, str], sent: datetime | None = None) -> None:
-        """Look at the `Date` of an answer that has just begun. One that cannot be read says nothing.
+    def record(self, headers: Mapping[str, str], sent: datetime | None = None) -> None:
+        """Compare the `Date` of an answer that has just arrived. Ignores a `Date` that cannot be read.
 
-        sent: when it was asked for (UTC, our clock). An answer may have waited for us while this process
-        was held up: it contradicts the offset only if no moment since then would explain its `Date`.
+        sent: when the request was sent (UTC, this machine's clock). The answer may have waited in the socket
+        while this process was suspended: it contradicts the offset only if no moment since then explains its
+        `Date`.
         """
         try:
             at = parsedate_to_datetime(headers.get("Date", ""))
@@ -49,19 +50,19 @@ class ServerTime:
         if abs(measured) <= TOLERANCE:
             measured = timedelta()
         if abs(measured - self.offset) <= TOLERANCE and measured:
-            return  # as before, but for what the measurement cannot tell
+            return  # the same offset, as far as the measurement can tell
         if measured != self.offset:
             self.offset = measured
-            self._tell()
+            self._log_offset()
 
-    def _tell(self) -> None:
+    def _log_offset(self) -> None:
         seconds = round(self.offset.total_seconds())
         if not seconds:
             _log.info("this machine's clock agrees with the cluster's again")
             return
         side = "behind" if seconds > 0 else "ahead of"
         _log.warning(
-            "this machine's clock is %d s %s the cluster's: the cluster's time is used. Set it right (NTP)",
+            "this machine's clock is %d s %s the cluster's; the rotator uses the cluster's time. Check NTP",
             abs(seconds),
             side,
             extra={"seconds": seconds},

@@ -1,32 +1,24 @@
-"""One cluster: its connection, opened when it can be, and left alone while nobody answers there."""
+"""One cluster: its connection, opened when it can be, behind a circuit breaker."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from rotator.errors import Refused, RotatorError, Unavailable
+from rotator.kube.client.circuit_breaker import MAX_BACKOFF, MIN_BACKOFF, CircuitBreaker
 from rotator.kube.client.connection import Connection
 from rotator.kube.client.credentials import NoSuchContext
 
-REST = 1.0
-"""Seconds that a cluster is left alone at least; each failure in a row doubles that."""
-LONGEST = 120.0
-_FACTOR = 3.0
-"""So many times as long as it kept us waiting is a cluster left alone."""
-_OPENING = 10.0
-"""Seconds for reading credentials: a plugin may have to ask somebody."""
-_log = logging.getLogger("rotator.kube")
+_CREDENTIALS_TIMEOUT = 10.0
+"""Seconds for reading the credentials of a cluster other than home: an exec plugin may call a server."""
 
 
 class Cluster:
-    """A cluster that can be away without anybody waiting for it: who asks while it is left alone hears
-    so at once, and meanwhile it is probed in the background.
+    """A cluster that delays no caller while it is unreachable: callers get the last error at once.
 
-    The home cluster (context None) is never left alone: whoever needs it waits for its answers.
+    The circuit of the home cluster (context None) never opens: its callers wait for its answers.
     """
 
     def __init__(
@@ -35,22 +27,19 @@ class Cluster:
         connect: Callable[[], Awaitable[Connection]] | None = None,
         *,
         connection: Connection | None = None,
-        rest: float = REST,
-        longest: float = LONGEST,
+        min_backoff: float = MIN_BACKOFF,
+        max_backoff: float = MAX_BACKOFF,
     ) -> None:
-        """Either connect, for `open`, or a connection. rest, longest: seconds that it is left alone
-        at least and at most.
-        """
+        """Either connect, which opens a connection, or a connection. Back-offs: as for CircuitBreaker."""
         self.context = context
         self._connect = connect
-        self._rest = rest
-        self._longest = longest
         self._connection = connection
-        self._trouble: Refused | Unavailable | None = None
-        self._failures = 0
-        self._probing: asyncio.Task[None] | None = None
-        self._back = asyncio.Event()
         self._closed = False
+        self._circuit = CircuitBreaker(self.name, self._probe, min_backoff, max_backoff)
+
+    @property
+    def name(self) -> str:
+        return "the home cluster" if self.at_home else f"the cluster of context {self.context}"
 
     @property
     def at_home(self) -> bool:
@@ -59,66 +48,59 @@ class Cluster:
 
     @property
     def connection(self) -> Connection | None:
-        """The connection, unless it could not be opened yet or the cluster is left alone."""
-        return None if self._trouble else self._connection
+        """The connection; None if it could not be opened yet, and while the circuit is open."""
+        return None if self._circuit.error else self._connection
 
     async def open(self) -> None:
-        """Read the credentials. Away from home, what keeps them from being read is tried again later.
+        """Read the credentials. Away from home, what keeps them from being read opens the circuit.
 
         Raises:
             NoSuchContext: the configuration is wrong.
             Refused, Unavailable: as `Connection.connect`; home only.
         """
-        began = asyncio.get_running_loop().time()
+        began = _now()
         try:
-            await self._open()
+            await self._opened()
         except NoSuchContext:
             raise
-        except (Refused, Unavailable) as problem:
+        except (Refused, Unavailable) as error:
             if self.at_home:
                 raise
-            self._leave_alone(problem, asyncio.get_running_loop().time() - began)
+            self._circuit.record_failure(error, _now() - began)
 
     async def close(self) -> None:
         """Close the connection, for good. Calls under way fail, and no probe begins any more."""
         self._closed = True
-        if self._probing:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        await self._circuit.end()
         connection, self._connection = self._connection, None
         if connection:
             await connection.close()
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
-        """Yield the connection; if it turns out that the cluster is away, leave it alone for a while.
+        """Yield the connection. Unavailable inside of the block opens the circuit.
 
-        Raises Unavailable or Refused at once while it is left alone: what was found out before.
+        Raises Unavailable or Refused at once while the circuit is open: the error that opened it.
         """
-        if self._trouble:
-            raise self._trouble.with_traceback(None)
-        connection, began = await self._open(), asyncio.get_running_loop().time()
+        if self._circuit.error:
+            raise self._circuit.error.with_traceback(None)
+        connection, began = await self._opened(), _now()
         try:
             yield connection
-        except Unavailable as problem:
+        except Unavailable as error:
             if not self.at_home:
-                self._leave_alone(problem, asyncio.get_running_loop().time() - began)
+                self._circuit.record_failure(error, _now() - began)
             raise
         except RotatorError:
-            self._failures = 0  # it answered
+            self._circuit.record_success()  # it answered
             raise
-        self._failures = 0
+        self._circuit.record_success()
 
-    async def back(self) -> None:
-        """Return as soon as the cluster is not left alone (any more)."""
-        if self._trouble:
-            await self._back.wait()
+    async def until_reachable(self) -> None:
+        """Return as soon as calls go through."""
+        await self._circuit.until_closed()
 
-    @property
-    def name(self) -> str:
-        return "the home cluster" if self.at_home else f"the cluster of context {self.context}"
-
-    async def _open(self) -> Connection:
+    async def _opened(self) -> Connection:
         if self._connection is None:
             connection = await self._connected()
             if self._closed:  # meanwhile
@@ -128,67 +110,34 @@ class Cluster:
         return self._connection
 
     async def _connected(self) -> Connection:
-        """Connect; away from home in bounded time, and saying which cluster it is if that fails."""
+        """Connect; away from home in bounded time, with errors that name the cluster."""
         if self._connect is None or self._closed:
             raise Unavailable(f"{self.name} is not open")
         if self.at_home:
             return await self._connect()
         try:
-            async with asyncio.timeout(_OPENING):
+            async with asyncio.timeout(_CREDENTIALS_TIMEOUT):
                 return await self._connect()
         except NoSuchContext:
             raise
-        except Refused as problem:
-            said = str(problem).removesuffix(f". {problem.remedy}")
-            raise Refused(f"{self.name}: {said}", problem.remedy) from problem
-        except Unavailable as problem:
-            raise Unavailable(f"{self.name}: {problem}") from problem
-        except TimeoutError as problem:
-            raise Unavailable(f"{self.name}: no credentials within {_OPENING:g} s") from problem
+        except Refused as error:
+            message = str(error).removesuffix(f". {error.remedy}")
+            raise Refused(f"{self.name}: {message}", error.remedy) from error
+        except Unavailable as error:
+            raise Unavailable(f"{self.name}: {error}") from error
+        except TimeoutError as error:
+            raise Unavailable(f"{self.name}: no credentials within {_CREDENTIALS_TIMEOUT:g} s") from error
 
-    def _leave_alone(self, problem: Refused | Unavailable, waited: float) -> None:
-        if self._trouble or self._closed:
-            return
-        asked = problem.retry_after if isinstance(problem, Unavailable) else None
-        pause = max(self._rest, _FACTOR * waited) * 2 ** min(self._failures, 10)
-        pause = min(self._longest, max(pause, asked.total_seconds() if asked else 0.0))
-        self._trouble = problem
-        self._failures += 1
-        self._back.clear()
-        _log.warning("%s is left alone for %.0f s: %s", self.name, max(1.0, pause), problem)
-        self._probing = asyncio.create_task(self._probe(pause), name=f"probe of {self.name}")
-
-    async def _probe(self, pause: float) -> None:
-        """Ask for something cheap, again and again, until there is an answer of any kind."""
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                if trouble := await self._still_away():
-                    self._trouble = trouble
-                else:
-                    break
-            except Exception as defect:  # noqa: BLE001 - for ever away would be worse
-                _log.error("%s could not be probed: %s", self.name, _told(defect))
-            pause = min(self._longest, 2 * pause)
-        self._trouble = None
-        self._back.set()
-        _log.warning("%s answers again", self.name)
-
-    async def _still_away(self) -> Refused | Unavailable | None:
-        try:
-            connection = await self._open()
-        except (Refused, Unavailable) as problem:
-            return problem
+    async def _probe(self) -> None:
+        """Send a cheap request; an answer of any kind will do. Raises Refused, Unavailable: no answer."""
+        connection = await self._opened()
         try:
             await connection.call("GET", "/version", what=self.name)
-        except Unavailable as problem:
-            return problem
+        except Unavailable:
+            raise
         except RotatorError:
             pass  # forbidden is an answer, too
-        return None
 
 
-def _told(defect: Exception) -> str:
-    """Return which class of exception came from where: its text may quote an answer."""
-    innermost = traceback.extract_tb(defect.__traceback__)[-1]
-    return f"{type(defect).__name__} in {innermost.filename.rpartition('/')[2]}:{innermost.lineno}"
+def _now() -> float:
+    return asyncio.get_running_loop().time()

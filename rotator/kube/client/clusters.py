@@ -12,8 +12,9 @@ from typing import Self
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
-from rotator.kube.client.cluster import LONGEST, REST, Cluster
-from rotator.kube.client.connection import PATIENCE, Connection
+from rotator.kube.client.circuit_breaker import MAX_BACKOFF, MIN_BACKOFF
+from rotator.kube.client.cluster import Cluster
+from rotator.kube.client.connection import CALL_TIMEOUT, Connection
 from rotator.kube.client.credentials import SERVICE_ACCOUNT, NoSuchContext, context_of
 
 
@@ -34,34 +35,35 @@ class Clusters:
         *,
         environ: Mapping[str, str] = os.environ,
         service_account: Path = SERVICE_ACCOUNT,
-        patience: float = PATIENCE,
-        rest: float = REST,
-        longest: float = LONGEST,
+        call_timeout: float = CALL_TIMEOUT,
+        min_backoff: float = MIN_BACKOFF,
+        max_backoff: float = MAX_BACKOFF,
     ) -> Clusters:
         """Read the credentials of the home cluster (settings.context) and of the contexts that targets
-        name; nothing is sent yet. rest, longest: as for Cluster.
+        name. Sends nothing yet. call_timeout: as for Connection; back-offs: as for CircuitBreaker.
 
         Raises:
             Refused: the home cluster's credentials cannot be used, or contexts do not exist.
-            Unavailable: a file of the home cluster's is not there (yet).
+            Unavailable: a credential file of the home cluster does not exist (yet).
         """
 
         def cluster(context: str | None) -> Cluster:
-            of = settings if context is None else settings.model_copy(update={"context": context})
+            chosen = settings if context is None else settings.model_copy(update={"context": context})
             connect = partial(
                 Connection.connect,
-                of,
+                chosen,
                 user_agent,
                 environ=environ,
                 service_account=service_account,
-                patience=patience,
+                call_timeout=call_timeout,
             )
-            return Cluster(context, connect, rest=rest, longest=longest)
+            return Cluster(context, connect, min_backoff=min_backoff, max_backoff=max_backoff)
 
-        own = context_of(settings, environ)  # a target may name it: that is no other cluster
-        clusters = cls(cluster(None), (cluster(c) for c in dict.fromkeys(contexts) if c not in {None, own}))
-        if own is not None:
-            clusters._others[own] = clusters._home
+        home_context = context_of(settings, environ)  # a target may name it, too
+        others = dict.fromkeys(context for context in contexts if context not in {None, home_context})
+        clusters = cls(cluster(None), map(cluster, others))
+        if home_context is not None:
+            clusters._others[home_context] = clusters._home
         try:
             await clusters._open()
         except BaseException:
@@ -71,7 +73,7 @@ class Clusters:
 
     @classmethod
     def of(cls, home: Connection) -> Clusters:
-        """Return a world of one cluster, which is connected already."""
+        """Return a home cluster that is connected already, and no other."""
         return cls(Cluster(None, connection=home))
 
     @property
@@ -99,12 +101,12 @@ class Clusters:
 
     async def _open(self) -> None:
         await self._home.open()
-        others = [c for c in self._others.values() if c is not self._home]
-        opened = await asyncio.gather(*(c.open() for c in others), return_exceptions=True)
-        wrong = [problem for problem in opened if isinstance(problem, NoSuchContext)]
-        if wrong:
-            said = "; ".join(str(problem).removesuffix(f". {problem.remedy}") for problem in wrong)
-            raise Refused(said, wrong[0].remedy)
-        for problem in opened:
-            if problem is not None:
-                raise problem
+        others = [cluster for cluster in self._others.values() if cluster is not self._home]
+        results = await asyncio.gather(*(cluster.open() for cluster in others), return_exceptions=True)
+        unknown = [error for error in results if isinstance(error, NoSuchContext)]
+        if unknown:
+            messages = "; ".join(str(error).removesuffix(f". {error.remedy}") for error in unknown)
+            raise Refused(messages, unknown[0].remedy)
+        for error in results:
+            if error is not None:
+                raise error

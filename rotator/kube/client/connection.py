@@ -1,4 +1,4 @@
-"""The one way to the API server: raw JSON in and out, bounded in time, errors named by what to do."""
+"""Calls the API server: raw JSON in and out, bounded in time, errors named by what to do next."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from kubernetes.aio.config import ConfigException
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Unavailable
-from rotator.kube.client.clock_offset import ServerTime, local_time
-from rotator.kube.client.credentials import SERVICE_ACCOUNT, configuration, rejected
+from rotator.kube.client.clock_offset import ServerClock, local_time
+from rotator.kube.client.credentials import SERVICE_ACCOUNT, configuration, forget_rejected_token
 from rotator.kube.client.paths import Access
 from rotator.kube.client.responses import Json, failure, parse
 
 MERGE_PATCH = "application/merge-patch+json"
 FIELD_MANAGER = "apim-token-rotator"
-MANY_WATCHES = 256
-"""Each watch holds a connection: who comes later has to poll."""
-PATIENCE = 10.0
-"""Seconds for a call; so much longer than the server a client waits for the end of a watch."""
-_GONE = 410
+MAX_WATCHES = 256
+"""Watches that one Connection opens at most; each holds a TCP connection. Further rollouts are polled."""
+CALL_TIMEOUT = 10.0
+"""Seconds that a call takes at most, and that a watch may outlive the time-out given to the server."""
+_EXPIRED = 410
+"""Status of a watch whose resourceVersion is too old."""
 
 Query = Sequence[tuple[str, str]]
 
 
 class Connection:
-    """One ApiClient for the whole process. Calls may run at the same time in any number."""
+    """One ApiClient for one cluster. Any number of calls may run at the same time."""
 
-    def __init__(self, client: ApiClient, patience: float = PATIENCE) -> None:
+    def __init__(self, client: ApiClient, call_timeout: float = CALL_TIMEOUT) -> None:
         self._client = client
-        self._patience = patience
         self._watches = 0
-        self.time = ServerTime()
-        self.blind: set[str] = set()
-        """What this process may not watch, as far as that was told already."""
+        self.call_timeout = call_timeout
+        self.clock = ServerClock()
+        self.unwatchable: set[str] = set()
+        """Paths that this process may not watch and that a warning has named already."""
 
     @classmethod
     async def connect(
@@ -52,27 +53,22 @@ class Connection:
         *,
         environ: Mapping[str, str] = os.environ,
         service_account: Path = SERVICE_ACCOUNT,
-        patience: float = PATIENCE,
+        call_timeout: float = CALL_TIMEOUT,
     ) -> Connection:
-        """Read the credentials; nothing is sent yet. patience: seconds for a call, unless it names its own.
+        """Read the credentials. Sends nothing yet. call_timeout: seconds for a call that names no time-out.
 
         Raises Refused or Unavailable.
         """
         cfg = await configuration(settings, environ, service_account)
-        cfg.connection_pool_maxsize = 0  # without a limit: waiting rotations hold watches open
+        cfg.connection_pool_maxsize = 0  # unlimited: waiting rotations hold watches open
         try:
             client = ApiClient(cfg)
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError) as error:
             raise Unavailable(
-                f"the cluster's CA or the client certificate cannot be read: {problem}"
-            ) from problem
+                f"the cluster's CA or the client certificate cannot be read: {error}"
+            ) from error
         client.user_agent = user_agent
-        return cls(client, patience)
-
-    @property
-    def patience(self) -> float:
-        """Seconds for a call that does not name its own."""
-        return self._patience
+        return cls(client, call_timeout)
 
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]  # the library has no types
@@ -86,30 +82,37 @@ class Connection:
         body: Json | None = None,
         content_type: str = "application/json",
         what: str = "",
-        patience: float | None = None,
+        call_timeout: float | None = None,
     ) -> Json:
-        """Return the JSON object that the server answers, within patience seconds.
+        """Return the JSON object that the server answers.
 
-        what names the object in messages, such as `Secret apim/x`.
+        what: names the object in messages, such as `Secret apim/x`.
+        call_timeout: seconds for the whole call; None: as for the connection.
 
         Raises:
-            NotFound, Conflict: as the names say.
-            Refused: forbidden (says which rule to grant) or invalid.
-            Unavailable: no answer, or the server is busy; whether it acted is unknown.
+            NotFound, Conflict: the object does not exist, or changed since its resourceVersion.
+            Refused: forbidden (the remedy names the rule to grant) or invalid.
+            Unavailable: no answer, or the server is busy. Whether it acted is unknown.
         """
-        what, patience = what or path, patience or self._patience
+        what, seconds = what or path, call_timeout or self.call_timeout
         async with (
-            _translated(what, patience),
-            await self._send(method, path, query, body, content_type, patience) as answer,
+            _bounded_and_translated(what, seconds),
+            await self._send(method, path, query, body, content_type, seconds) as answer,
         ):
             content = await answer.read()
         if answer.status == 401:
-            rejected(self._client.configuration)
+            forget_rejected_token(self._client.configuration)
         if answer.status >= 300:
             raise failure(answer.status, answer.headers, content, Access.of(method, path), what)
         return parse(content, what)
 
-    async def patch(self, path: str, body: Json, what: str, patience: float | None = None) -> Json:
+    async def patch(
+        self,
+        path: str,
+        body: Json,
+        what: str,
+        call_timeout: float | None = None,
+    ) -> Json:
         """Send a merge patch; guarded if body names a resourceVersion. Raises as call does."""
         return await self.call(
             "PATCH",
@@ -118,32 +121,32 @@ class Connection:
             body=body,
             content_type=MERGE_PATCH,
             what=what,
-            patience=patience,
+            call_timeout=call_timeout,
         )
 
     @property
-    def crowded(self) -> bool:
-        """Whether so many watches are open that another one should not be."""
-        return self._watches >= MANY_WATCHES
+    def watches_exhausted(self) -> bool:
+        """Whether MAX_WATCHES are open: poll instead."""
+        return self._watches >= MAX_WATCHES
 
-    async def watch(self, path: str, query: Query, within: float, what: str = "") -> AsyncGenerator[Json]:
-        """Yield events until the server or this client ends the watch, at most within seconds.
+    async def watch(self, path: str, query: Query, duration: float, what: str = "") -> AsyncGenerator[Json]:
+        """Yield events until the server or this client ends the watch, after duration seconds at most.
 
         Ends as well when the resourceVersion in query is too old (410), and when the connection
-        breaks: whoever watches looks again. Use `contextlib.aclosing` around it.
+        breaks: the caller observes again. Use `contextlib.aclosing` around it.
 
         Raises:
             Refused: this process may not watch.
-            Unavailable: the server could not be reached, or had no time.
+            Unavailable: the server could not be reached, or is busy.
         """
         what = what or path
-        asked = [*query, ("watch", "true"), ("timeoutSeconds", str(max(1, round(within))))]
+        query = [*query, ("watch", "true"), ("timeoutSeconds", str(max(1, round(duration))))]
         self._watches += 1
         try:
-            patience = within + self._patience
-            async with _translated(what, patience):
-                sent = await self._send("GET", path, asked, None, "application/json", patience)
-            async with sent as answer:
+            seconds = duration + self.call_timeout
+            async with _bounded_and_translated(what, seconds):
+                response = await self._send("GET", path, query, None, "application/json", seconds)
+            async with response as answer:
                 if answer.status >= 300:
                     access = Access.of("GET", path, watching=True)
                     raise failure(answer.status, answer.headers, await answer.read(), access, what)
@@ -153,7 +156,13 @@ class Connection:
             self._watches -= 1
 
     async def _send(
-        self, method: str, path: str, query: Query, body: Json | None, content_type: str, patience: float
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: Json | None,
+        content_type: str,
+        seconds: float,
     ) -> aiohttp.ClientResponse:
         request = await self._client.param_serialize(
             method,
@@ -164,19 +173,19 @@ class Connection:
             auth_settings=["BearerToken"],
         )
         sent = local_time()
-        answer = await self._client.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=patience))
+        answer = await self._client.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=seconds))
         response: aiohttp.ClientResponse = answer.response
-        self.time.note(response.headers, sent)
+        self.clock.record(response.headers, sent)
         return response
 
 
 async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[Json]:
-    """Yield the lines of a watch. A broken connection or a frozen server ends it without an error."""
+    """Yield the events of a watch. A broken connection or a frozen server ends it without an error."""
     try:
         async for line in answer.content:
             event: dict[str, Any] = json.loads(line)
             if event.get("type") == "ERROR":
-                if event["object"].get("code") != _GONE:
+                if event["object"].get("code") != _EXPIRED:
                     raise Unavailable("the Kubernetes API ended a watch with an error")
                 return
             yield event
@@ -185,17 +194,17 @@ async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[Json]:
 
 
 @asynccontextmanager
-async def _translated(what: str, patience: float) -> AsyncIterator[None]:
-    """Bound the time, and let only errors of ours through."""
+async def _bounded_and_translated(what: str, seconds: float) -> AsyncIterator[None]:
+    """Bound the time of the block, and let only errors of `rotator.errors` through."""
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(seconds):
             yield
-    except TimeoutError as problem:
-        raise Unavailable(f"{what}: the Kubernetes API did not answer within {patience:.2g} s") from problem
-    except aiohttp.ClientError as problem:
-        kind = type(problem).__name__
-        raise Unavailable(f"{what}: the Kubernetes API cannot be reached ({kind}: {problem})") from problem
+    except TimeoutError as error:
+        raise Unavailable(f"{what}: the Kubernetes API did not answer within {seconds:.2g} s") from error
+    except aiohttp.ClientError as error:
+        kind = type(error).__name__
+        raise Unavailable(f"{what}: the Kubernetes API cannot be reached ({kind}: {error})") from error
     except (ConfigException, ApiException, OSError, ValueError, RuntimeError, AssertionError):
-        # Their texts may hold headers or bodies. (aiohttp asserts: it repeats a GET, with a session that was
-        # closed meanwhile.)
+        # Their texts may hold headers or bodies. AssertionError: aiohttp repeats a GET though the session was
+        # closed meanwhile.
         raise Unavailable(f"{what}: the request to the Kubernetes API could not be made") from None

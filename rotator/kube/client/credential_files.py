@@ -1,4 +1,4 @@
-"""The files that a connection reads once, when it is opened: who changes one wants a new connection."""
+"""The files that a connection reads once, when it is opened. Their changes need a new connection."""
 
 from __future__ import annotations
 
@@ -12,44 +12,46 @@ import yaml
 from rotator.config import KubernetesSettings
 from rotator.kube.client.credentials import SERVICE_ACCOUNT
 
-_NAMED = (
+_CERTIFICATES = (
     ("clusters", "cluster", "certificate-authority"),
     ("users", "user", "client-certificate"),
     ("users", "user", "client-key"),
 )
-"""Tokens in files, and what plugins give, are read anew while a connection lives (see credentials)."""
+"""Where a kubeconfig names certificates: list, entry, key. Token files and exec plugins are missing here: the
+connection reads them again itself (see `credentials`).
+"""
 
 
-def read_once(settings: KubernetesSettings, environ: Mapping[str, str]) -> frozenset[Path]:
-    """Return the files behind a connection, there or not: kubeconfigs and the certificates that they name,
-    of all contexts; in a pod the cluster's CA. Never raises: what cannot be read names nothing.
+def files_read_once(settings: KubernetesSettings, environ: Mapping[str, str]) -> frozenset[Path]:
+    """Return the files behind a connection, whether they exist or not: kubeconfigs and the certificates that
+    they name, of all contexts; in a pod the cluster's CA. Never raises: an unreadable file names no other.
     """
-    found: set[Path] = set()
+    files: set[Path] = set()
     if environ.get("KUBERNETES_SERVICE_HOST"):
-        found.add(SERVICE_ACCOUNT / "ca.crt")
-    written = str(settings.kubeconfig or environ.get("KUBECONFIG") or "~/.kube/config")
-    for part in filter(None, written.split(os.pathsep)):
+        files.add(SERVICE_ACCOUNT / "ca.crt")
+    paths = str(settings.kubeconfig or environ.get("KUBECONFIG") or "~/.kube/config")
+    for part in filter(None, paths.split(os.pathsep)):
         kubeconfig = Path(os.path.expanduser(part))  # noqa: PTH111 - as the client library does it
-        found |= {kubeconfig, *_certificates(kubeconfig)}
-    return frozenset(found)
+        files |= {kubeconfig, *_certificates(kubeconfig)}
+    return frozenset(files)
 
 
 def _certificates(kubeconfig: Path) -> Iterator[Path]:
     try:
-        said = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return
-    for table, entry, key in _NAMED:
-        for item in _list(said, table):
+    for table, entry, key in _CERTIFICATES:
+        for item in _list(config, table):
             name = _get(_get(item, entry), key)
             if isinstance(name, str) and name:
                 yield kubeconfig.parent / name
 
 
-def _list(said: object, key: str) -> list[Any]:
-    found = _get(said, key)
-    return found if isinstance(found, list) else []
+def _list(config: object, key: str) -> list[Any]:
+    items = _get(config, key)
+    return items if isinstance(items, list) else []
 
 
-def _get(said: object, key: str) -> Any:
-    return said.get(key) if isinstance(said, dict) else None
+def _get(config: object, key: str) -> Any:
+    return config.get(key) if isinstance(config, dict) else None

@@ -1,4 +1,4 @@
-"""Who this process is for the API server, kept fresh: files are read again, plugins asked again.
+"""The credentials of a connection, kept fresh: token files are read again, exec plugins run again.
 
 The client library reads a kubeconfig's `tokenFile` once, and does not strip what it reads.
 """
@@ -23,32 +23,32 @@ from rotator.errors import Refused, Unavailable
 from rotator.kube.client import exec_plugin
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where kubelet puts a pod's token and the cluster's CA."""
+"""Directory in which kubelet puts a pod's token and the cluster's CA."""
 IN_CLUSTER = "in-cluster"
-"""The context that no kubeconfig has to have: the cluster that this process runs in."""
-_AGAIN = 10.0
-"""Seconds between two runs of a plugin whose token is not accepted."""
+"""Name of the context that stands for the cluster this process runs in. No kubeconfig needs to have it."""
+_PLUGIN_RETRY_INTERVAL = 10.0
+"""Seconds at least between two runs of a plugin whose token the server rejects."""
 
 
 class NoSuchContext(Refused):
-    """The configuration names a context that cannot be meant."""
+    """The configuration names a context that does not exist."""
 
 
 async def configuration(
     settings: KubernetesSettings, environ: Mapping[str, str], service_account: Path
 ) -> Configuration:
-    """Return how to reach the cluster, and as whom: of settings.context; without one, of the pod
-    (unless a kubeconfig is named), else of the kubeconfig's current context.
+    """Return address and credentials of a cluster: of settings.context; without one, of the pod's own cluster
+    (unless settings name a kubeconfig), else of the kubeconfig's current context.
 
     Raises:
         NoSuchContext: settings.context is not in the kubeconfig.
-        Refused: there is no usable kubeconfig, or its plugin gave nothing.
-        Unavailable: a file that should be there is not (yet).
+        Refused: there is no usable kubeconfig, or its exec plugin gave no credential.
+        Unavailable: a credential file does not exist (yet).
     """
     in_pod = _in_pod(environ)
     if settings.context == IN_CLUSTER and not in_pod:
         raise NoSuchContext(
-            f'context "{IN_CLUSTER}" is the cluster that this process runs in, and this is no pod',
+            f'context "{IN_CLUSTER}" is the cluster that this process runs in, but it does not run in a pod',
             "Name a context of the kubeconfig.",
         )
     if settings.context == IN_CLUSTER or (
@@ -59,13 +59,13 @@ async def configuration(
 
 
 def context_of(settings: KubernetesSettings, environ: Mapping[str, str]) -> str | None:
-    """Return the name of the context that `configuration` uses; None if it has none that is known."""
+    """Return the name of the context that `configuration` uses; None if it has no name."""
     if settings.context is not None:
         return settings.context
     if settings.kubeconfig is None and _in_pod(environ):
         return IN_CLUSTER
     try:
-        return _current(_kubeconfig(settings, environ))
+        return _current_context(_kubeconfig(settings, environ))
     except (Refused, OSError, yaml.YAMLError, ValueError, AttributeError):
         return None
 
@@ -81,19 +81,19 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Configurat
     loader = InClusterConfigLoader(str(token), ca, False, environ)  # type: ignore[no-untyped-call]  # the library has no types
     try:
         loader.load_and_set(cfg)  # type: ignore[no-untyped-call]  # the library has no types
-    except (ConfigException, OSError) as problem:
-        raise Unavailable(f"the pod's service account cannot be used: {problem}") from problem
-    _follow(cfg, token)
+    except (ConfigException, OSError) as error:
+        raise Unavailable(f"the pod's service account cannot be used: {error}") from error
+    _reread_for_each_call(cfg, token)
     return cfg
 
 
 def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> str:
-    written = str(settings.kubeconfig) if settings.kubeconfig else environ.get("KUBECONFIG", "")
-    path = os.path.expanduser(written or "~/.kube/config")  # noqa: PTH111 - may be several paths with ':'
+    named = str(settings.kubeconfig) if settings.kubeconfig else environ.get("KUBECONFIG", "")
+    path = os.path.expanduser(named or "~/.kube/config")  # noqa: PTH111 - may be several paths with ':'
     if not any(Path(part).exists() for part in path.split(os.pathsep)):
         raise Refused(
-            f"there is no kubeconfig at {path}, and this is no pod",
-            "Name one under [kubernetes] or in KUBECONFIG.",
+            f"there is no kubeconfig at {path}, and this process does not run in a pod",
+            "Name a kubeconfig under [kubernetes] or in KUBECONFIG.",
         )
     return path
 
@@ -101,34 +101,35 @@ def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> str
 async def _from_kubeconfig(path: str, context: str | None) -> Configuration:
     cfg = Configuration()
     try:
-        named = context or _current(path)
+        named = context or _current_context(path)
         config = KubeConfigMerger(path).config  # type: ignore[no-untyped-call]  # the library has no types
         loader = exec_plugin.Loader(config, named, config_base_path=None)  # type: ignore[no-untyped-call]  # the library has no types
         await loader.load_and_set(cfg)  # type: ignore[no-untyped-call]  # the library has no types
-    except ConfigException as problem:
+    except ConfigException as error:
         if context is not None and context not in (known := _contexts(path)):
             has = f"it has {', '.join(known)}" if known else "it has none"
             raise NoSuchContext(
                 f'the kubeconfig {path} has no context "{context}" ({has})',
                 "Correct the name, or add the context.",
             ) from None
-        raise Refused(f"the kubeconfig cannot be used: {problem}", f"Mend {path}, or name another.") from None
-    except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as problem:
-        kind = type(problem).__name__
-        raise Refused(f"the kubeconfig cannot be read ({kind})", f"Mend {path}, or name another.") from None
+        remedy = f"Correct {path}, or name another file."
+        raise Refused(f"the kubeconfig cannot be used: {error}", remedy) from None
+    except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        kind, remedy = type(error).__name__, f"Correct {path}, or name another file."
+        raise Refused(f"the kubeconfig cannot be read ({kind})", remedy) from None
     user: Mapping[str, Any] = loader._user.value if loader._user else {}  # noqa: SLF001 - no other way to it
     if user.get("exec"):
-        _ask_again(cfg, loader)
+        _rerun_plugin(cfg, loader)
     elif user.get("tokenFile"):
-        found: Any = loader
-        file = Path(found._get_base_path(found._user.path)) / user["tokenFile"]  # noqa: SLF001
+        untyped: Any = loader
+        file = Path(untyped._get_base_path(untyped._user.path)) / user["tokenFile"]  # noqa: SLF001
         if file.exists() or not user.get("token"):  # of the two the file counts, as for kubectl
-            _follow(cfg, file)
+            _reread_for_each_call(cfg, file)
     return cfg
 
 
-def rejected(cfg: Configuration) -> None:
-    """Note that the server does not accept what cfg says (401): who can, asks for something else."""
+def forget_rejected_token(cfg: Configuration) -> None:
+    """Drop the token, which the server rejected (401), if something can get another one."""
     if getattr(cfg, "refresh_api_key_hook", None):  # the library takes it for None
         cfg.api_key["BearerToken"] = ""
 
@@ -139,8 +140,8 @@ def _files(path: str) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-def _current(path: str) -> str | None:
-    """Return the current context: of several files the first that names one counts, as for kubectl. (The
+def _current_context(path: str) -> str | None:
+    """Return the current context. Of several files, the first that names one counts, as for kubectl. (The
     client library takes the last.)
     """
     named = [(yaml.safe_load(file.read_text()) or {}).get("current-context") for file in _files(path)]
@@ -149,18 +150,18 @@ def _current(path: str) -> str | None:
 
 def _contexts(path: str) -> list[str]:
     """Return the names of all contexts in kubeconfigs that the library could read."""
-    found = [yaml.safe_load(file.read_text()) for file in _files(path)]
-    return sorted({str(context["name"]) for config in found for context in config.get("contexts") or []})
+    configs = [yaml.safe_load(file.read_text()) for file in _files(path)]
+    return sorted({str(context["name"]) for config in configs for context in config.get("contexts") or []})
 
 
-def _follow(cfg: Configuration, token: Path) -> None:
-    """Have the token read anew for each request: a small file, mostly in memory, that others replace."""
+def _reread_for_each_call(cfg: Configuration, token: Path) -> None:
+    """Read the token from its file for each call: kubelet, or another writer, replaces the file."""
 
     def refresh(cfg: Configuration) -> None:
         try:
             text = token.read_text().strip()
-        except (OSError, ValueError) as problem:
-            raise Unavailable(f"the Kubernetes token file {token} cannot be read") from problem
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"the Kubernetes token file {token} cannot be read") from error
         if not text or any(c.isspace() for c in text):
             raise Unavailable(f"the Kubernetes token file {token} does not hold a token")
         cfg.api_key["BearerToken"] = f"Bearer {text}"
@@ -169,31 +170,31 @@ def _follow(cfg: Configuration, token: Path) -> None:
     cfg.refresh_api_key_hook = refresh  # type: ignore[assignment]  # the library takes it for None
 
 
-def _ask_again(cfg: Configuration, loader: KubeConfigLoader) -> None:
-    """Have the kubeconfig's plugin run anew when what it gave runs out, and when
-    the server does not accept it any more (see `rejected`), as client-go does: not every one names an expiry.
+def _rerun_plugin(cfg: Configuration, loader: KubeConfigLoader) -> None:
+    """Run the kubeconfig's exec plugin again when its credential expires, and when the server rejects it (see
+    `forget_rejected_token`), as client-go does: a credential may name no expiry.
     """
     if "BearerToken" not in cfg.api_key and not cfg.cert_file:
         raise Refused(
             "the kubeconfig's exec plugin gave no credential",
-            "Run its command by hand to see why, and log in if it says so.",
+            "Run its command by hand to see why, and log in if it asks you to.",
         )
 
-    asking: asyncio.Task[None] | None = None
+    running: asyncio.Task[None] | None = None
     not_before = 0.0
 
     async def refresh(cfg: Configuration) -> None:
-        nonlocal asking, not_before
-        refused, cfg.api_key["BearerToken"] = not cfg.api_key["BearerToken"], loader.token
-        if asking is None or asking.done():
-            if refused and time.monotonic() >= not_before:
-                not_before = time.monotonic() + _AGAIN
+        nonlocal running, not_before
+        rejected, cfg.api_key["BearerToken"] = not cfg.api_key["BearerToken"], loader.token
+        if running is None or running.done():
+            if rejected and time.monotonic() >= not_before:
+                not_before = time.monotonic() + _PLUGIN_RETRY_INTERVAL
             elif not exec_plugin.expired(loader):
                 return
-            asking = asyncio.ensure_future(exec_plugin.ask(loader))
-        # Many calls find out at the same time, and each has its own patience: none of them starts a
+            running = asyncio.ensure_future(exec_plugin.refresh(loader))
+        # Many calls wait for one run, each with a time-out of its own. A call that times out must not start a
         # second plugin beside one that hangs.
-        await asyncio.shield(asking)
+        await asyncio.shield(running)
         cfg.api_key["BearerToken"] = loader.token
 
     if "BearerToken" in cfg.api_key:

@@ -1,5 +1,5 @@
-"""Asks an exec plugin, in bounded time: the client library waits for ever for one that hangs, and lets it
-run on when nobody waits any more.
+"""Runs an exec plugin in bounded time. (The client library waits for ever for a plugin that hangs, and
+leaves it running when the caller is cancelled.)
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from kubernetes.aio.config.dateutil import parse_rfc3339
 from kubernetes.aio.config.exec_provider import ExecProvider
 from kubernetes.aio.config.kube_config import FileOrData, KubeConfigLoader, _is_expired
 
-LONGEST = 60.0
-"""Seconds for a plugin to answer: it may have to ask somebody, too. Then it is killed."""
+PLUGIN_TIMEOUT = 60.0
+"""Seconds that a plugin runs at most: it may have to call a server. Then it is killed."""
 _FAILURES = (ConfigException, OSError, ValueError, KeyError, TypeError)
 _log = logging.getLogger("rotator.kube")
 
 
 class Loader(KubeConfigLoader):
-    """The library's, but a plugin is ended when it takes too long, or when nobody waits for it."""
+    """The library's loader, except that it kills a plugin that takes too long or that is no longer needed."""
 
     async def load_from_exec_plugin(self) -> bool:
-        """Take over what the plugin gives; False if it gives nothing. Source: as `ask`."""
+        """Take over the plugin's credential; False if it gives none. Source: as `refresh`."""
         try:
             status = await _status(self)
             if "token" in status:
@@ -38,27 +38,28 @@ class Loader(KubeConfigLoader):
                     FileOrData(status, None, data_key_name=name, base64_file_content=False).as_file()  # type: ignore[no-untyped-call]  # the library has no types
                     for name in ("clientCertificateData", "clientKeyData")
                 )
-        except _FAILURES as problem:
-            _tell(problem)
+        except _FAILURES as error:
+            _log_failure(error)
             return False
         return True
 
 
 def expired(loader: KubeConfigLoader) -> bool:
-    """Whether what the plugin gave is about to run out. One that names no expiry never does."""
+    """Whether the plugin's credential is about to expire. One without an expiry never does."""
     at = getattr(loader, "exec_plugin_expiry", None)
     return at is not None and bool(_is_expired(at))  # type: ignore[no-untyped-call]  # the library has no types
 
 
-async def ask(loader: KubeConfigLoader) -> None:
-    """Have the plugin's token and its expiry, if it names one, in loader. Never raises: what was there stays.
+async def refresh(loader: KubeConfigLoader) -> None:
+    """Put the plugin's token and its expiry, if it has one, into loader. Never raises: if the plugin fails,
+    loader keeps its token.
 
     Source: client-go credential plugins, ExecCredential.
     """
     try:
         _take(loader, await _status(loader))
-    except _FAILURES as problem:
-        _tell(problem)
+    except _FAILURES as error:
+        _log_failure(error)
 
 
 def _take(loader: KubeConfigLoader, status: dict[str, Any]) -> None:
@@ -68,12 +69,12 @@ def _take(loader: KubeConfigLoader, status: dict[str, Any]) -> None:
         loader.exec_plugin_expiry = parse_rfc3339(status["expirationTimestamp"])  # type: ignore[no-untyped-call]  # the library has no types
 
 
-def _tell(problem: Exception) -> None:
-    if isinstance(problem, TimeoutError):
-        _log.warning("the kubeconfig's exec plugin did not answer within %g s", LONGEST)
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, TimeoutError):
+        _log.warning("the kubeconfig's exec plugin did not answer within %g s", PLUGIN_TIMEOUT)
     else:  # its text may hold the credential
-        why = type(problem).__name__
-        _log.warning("the kubeconfig's exec plugin gave no credential (%s): run it by hand to see why", why)
+        kind = type(error).__name__
+        _log.warning("the kubeconfig's exec plugin gave no credential (%s): run it by hand to see why", kind)
 
 
 async def _status(loader: KubeConfigLoader) -> dict[str, Any]:
@@ -89,15 +90,15 @@ async def _run(args: list[str], env: dict[str, str], version: str) -> dict[str, 
         *args, env=env, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
     try:
-        async with asyncio.timeout(LONGEST):
-            said, _ = await process.communicate()
+        async with asyncio.timeout(PLUGIN_TIMEOUT):
+            output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with all that it started
-            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - wait() waits for its pipes, too
+                os.killpg(process.pid, signal.SIGKILL)  # and all processes that it started
+            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - else wait() waits for its pipes
             await process.wait()
     if process.returncode:
-        raise ChildProcessError(process.returncode, "it failed")
-    status: dict[str, Any] = json.loads(said)["status"]
+        raise ChildProcessError(process.returncode, "the plugin failed")
+    status: dict[str, Any] = json.loads(output)["status"]
     return status

@@ -35,7 +35,7 @@ class Reads:
 
     async def _ask(self, path: str, what: str, query: Query) -> Json | RotatorError:
         try:
-            return await self._connection.call("GET", path, query=query, what=what, patience=self._left())
+            return await self._connection.call("GET", path, query=query, what=what, call_timeout=self._left())
         except (NotFound, Refused, Unavailable) as problem:
             return problem
 

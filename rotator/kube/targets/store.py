@@ -106,7 +106,7 @@ class KubeTargetStore(TargetStore):
         settings, cluster = self._targets[name], self.cluster(name)
         try:
             async with cluster.use() as connection:
-                patience = None if cluster.at_home else connection.patience
+                patience = None if cluster.at_home else connection.call_timeout
                 reads = rounds.setdefault(settings.context, Reads(connection, group, patience))
                 return await look(reads, settings, self._gateway, self._looks.get(name), closely=closely)
         except Refused as problem:
@@ -184,7 +184,7 @@ class KubeTargetStore(TargetStore):
         ]
         absent = [(self.cluster(a.name), a.transient) for a in seen.unreachable]
         away = {cluster for cluster, away in absent if away or cluster.connection is None}
-        await until_changed(wanted, within.total_seconds(), [cluster.back() for cluster in away])
+        await until_changed(wanted, within.total_seconds(), [cluster.until_reachable() for cluster in away])
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(_SETTLE, self._breathed + _BREATH - loop.time()))
         self._breathed = loop.time()

@@ -74,7 +74,7 @@ async def until_changed(
     """
     once = {(id(c), s.path, s.query, s.secret, s.key): (c, s) for c, s in wanted}.values()
     watches = [asyncio.create_task(other) for other in others]
-    if any(connection.crowded for connection, _ in once):
+    if any(connection.watches_exhausted for connection, _ in once):
         watches.append(asyncio.create_task(asyncio.sleep(POLL)))
     else:
         watches += [asyncio.create_task(_watch(c, s, within)) for c, s in once]
@@ -97,8 +97,8 @@ async def _watch(connection: Connection, sight: Sight, within: float) -> None:
                 if event["type"] == "DELETED" or _differs(event["object"], sight):
                     return
     except Refused as problem:
-        level = logging.DEBUG if sight.path in connection.blind else logging.WARNING
-        connection.blind.add(sight.path)
+        level = logging.DEBUG if sight.path in connection.unwatchable else logging.WARNING
+        connection.unwatchable.add(sight.path)
         _log.log(level, "rollouts are watched by looking again and again: %s", problem)
     except RotatorError as problem:
         _log.debug("a watch could not be had: %s", problem)

@@ -80,10 +80,10 @@ async def test_a_defect_of_a_probe_is_told_by_its_place_and_the_next_probe_goes_
             raise answers.pop(0)
         return await Connection.connect(two.settings, "apim-token-rotator/test", environ={})
 
-    cluster = Cluster(WEST, connect, rest=0.01, longest=0.02)
+    cluster = Cluster(WEST, connect, min_backoff=0.01, max_backoff=0.02)
     await cluster.open()
     async with asyncio.timeout(PROMPT):
-        await cluster.back()
+        await cluster.until_reachable()
     await cluster.close()
     (told,) = [r.getMessage() for r in caplog.records if "could not be probed" in r.getMessage()]
     assert told.startswith("the cluster of context west could not be probed: ZeroDivisionError in test_")

@@ -8,7 +8,7 @@ import yaml
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Conflict, Refused, Unavailable
-from rotator.kube import prove
+from rotator.kube import check_access
 from rotator.kube.client import paths
 from rotator.kube.client.responses import NotFound
 from tests.kube.data import encoded, token
@@ -85,7 +85,7 @@ async def test_a_busy_server_says_when_to_come_back(connection, sandbox, plain_s
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)
 async def test_a_server_that_hangs_is_given_up(connection, sandbox, plain_secret, method, path, body):
     sandbox.faults.add(server="kubernetes", action="hang")
-    problem = await fails(connection, method, path, body, patience=0.1)
+    problem = await fails(connection, method, path, body, call_timeout=0.1)
     assert "did not answer within 0.1 s" in str(problem)
 
 
@@ -102,9 +102,9 @@ async def test_a_missing_right_is_refused_with_the_rule_to_grant(connection, san
     status = json.dumps({"kind": "Status", "message": said, "reason": "Forbidden", "code": 403})
     sandbox.faults.add(server="kubernetes", action="status", status=403, body=status)
     with pytest.raises(Refused, match='resourceNames \\["s"\\], verbs \\["get"\\]'):
-        await prove(connection, "default", "s")
+        await check_access(connection, "default", "s")
 
 
 async def test_credentials_are_proven_whether_the_secret_exists_or_not(connection, sandbox):
-    await prove(connection, "default", "missing")
+    await check_access(connection, "default", "missing")
     assert sandbox.journal.calls("kubernetes", "GET")[-1].status == 404

@@ -106,7 +106,7 @@ async def test_the_pods_own_cluster_may_be_a_targets(two):
 @pytest.mark.parametrize("at_home", [True, False])
 async def test_in_cluster_outside_a_pod_is_a_mistake(two, at_home):
     settings = KubernetesSettings(kubeconfig=two.file, context="in-cluster" if at_home else None)
-    with pytest.raises(Refused, match="this is no pod"):
+    with pytest.raises(Refused, match="it does not run in a pod"):
         await two.connect([None] if at_home else ["in-cluster"], settings=settings)
 
 

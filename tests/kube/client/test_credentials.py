@@ -11,7 +11,7 @@ import yaml
 
 from rotator.config import KubernetesSettings
 from rotator.errors import Refused, Unavailable
-from rotator.kube import prove
+from rotator.kube import check_access
 from rotator.kube.client import paths
 from rotator.kube.client.credentials import context_of
 
@@ -57,13 +57,13 @@ async def test_a_pods_service_account_token_is_followed(connect, sandbox, tmp_pa
 async def rejected_until_renewed(connection, file, right):
     assert "does not accept" in await fails(connection)
     file.write_text(f"{right}\n")
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
     file.unlink()
     assert "cannot be read" in await fails(connection)
     file.write_text(" \n")
     assert "does not hold a token" in await fails(connection)
     file.write_text(right)
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
 
 
 PLUGIN = """#!{python}
@@ -95,9 +95,9 @@ async def test_a_kubeconfigs_plugin_is_asked_again_when_its_token_runs_out(
     await fails(connection)
     (tmp_path / "given").write_text(right)
     (tmp_path / "expiry").write_text(f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
     runs = (tmp_path / "runs").read_text()
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
     assert (tmp_path / "runs").read_text() == runs
 
 
@@ -124,9 +124,9 @@ async def a_rejected_plugin_is_asked_again(connect, settings, tmp_path, right):
     connection = await connect(settings=settings)
     assert "does not accept" in await fails(connection)
     (tmp_path / "given").write_text(right)
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
     runs = (tmp_path / "runs").read_text()
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
     assert (tmp_path / "runs").read_text() == runs == "xx"
 
 
@@ -151,16 +151,16 @@ async def test_a_plugin_that_hangs_is_ended_and_asked_again(connect, sandbox, tm
     settings, right = with_user(sandbox, tmp_path, plugin)
     (tmp_path / "given").write_text(right)
     connection = await connect(settings=settings)
-    monkeypatch.setattr("rotator.kube.client.exec_plugin.LONGEST", 1.0)
+    monkeypatch.setattr("rotator.kube.client.exec_plugin.PLUGIN_TIMEOUT", 1.0)
     script = (tmp_path / "plugin").read_text()
     (tmp_path / "plugin").write_text(script.replace("import json", HANGS, 1))
-    await prove(connection, "default", "s")  # with what it gave before
+    await check_access(connection, "default", "s")  # with what it gave before
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     (tmp_path / "plugin").write_text(script)
     (tmp_path / "given").write_text("new")
     sandbox.cluster.set_token("new")
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")
 
 
 async def test_a_token_file_counts_more_than_a_token_beside_it(connect, sandbox, tmp_path):
@@ -169,7 +169,7 @@ async def test_a_token_file_counts_more_than_a_token_beside_it(connect, sandbox,
     settings, right = with_user(sandbox, tmp_path, {"tokenFile": str(file), "token": "stale"})
     await fails(await connect(settings=settings))
     file.write_text(right)
-    await prove(await connect(settings=settings), "default", "s")
+    await check_access(await connect(settings=settings), "default", "s")
 
 
 async def test_a_kubeconfigs_plugin_that_gives_nothing_is_refused(connect, sandbox, tmp_path):
@@ -182,7 +182,7 @@ async def test_a_kubeconfigs_plugin_that_gives_nothing_is_refused(connect, sandb
 @pytest.mark.parametrize("text", ["", "{", "a: [", "users: 3", "current-context: x"])
 async def test_a_kubeconfig_that_cannot_be_used_is_refused(connect, tmp_path, text):
     (tmp_path / "config").write_text(text)
-    with pytest.raises(Refused, match=r"Mend .*config"):
+    with pytest.raises(Refused, match=r"Correct .*config"):
         await connect(settings=KubernetesSettings(kubeconfig=tmp_path / "config"), environ={})
 
 
@@ -195,11 +195,11 @@ async def test_of_several_kubeconfigs_the_first_says_the_current_context(connect
     other["current-context"] = "other"
     (tmp_path / "other").write_text(yaml.safe_dump(other))
     environ = {"KUBECONFIG": f"{sandbox.kubeconfig}:{tmp_path / 'other'}"}
-    await prove(await connect(settings=KubernetesSettings(), environ=environ), "default", "s")
+    await check_access(await connect(settings=KubernetesSettings(), environ=environ), "default", "s")
     first = yaml.safe_load(sandbox.kubeconfig.read_text())["current-context"]
     assert context_of(KubernetesSettings(), environ) == first
 
 
 async def test_the_kubeconfig_of_the_environment_is_used(connect, sandbox):
     connection = await connect(settings=KubernetesSettings(), environ={"KUBECONFIG": str(sandbox.kubeconfig)})
-    await prove(connection, "default", "s")
+    await check_access(connection, "default", "s")

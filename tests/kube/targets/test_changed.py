@@ -167,7 +167,7 @@ async def test_a_missing_right_to_watch_is_told_once(scene, caplog):
 
 
 async def test_a_server_that_freezes_is_given_up_by_the_clients_own_clock(scene, connect):
-    fleet = fleet_of(await connect(patience=2.0), target("s", "deployment/gw"))
+    fleet = fleet_of(await connect(call_timeout=2.0), target("s", "deployment/gw"))
     seen = await fleet.observe()
     scene.sandbox.faults.add(server="kubernetes", path="/(pods|deployments)$", times=2, action="hang")
     async with asyncio.timeout(PROMPT):

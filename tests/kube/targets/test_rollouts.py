@@ -9,7 +9,7 @@ import pytest
 
 from rotator.core.observation import Workload
 from rotator.errors import Refused
-from rotator.kube import prove
+from rotator.kube import check_access
 from sandbox.fleet import deploy
 from tests.kube.fleets import (
     Json,
@@ -176,7 +176,7 @@ async def test_a_right_that_rbac_does_not_grant_is_named(scene):
         'resources ["secrets"], resourceNames ["s"], verbs ["get"]' in absent(await scene.fleet.observe()).why
     )
     with pytest.raises(Refused, match=r'verbs \["get"\]'):
-        await prove(scene.connection, "default", "s")
+        await check_access(scene.connection, "default", "s")
 
 
 async def test_two_workloads_of_one_secret_are_both_seen(scene):

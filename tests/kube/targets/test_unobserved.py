@@ -86,7 +86,7 @@ async def test_a_look_that_the_server_does_not_answer_is_unavailable(scene, reso
 
 @pytest.mark.parametrize("resource", ["secrets", "deployments", "pods", "leases"])
 async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
-    fleet = fleet_of(await connect(patience=0.5))
+    fleet = fleet_of(await connect(call_timeout=0.5))
     scene.sandbox.faults.add(server="kubernetes", path=f"/{resource}", action="hang")
     with pytest.raises(Unavailable, match="did not answer"):
         await fleet.observe()

@@ -39,7 +39,7 @@ async def test_a_watch_ends_when_its_time_is_over(connection, sandbox):
 
 
 async def test_a_watch_on_a_server_that_hangs_is_given_up(connect, sandbox):
-    connection = await connect(patience=0.1)
+    connection = await connect(call_timeout=0.1)
     sandbox.faults.add(server="kubernetes", action="hang", path="/secrets$")
     with pytest.raises(Unavailable, match="did not answer"):
         await first_event(connection, within=0.1)

@@ -1,0 +1,95 @@
+"""A circuit breaker: calls to what does not answer fail at once, until a background probe is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+
+from rotator.errors import Refused, Unavailable
+
+MIN_BACKOFF = 1.0
+"""Seconds that the circuit stays open at least; each failure in a row doubles that."""
+MAX_BACKOFF = 120.0
+"""Seconds between two probes at most."""
+_WAIT_FACTOR = 3.0
+"""The circuit stays open at least this many times as long as the failed call took."""
+_MAX_DOUBLINGS = 10
+_log = logging.getLogger("rotator.kube")
+
+
+class CircuitBreaker:
+    """Closed: calls go through. Open: callers get `error` at once. Half-open: a probe is under way. Its
+    answer closes the circuit; its failure keeps the circuit open for twice as long.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        probe: Callable[[], Awaitable[None]],
+        min_backoff: float = MIN_BACKOFF,
+        max_backoff: float = MAX_BACKOFF,
+    ) -> None:
+        """probe: raises Refused or Unavailable while the circuit has to stay open. Back-offs in seconds."""
+        self.name = name
+        self.error: Refused | Unavailable | None = None
+        """Why the circuit is open; None while it is closed."""
+        self._probe = probe
+        self._min_backoff = min_backoff
+        self._max_backoff = max_backoff
+        self._failures = 0
+        self._probing: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+        self._ended = False
+
+    def record_success(self) -> None:
+        """Forget the failures so far."""
+        self._failures = 0
+
+    def record_failure(self, error: Refused | Unavailable, waited: float) -> None:
+        """Open the circuit. waited: how long the failed call took, in seconds."""
+        if self.error or self._ended:
+            return
+        asked = error.retry_after if isinstance(error, Unavailable) else None
+        pause = max(self._min_backoff, _WAIT_FACTOR * waited) * 2 ** min(self._failures, _MAX_DOUBLINGS)
+        pause = min(self._max_backoff, max(pause, asked.total_seconds() if asked else 0.0))
+        self.error = error
+        self._failures += 1
+        self._closed.clear()
+        _log.warning("%s is unreachable, next probe in %.0f s: %s", self.name, max(1.0, pause), error)
+        self._probing = asyncio.create_task(self._probe_until_answered(pause), name=f"probe of {self.name}")
+
+    async def until_closed(self) -> None:
+        """Return as soon as the circuit is closed."""
+        if self.error:
+            await self._closed.wait()
+
+    async def end(self) -> None:
+        """End the probe, for good."""
+        self._ended = True
+        if self._probing:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+
+    async def _probe_until_answered(self, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._probe()
+            except (Refused, Unavailable) as error:
+                self.error = error
+            except Exception as defect:  # noqa: BLE001 - a circuit that stays open for ever would be worse
+                _log.error("%s could not be probed: %s", self.name, _class_and_place(defect))
+            else:
+                break
+            pause = min(self._max_backoff, 2 * pause)
+        self.error = None
+        self._closed.set()
+        _log.warning("%s answers again", self.name)
+
+
+def _class_and_place(defect: Exception) -> str:
+    """Return which class of exception came from where: its text may quote an answer."""
+    innermost = traceback.extract_tb(defect.__traceback__)[-1]
+    return f"{type(defect).__name__} in {innermost.filename.rpartition('/')[2]}:{innermost.lineno}"

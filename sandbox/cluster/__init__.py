@@ -1,4 +1,4 @@
-"""A small but truthful Kubernetes control plane in one asyncio process."""
+"""A small Kubernetes control plane in one asyncio process, tested against a real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: everybody everything, but for what was denied by hand; and the self-reviews that tell."""
+"""Access rules: everything is allowed unless denied. Answers self-reviews about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REVIEWS = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Denies `verb` on `resource` (plural, "*" is any); without a namespace everywhere."""
+    """Denies `verb` on `resource` (plural; "*" for any) in a namespace, or in all if it is None."""
 
     verb: str
     resource: str
@@ -29,7 +29,7 @@ class Rule:
 
 
 class Access:
-    """The deny-list."""
+    """The list of denied verbs."""
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
@@ -63,9 +63,9 @@ class Access:
             groups = ["system:authenticated"]
             return head | meta | {"status": {"userInfo": {"username": USER, "groups": groups}}}
         spec = body.get("spec") or {}
-        asked = spec.get("resourceAttributes") or {}
-        resource = asked.get("resource", "") + (
-            f"/{asked['subresource']}" if asked.get("subresource") else ""
+        attributes = spec.get("resourceAttributes") or {}
+        resource = attributes.get("resource", "") + (
+            f"/{attributes['subresource']}" if attributes.get("subresource") else ""
         )
-        allowed = self.allows(asked.get("verb", ""), resource, asked.get("namespace", ""))
+        allowed = self.allows(attributes.get("verb", ""), resource, attributes.get("namespace", ""))
         return head | meta | {"spec": spec, "status": {"allowed": allowed}}

@@ -1,4 +1,4 @@
-"""The cluster: store, API, controllers and kubelet together, and the hands that tests lay on it."""
+"""The cluster: store, API, controllers and kubelet together, with direct access for tests."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ NODE_STATUS: Json = {
 
 
 class Cluster:
-    """A Kubernetes control plane and its nodes, in this event loop. `app` is its API, to be served by others.
+    """A Kubernetes control plane and its nodes in this event loop. `app` is the application of its API.
 
     Delays are in seconds; `progress_scale` multiplies progressDeadlineSeconds and minReadySeconds of specs.
-    Objects that go in or come out by these methods are copies.
+    Methods take and return copies of objects.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Cluster:
             self._raise_failure()
 
     def apply(self, manifest: Json, manager: str = "sandbox") -> Json:
-        """Create or replace an object, in "default" unless it says; its namespace is created with it.
+        """Create or replace an object; its namespace is "default" unless named, and is created if absent.
 
-        `manager` is the field manager that it is written as.
+        `manager` is the field manager of the write.
         """
         by = Writer(manager)
         resource = BY_KIND[manifest["kind"]]
@@ -115,10 +115,10 @@ class Cluster:
         return copy.deepcopy(self._registry.create(resource, namespace, manifest, by=by))
 
     def load(self, text: str, **placeholders: str) -> Objects:
-        """Apply a multi-document YAML; keyword `gateway_name` fills `<gateway-name>`.
+        """Apply all documents of a YAML text. The argument `gateway_name` replaces `<gateway-name>`.
 
         Raises:
-            ValueError: a placeholder was left without a value.
+            ValueError: a placeholder has no value.
         """
         return [self.apply(document) for document in manifests.parse(text, placeholders)]
 
@@ -128,21 +128,23 @@ class Cluster:
     def list(self, kind: str, namespace: str | None = None) -> Objects:
         return copy.deepcopy(self._store.all(_plural(kind), namespace))
 
-    def patch(self, kind: str, namespace: str, name: str, patch: Json, manager: str = "stranger") -> Json:
-        """A stranger's merge patch, written as this field manager. Raises ApiError as the API does."""
+    def patch(
+        self, kind: str, namespace: str, name: str, patch: Json, manager: str = "another-writer"
+    ) -> Json:
+        """Apply a merge patch as another writer with this field manager. Raises ApiError as the API does."""
         at = (BY_PLURAL[_plural(kind)], namespace, name)
         media = "application/merge-patch+json"
         return copy.deepcopy(self._registry.patch(*at, patch, media, by=Writer(manager)))
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
-        """A stranger's delete; pods take their time. Raises ApiError if it is not there."""
+        """Delete an object as another writer; pods terminate gracefully. Raises ApiError if it is absent."""
         self._registry.delete(BY_PLURAL[_plural(kind)], namespace, name)
 
     def restart(self, namespace: str, pod: str) -> None:
-        """The pod's container dies and starts again, with the environment as it is by then.
+        """Restart the pod's container, which resolves its environment anew.
 
         Raises:
-            LookupError: no such pod runs.
+            LookupError: there is no such running pod.
         """
         self._kubelet.restart(namespace, pod)
 
@@ -154,28 +156,28 @@ class Cluster:
         self._pod_faults.set(namespace, workload, fault)
 
     def deny(self, verb: str, resource: str, namespace: str | None = None) -> None:
-        """Refuse a verb on a resource (`secrets`, `pods/log`, "*") with 403, and say so in access reviews."""
+        """Refuse a verb on a resource (`secrets`, `pods/log`, "*") with 403 and in access reviews."""
         self._access.deny(Rule(verb, resource, namespace))
 
     def allow(self, verb: str, resource: str, namespace: str | None = None) -> None:
-        """Take a `deny` back."""
+        """Undo a `deny`."""
         self._access.allow(Rule(verb, resource, namespace))
 
     def set_token(self, token: str) -> None:
-        """From now on requests have to carry this bearer token; open watches stay open."""
+        """Require this bearer token from now on. Open watches stay open."""
         self._api.set_token(token)
 
     def compact(self) -> None:
-        """From now on every version handed out so far is too old to watch from (410), as after a restart."""
+        """Answer 410 to watches from any version returned so far, as after a restart of the API server."""
         self._store.compact()
 
     def drop_watches(self) -> None:
-        """Break every watch connection off, as a dying server does."""
+        """Break the connections of all watches, as a crash of the API server does."""
         self._store.cut_feeds()
 
     @property
     def watches(self) -> int:
-        """How many watches are open."""
+        """The number of open watches."""
         return self._store.feeds()
 
     async def wait_for(
@@ -183,7 +185,7 @@ class Cluster:
         predicate: Callable[[Cluster], bool],
         timeout: float | None = 20,  # noqa: ASYNC109 - a limit for this wait
     ) -> None:
-        """Until `predicate` holds, looked at again after every change; TimeoutError after `timeout` s."""
+        """Wait until `predicate` is true; check after every change. Raises TimeoutError after `timeout` s."""
         changed = asyncio.Event()
         self._waiting.add(changed)
         try:
@@ -206,7 +208,7 @@ class Cluster:
             changed.set()
 
     def _check(self, task: asyncio.Task[None]) -> None:
-        """What escapes from a task is a defect: remembered, and raised in `wait_for` and at the end."""
+        """Keep an error of a task, which is a defect, and raise it in `wait_for` and at the end."""
         if not task.cancelled() and (error := task.exception()):
             self._failures.append(error)
             self._wake()

@@ -1,4 +1,4 @@
-"""What arrives as a body becomes an object of its kind, or is refused."""
+"""Decodes request bodies into objects of their kind, or refuses them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox.cluster.statuses import ApiError, bad_request, invalid, malformed, 
 
 
 def patched(resource: Resource, namespace: str, body: Json) -> Json:
-    """Raises ApiError 422 where a whole body would be answered with 400."""
+    """Decode the result of a patch. Raises ApiError 422 where an invalid body is answered with 400."""
     try:
         validation.check_types(resource, {"metadata": {}} | body)
     except ApiError as error:
@@ -20,7 +20,7 @@ def patched(resource: Resource, namespace: str, body: Json) -> Json:
 
 
 def decoded(resource: Resource, namespace: str, body: Json) -> Json:
-    """A deep copy without nulls, of the right kind and place."""
+    """Return a deep copy without nulls. Raises ApiError for a wrong kind, type or namespace."""
     if not isinstance(body, dict) or not isinstance(body.get("metadata", {}), dict):
         raise malformed(resource, "json: cannot unmarshal into Go value")
     if body.get("kind", resource.kind) != resource.kind:

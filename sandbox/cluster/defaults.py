@@ -1,4 +1,4 @@
-"""What a server fills in: defaults of the kinds as in k8s.io/kubernetes `pkg/apis/*/v1/defaults.go`."""
+"""Default values of the kinds, as in k8s.io/kubernetes `pkg/apis/*/v1/defaults.go`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sandbox.cluster.resources import Json
 
 
 def fill(obj: Json) -> Json:
-    """`obj` with defaults, as a new object in all that changes. Filling twice changes nothing."""
+    """Return `obj` with default values; `obj` itself is not changed. Idempotent."""
     match obj["kind"]:
         case "Secret":
             return {"type": "Opaque"} | obj

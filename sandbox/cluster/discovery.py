@@ -1,4 +1,4 @@
-"""What the API says about itself: version, groups, resources, and as much OpenAPI as kubectl asks for."""
+"""Discovery: version, groups, resources, and the part of OpenAPI that kubectl reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEALTH = frozenset({"healthz", "readyz", "livez"})
 
 
 def answer(parts: list[str]) -> Json | None:  # noqa: PLR0911 - a table of paths
-    """The document at this path; None if it is not one of discovery's."""
+    """Return the document at this path; None if discovery has none there."""
     match parts:
         case ["version"]:
             return VERSION
@@ -93,7 +93,7 @@ def _entry(resource: Resource, name: str | None = None, verbs: list[str] | None 
 
 
 def _openapi(root: str) -> Json | None:
-    """Just what `kubectl apply` looks for: that each kind's PATCH takes `fieldValidation`."""
+    """Return only what `kubectl apply` needs: the parameter `fieldValidation` of each kind's PATCH."""
     if root not in {_root(group) for group in _all()}:
         return None
     paths: Json = {}

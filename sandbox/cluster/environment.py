@@ -1,4 +1,4 @@
-"""What a container's environment is made of, resolved once at its start as a kubelet does."""
+"""Resolves a container's environment variables at its start, as a kubelet does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
 
 
 class ConfigError(Exception):
-    """The container cannot be started yet: a Secret, a ConfigMap or a key is missing. Try again later."""
+    """The container cannot start yet: a Secret, a ConfigMap or a key is missing. The kubelet retries."""
 
 
 def resolve(store: Store, pod: Json) -> dict[str, str]:
-    """The environment of the pod's first container: later entries win, `env` over `envFrom`.
+    """Return the environment of the pod's first container. Later entries win; `env` overrides `envFrom`.
 
     Raises:
-        ConfigError: something that is not optional is missing; the text is the kubelet's.
+        ConfigError: a required Secret, ConfigMap or key is missing; the text is the kubelet's.
     """
     container, namespace = pod["spec"]["containers"][0], namespace_of(pod)
     result: dict[str, str] = {}
@@ -37,7 +37,7 @@ def resolve(store: Store, pod: Json) -> dict[str, str]:
 
 
 def missing_volume(store: Store, pod: Json) -> str | None:
-    """Why the pod's volumes cannot be mounted, or None."""
+    """Return why the pod's volumes cannot be mounted, or None."""
     namespace = namespace_of(pod)
     for kind, name, optional in _volume_sources(pod):
         if not optional and store.get((_PLURALS[kind], namespace, name)) is None:

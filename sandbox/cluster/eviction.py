@@ -1,4 +1,4 @@
-"""`pods/eviction`: a deletion that asks the pod's disruption budget first.
+"""`pods/eviction`: deletes a pod if its PodDisruptionBudget allows it.
 
 A port of k8s.io/kubernetes pkg/registry/core/pod/storage/eviction.go.
 """
@@ -26,13 +26,14 @@ from sandbox.cluster.statuses import ApiError, bad_request, conflict, too_many_d
 
 _PODS, _BUDGETS = BY_PLURAL["pods"], BY_PLURAL["poddisruptionbudgets"]
 _TARGET = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
-_BUSY_SECONDS = 10
+_RETRY_AFTER = 10
+"""Seconds after which a client may try again while the budget is being processed."""
 SUCCESS: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """One request to evict the pod of this name. Refusals are ApiErrors as a real server words them."""
+    """A request to evict the pod with this name. Refusals are ApiErrors with a real server's texts."""
 
     registry: Registry
     namespace: str
@@ -41,28 +42,28 @@ class Eviction:
     dry_run: bool
 
     def perform(self) -> Json:
-        """Delete the pod, gracefully, if nothing forbids it; returns the Status of a success.
+        """Delete the pod gracefully and return the Status of a success.
 
         Raises:
-            ApiError: 404; 409 for a precondition that does not hold; 429 by a budget; 500 by two budgets.
+            ApiError: 404: no pod. 409: a precondition failed. 429: a budget forbids it. 500: two budgets.
         """
         pod = self.registry.get(_PODS, self.namespace, self.name)
-        guarded = self._needs_no_budget(pod) or self._spend(pod)
+        guarded = self._needs_no_budget(pod) or self._use_budget(pod)
         try:
             self._delete(pod, guarded)
         except ApiError as refusal:
             if refusal.code == 409 and guarded and not self._wanted("resourceVersion"):
-                raise too_many_disruptions(_being_processed(guarded), _BUSY_SECONDS) from refusal
+                raise too_many_disruptions(_being_processed(guarded), _RETRY_AFTER) from refusal
             raise
         return SUCCESS
 
     def _needs_no_budget(self, pod: Json) -> str:
-        """Not running or already on its way out: nobody is disrupted. Returns "" or a word."""
+        """Return "pod" if the pod does not run or is terminating, so that no budget applies; else ""."""
         idle = status_of(pod).get("phase") in {"Succeeded", "Failed", "Pending"} or is_terminating(pod)
         return "pod" if idle else ""
 
-    def _spend(self, pod: Json) -> str:
-        """Take one disruption from the pod's budget; "" then, the budget's name if the pod is not healthy."""
+    def _use_budget(self, pod: Json) -> str:
+        """Take one disruption from the budget and return ""; return its name if an unhealthy pod may go."""
         budgets = budgets_of(self.registry, pod)
         if len(budgets) > 1:
             why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
@@ -78,7 +79,7 @@ class Eviction:
     def _decrement(self, budget: Json) -> None:
         status, name = status_of(budget), name_of(budget)
         if status.get("observedGeneration", 0) < budget["metadata"]["generation"]:
-            raise too_many_disruptions(_being_processed(name), _BUSY_SECONDS)
+            raise too_many_disruptions(_being_processed(name), _RETRY_AFTER)
         if status["disruptionsAllowed"] == 0:
             raise too_many_disruptions(_why(budget))
         if self.dry_run:
@@ -97,15 +98,16 @@ class Eviction:
         check_preconditions(_PODS, known, wanted)
         if not self.dry_run and not is_terminating(known):
             self._mark(known)
-            wanted.pop("resourceVersion", None)  # it held when it was looked at; the mark is a newer version
+            wanted.pop("resourceVersion", None)  # checked above; _mark made a newer version
         options = self.options | {"preconditions": wanted}
         self.registry.delete(_PODS, self.namespace, self.name, options, dry_run=self.dry_run)
 
     def _mark(self, pod: Json) -> None:
-        """The condition that tells a pod why it ends."""
+        """Set the condition that says why the pod ends."""
         now = stamp(self.registry.store.clock())
         mark = _TARGET | {"message": "Eviction API: evicting", "lastProbeTime": None}
-        others = [one for one in status_of(pod).get("conditions") or [] if one["type"] != _TARGET["type"]]
+        existing = status_of(pod).get("conditions") or []
+        others = [entry for entry in existing if entry["type"] != _TARGET["type"]]
         conditions = [*others, mark | {"lastTransitionTime": now}]
         key: Key = (_PODS.plural, self.namespace, self.name)
         self.registry.modify(key, lambda obj: obj["status"].update(conditions=conditions), status=True)
@@ -126,7 +128,7 @@ def evict(registry: Registry, namespace: str, name: str, body: Json, *, dry_run:
 
 
 def budgets_of(registry: Registry, pod: Json) -> list[Json]:
-    """The PodDisruptionBudgets that select this pod; one with an empty selector selects all."""
+    """Return the PodDisruptionBudgets that select this pod; an empty selector selects all pods."""
     return [
         budget for budget in registry.store.all(_BUDGETS.plural, namespace_of(pod)) if selects(budget, pod)
     ]
@@ -138,7 +140,7 @@ def selects(budget: Json, pod: Json) -> bool:
 
 
 def _lets_unhealthy_go(budget: Json) -> bool:
-    """IfHealthyBudget, the default: pods that do not work may go while enough others do."""
+    """IfHealthyBudget, the default: unhealthy pods may go while enough others are healthy."""
     if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True
     status = status_of(budget)

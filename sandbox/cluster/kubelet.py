@@ -1,6 +1,6 @@
-"""The nodes: schedule pods, start their program, report their state, end them.
+"""The nodes: they schedule pods, start their program, report their state and end them.
 
-A pod's environment is resolved at its start and handed to the program; nothing here keeps it.
+A pod's environment is resolved at its start and passed to the program; the kubelet does not keep it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from sandbox.cluster.resources import Json
 from sandbox.cluster.store import Change
 
 MAX_BACK_OFF = 20.0
-_ME = "kubelet"
+"""Seconds between two starts of a failing container at most."""
+_COMPONENT = "kubelet"
 
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """Seconds: from start to Ready, from deletion to gone, and the first back-off (doubled up to 20 s)."""
+    """Seconds from start to Ready, from deletion to removal, and of the first back-off, which doubles."""
 
     ready: float = 0.2
     term: float = 0.1
@@ -50,7 +51,7 @@ class _Running:
 
 
 class Kubelet:
-    """Runs pods, one task each. `watch_task` sees every task, to notice what escapes from one."""
+    """Runs pods, one task each. `watch_task` is called with every task that ends, to report its error."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Kubelet:
         self._turn = itertools.count()
 
     def notice(self, change: Change) -> None:
-        """A pod appeared, or is to end. Called inside a store write: only takes note."""
+        """Start or end a pod after a change. Called inside a write to the store, so it only starts tasks."""
         if change.key[0] != "pods":
             return
         entry = self._pods.get(uid_of(change.obj))
@@ -82,19 +83,19 @@ class Kubelet:
             entry.task = self._spawn(self._end(change, entry, entry.task))
 
     def restart(self, namespace: str, name: str) -> None:
-        """The pod's container dies and is started again, with the environment as it is by then.
+        """Restart the pod's container, which resolves its environment anew.
 
         Raises:
-            LookupError: no such pod runs.
+            LookupError: there is no such running pod.
         """
         pod = self._store.get(("pods", namespace, name))
         entry = self._pods.get(uid_of(pod)) if pod else None
         if pod is None or entry is None or entry.ending:
             raise LookupError(f"no running pod {namespace}/{name}")
-        entry.task = self._spawn(self._again(entry, entry.task))
+        entry.task = self._spawn(self._restart(entry, entry.task))
 
     async def stop(self) -> None:
-        """End all tasks and programs; the pods stay on record."""
+        """End all tasks and programs. The pods stay in the store."""
         entries = list(self._pods.values())
         for entry in entries:
             entry.task.cancel()
@@ -116,10 +117,10 @@ class Kubelet:
         await self._stop_program(entry)
         self._pods.pop(uid_of(entry.pod), None)
         if self._current(entry.pod):
-            self._recorder.record(entry.pod, "Killing", "Stopping container", _ME)
+            self._recorder.record(entry.pod, "Killing", "Stopping container", _COMPONENT)
             self._store.remove(_key(entry.pod))
 
-    async def _again(self, entry: _Running, life: asyncio.Task[None]) -> None:
+    async def _restart(self, entry: _Running, life: asyncio.Task[None]) -> None:
         await _cancelled(life)
         await self._stop_program(entry)
         self._finished(entry.life, code=137)
@@ -131,7 +132,7 @@ class Kubelet:
             await self._program.stop(entry.pod)
 
     async def _run(self, pod: Json, life: Life) -> None:
-        """From pending to Ready, or as far as it gets."""
+        """Bring the pod from Pending to Ready, or as far as possible."""
         if not pod["spec"].get("nodeName"):
             self._schedule(pod)
         for attempt in itertools.count():
@@ -149,7 +150,7 @@ class Kubelet:
             await asyncio.sleep(self._back_off(attempt))
 
     async def _settle(self, pod: Json, life: Life, verdict: Verdict) -> None:
-        self._recorder.record(pod, "Started", "Started container", _ME)
+        self._recorder.record(pod, "Started", "Started container", _COMPONENT)
         if verdict is Verdict.READY:
             await asyncio.sleep(self._delays.ready)
             self._report(pod, life, running(life), ready=True)
@@ -162,7 +163,7 @@ class Kubelet:
         self._recorder.record(pod, "Scheduled", message, "default-scheduler")
 
     def _environment(self, pod: Json, life: Life, fault: str | None, *, first: bool) -> dict[str, str] | None:
-        """What the container would start with; None, and reported, if it cannot start now."""
+        """Return the container's environment. If it cannot start now, report that and return None."""
         if missing := missing_volume(self._store, pod):
             self._report(pod, life, waiting("ContainerCreating"), mounted=False)
             self._warn(pod, "FailedMount", f"MountVolume.SetUp failed for volume: {missing}", first)
@@ -220,7 +221,7 @@ class Kubelet:
 
     def _warn(self, pod: Json, reason: str, message: str, first: bool) -> None:
         if first:
-            self._recorder.record(pod, reason, message, _ME, "Warning")
+            self._recorder.record(pod, reason, message, _COMPONENT, "Warning")
 
 
 def _key(pod: Json) -> Key:

@@ -1,4 +1,4 @@
-"""Multi-document YAML with `<placeholders>`, as people copy it from documentation."""
+"""YAML of several documents with `<placeholders>`, as in documentation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _PLACEHOLDER = re.compile(r"<[a-z][a-z0-9]*(-[a-z0-9]+)*>")
 
 
 def parse(text: str, placeholders: dict[str, str]) -> list[Json]:
-    """The documents of `text`; keyword `gateway_name` fills `<gateway-name>`.
+    """Return the documents of `text`; the value of `gateway_name` replaces `<gateway-name>`.
 
     Raises:
-        ValueError: a placeholder was left without a value.
+        ValueError: a placeholder has no value.
     """
     for name, value in placeholders.items():
         text = text.replace(f"<{name.replace('_', '-')}>", value)

@@ -1,4 +1,4 @@
-"""Small questions about raw objects, and the values that a server fills in."""
+"""Reads fields of raw objects and creates the values that an API server fills in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[str, str, str]
 """(plural, namespace, name); the namespace is "" at the cluster scope."""
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""What Kubernetes makes random names and hashes of (k8s.io/apimachinery util/rand)."""
+"""The letters of random names and hashes in Kubernetes (k8s.io/apimachinery util/rand)."""
 
 
 def utc_now() -> datetime:
@@ -23,7 +23,7 @@ def utc_now() -> datetime:
 
 
 def stamp(moment: datetime) -> str:
-    """metav1.Time: whole seconds."""
+    """Format a time as metav1.Time, in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -64,7 +64,7 @@ def is_terminating(obj: Json) -> bool:
 
 
 def controller_of(obj: Json) -> Json | None:
-    """The owner reference with `controller: true`."""
+    """Return the owner reference with `controller: true`."""
     references: list[Json] = obj["metadata"].get("ownerReferences") or []
     return next((reference for reference in references if reference.get("controller")), None)
 
@@ -91,12 +91,12 @@ def is_ready(pod: Json) -> bool:
 
 
 def is_active(pod: Json) -> bool:
-    """Not terminating and not finished: what a ReplicaSet counts."""
+    """Whether a ReplicaSet counts the pod: not terminating and not finished."""
     return not is_terminating(pod) and status_of(pod).get("phase") not in {"Succeeded", "Failed"}
 
 
 def without_nulls(value: Any) -> Any:
-    """JSON null in a typed API object means absent."""
+    """Return the value without nulls: JSON null in a typed API object means absent."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""`metadata.managedFields`: who wrote which field last.
+"""`metadata.managedFields`: which writer wrote which field last.
 
-As k8s.io/apimachinery `managedfields` keeps them, on the kinds whose writers matter here. Conflicts of
-server-side apply are not modelled: what is applied is taken over.
+Kept as in k8s.io/apimachinery `managedfields`, for the kinds whose writers matter here. Conflicts of
+server-side apply are not modelled: the writer that applies takes ownership.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from sandbox.cluster.resources import Json, Resource
 KINDS = frozenset({"Secret", "ConfigMap", "Deployment", "StatefulSet", "DaemonSet"})
 Path = tuple[str, ...]
 Fields = dict[Path, object]
-"""Each field of an object by its path ("f:spec", "f:replicas"); what only holds others has the value None."""
+"""Each field of an object by its path ("f:spec", "f:replicas"); a field that only has children is None."""
 
-_NOBODYS = frozenset(
+_UNOWNED = frozenset(
     {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
     | {
         ("f:metadata", f"f:{name}")
@@ -36,7 +36,7 @@ _NOBODYS = frozenset(
     }
 )
 _STRUCTS = frozenset({"metadata", "spec", "status", "template", "strategy", "updateStrategy", "containers"})
-"""Always there in the Go type: nobody owns the mere presence of one."""
+"""Structs that are always present in the Go type, so their presence has no owner."""
 _ATOMIC = frozenset(
     {"selector", "nodeSelector", "secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef"}
 )
@@ -55,7 +55,7 @@ _LISTS = {
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes, and how. `applied` is the configuration of a server-side apply."""
+    """A writer and its operation. `applied` is the configuration of a server-side apply."""
 
     manager: str
     operation: Literal["Update", "Apply"] = "Update"
@@ -64,7 +64,7 @@ class Writer:
 
     @classmethod
     def named(cls, field_manager: str | None, user_agent: str, subresource: str = "") -> Writer:
-        """The query's fieldManager, or the user agent up to its first "/", at most 128 characters."""
+        """Return a writer named by fieldManager, or by the user agent up to "/"; at most 128 characters."""
         name = field_manager or user_agent.split("/", 1)[0]
         return cls("".join(char for char in name if char.isprintable())[:128], subresource=subresource)
 
@@ -103,7 +103,7 @@ def owned(resource: Resource, old: Json | None, new: Json, by: Writer, now: str)
 
 
 def _changed(old: Json, new: Json) -> tuple[Fields, Fields]:
-    """The fields of both in those parts in which they differ; a new object's status is its controller's."""
+    """Return the fields of both objects in the parts that differ. A new object's status has no owner yet."""
     differ = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
     if not old:
         differ.discard("status")
@@ -114,7 +114,7 @@ def _changed(old: Json, new: Json) -> tuple[Fields, Fields]:
 
 
 def _left(entry: _Entry, lost: set[Path]) -> _Entry:
-    """What another's entry keeps: that which is still there and was not changed."""
+    """Return another writer's entry without the fields that it lost."""
     return replace(entry, fields=entry.fields - lost) if entry.fields & lost else entry
 
 
@@ -127,9 +127,9 @@ def _same(one: Writer, other: Writer) -> bool:
 
 
 def fields(obj: Json) -> Fields:
-    """All fields of an object that somebody can own."""
+    """Return all fields of an object that a writer can own."""
     found = dict(_walk(obj, "", ()))
-    return {p: value for p, value in found.items() if p not in _NOBODYS and p[:2] not in _NOBODYS}
+    return {p: value for p, value in found.items() if p not in _UNOWNED and p[:2] not in _UNOWNED}
 
 
 def _walk(value: Any, name: str, at: Path) -> Iterator[tuple[Path, object]]:
@@ -167,7 +167,7 @@ def _written(resource: Resource, entry: _Entry) -> Json:
         node = tree
         for part in path:
             node = node[part]
-        if node:  # it holds others: its own presence needs a word
+        if node:  # it has children: "." records the field itself
             node["."] = {}
     body: Json = {
         "manager": entry.writer.manager,

@@ -1,4 +1,4 @@
-"""JSON merge patch (RFC 7386), JSON patch (RFC 6902), and all by media type. Inputs are never changed."""
+"""JSON merge patch (RFC 7386), JSON patch (RFC 6902), and all by media type. Inputs stay unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.cluster.strategic import strategic_merge
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """`target` with `patch` merged in: null deletes, objects merge, everything else replaces."""
+    """Return `target` with `patch` merged in: null deletes, objects merge, everything else replaces."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = dict(target) if isinstance(target, dict) else {}
@@ -27,10 +27,10 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(document: Json, operations: list[Json]) -> Json:
-    """`document` after all operations.
+    """Return `document` after all operations.
 
     Raises:
-        ApiError: 422 when a `test` fails or a path does not exist, with the API server's unhelpful text.
+        ApiError: 422 if a `test` fails or a path does not exist.
     """
     try:
         result = JsonPatch(operations).apply(document)

@@ -1,4 +1,4 @@
-"""How a pod's status reads in each stage of its life."""
+"""The status of a pod in each phase of its life."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox.cluster.resources import Json
 
 @dataclass(slots=True)
 class Life:
-    """What the kubelet remembers of one pod; its environment is not part of it."""
+    """What the kubelet keeps about one pod, which does not include its environment."""
 
     seen: str
     address: str
@@ -31,7 +31,7 @@ def running(life: Life) -> Json:
 def status(
     pod: Json, life: Life, state: Json, now: datetime, *, ready: bool = False, mounted: bool = True
 ) -> Json:
-    """The whole `status` of a pod whose containers are all in `state`."""
+    """Return the whole `status` of a pod whose containers are all in `state`."""
     started = "running" in state
     phase = "Running" if started or life.restarts else "Pending"
     containers = [

@@ -1,4 +1,4 @@
-"""What a deletion may ask for: that the object is still the one that was meant."""
+"""Preconditions of a deletion: that the object is still the expected one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.cluster.statuses import unmet_deletion
 
 
 def check_preconditions(resource: Resource, obj: Json, wanted: Json) -> None:
-    """Raises ApiError 409 unless uid and resourceVersion are the wanted ones, as far as any are."""
+    """Raises ApiError 409 if the object has another uid or resourceVersion than the wanted one."""
     for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         known = obj["metadata"][field]
         if wanted.get(field) and wanted[field] != known:

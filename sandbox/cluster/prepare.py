@@ -1,4 +1,4 @@
-"""What a write makes of an object before it is stored."""
+"""Prepares an object for storage: first status, normalized fields, generation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def first_status(resource: Resource) -> Json:
 
 
 def settled(resource: Resource, obj: Json) -> Json:
-    """As it is stored: `stringData` folded into `data` (it wins), defaults, no empty maps in metadata."""
+    """Return the object as stored: `stringData` merged into `data`, defaults, no empty maps in metadata."""
     if resource.kind == "Secret" and "stringData" in obj:
         texts: dict[str, str] = obj["stringData"]
         coded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
@@ -29,7 +29,7 @@ def settled(resource: Resource, obj: Json) -> Json:
         obj = {key: value for key, value in obj.items() if key != "data"}
     if resource.has_template and "metadata" in obj["spec"]["template"]:
         spec, template = obj["spec"], obj["spec"]["template"]
-        # an empty map is none: a template that lost its last annotation is the one from before it had any
+        # a template that lost its last annotation equals the template before it had any
         full = {key: value for key, value in (template["metadata"] or {}).items() if value not in ({}, [])}
         obj = obj | {"spec": spec | {"template": template | {"metadata": full}}}
     meta = obj["metadata"]
@@ -40,12 +40,15 @@ def settled(resource: Resource, obj: Json) -> Json:
 
 
 def new_generation(resource: Resource, old: Json, new: Json) -> bool:
-    """A Deployment's annotations count (k8s.io/kubernetes pkg/registry/apps/deployment/strategy.go)."""
+    """Whether an update increases metadata.generation.
+
+    A Deployment's annotations count (k8s.io/kubernetes pkg/registry/apps/deployment/strategy.go).
+    """
     notes = resource.kind == "Deployment" and _notes(old) != _notes(new)
     return bool(new.get("spec") != old.get("spec") or notes)
 
 
 def _notes(deployment: Json) -> dict[str, str]:
-    """Annotations but those that its controller writes, which it does through the status."""
+    """Return the annotations without those that the Deployment's controller writes."""
     notes = annotations_of(deployment)
     return {key: value for key, value in notes.items() if not key.startswith("deployment.kubernetes.io/")}

@@ -1,4 +1,4 @@
-"""What runs in a container: the one door through which the cluster meets the rest of the sandbox."""
+"""The interface between the cluster and the program that runs in its containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.cluster.resources import Json
 
 
 class Verdict(StrEnum):
-    """What became of a container's start."""
+    """The result of a container's start."""
 
     READY = "ready"
     CRASH = "crash"
@@ -18,10 +18,10 @@ class Verdict(StrEnum):
 
 
 class Program(Protocol):
-    """Every container of the cluster runs this one program."""
+    """The program that every container of the cluster runs."""
 
     async def start(self, pod: Json, env: Mapping[str, str]) -> Verdict:
-        """A container starts with this environment. Called again, with a new one, at each restart."""
+        """Start a container with this environment. Each restart calls it again with a new environment."""
 
     async def stop(self, pod: Json) -> None:
-        """The pod's container stops: crash, deletion, end of the cluster. Only after a start."""
+        """Stop the pod's container after a start: at a crash, a deletion, or the end of the cluster."""

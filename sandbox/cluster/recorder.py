@@ -1,4 +1,4 @@
-"""v1 Events, as controllers and the kubelet write them; the oldest make room for new ones."""
+"""Writes v1 Events for controllers and the kubelet; deletes the oldest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sandbox.cluster.registry import Registry
 from sandbox.cluster.resources import BY_PLURAL, Json
 from sandbox.cluster.statuses import ApiError
 
-KEPT = 2_000
-"""A real server forgets events after an hour; this one after so many."""
+MAX_EVENTS = 2_000
+"""Events that are kept; a real API server deletes them after an hour."""
 
 
 class Recorder:
-    """Writes events about objects; never fails (an event is not worth it)."""
+    """Writes events about objects. Never fails: a lost event does no harm."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -49,7 +49,7 @@ class Recorder:
         try:
             stored = self._registry.create(BY_PLURAL["events"], namespace, event)
         except ApiError:
-            return  # the namespace is going away
+            return  # the namespace is terminating
         self._written.append(("events", namespace, name_of(stored)))
-        if len(self._written) > KEPT:
+        if len(self._written) > MAX_EVENTS:
             self._registry.store.remove(self._written.popleft())

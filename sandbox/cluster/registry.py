@@ -1,4 +1,4 @@
-"""The verbs of the API on the store: guards, defaults, validation, generation, deletion. No HTTP here."""
+"""The verbs of the API on the store, without HTTP: preconditions, defaults, validation, deletion."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _SERVER_FIELDS = (
 
 
 class Registry:
-    """Reads and guarded writes; `by` is who writes. Refusals are ApiErrors as a real server words them.
+    """Reads and guarded writes; `by` is the writer. Refusals are ApiErrors with a real server's texts.
 
-    Objects that come out must not be changed.
+    Callers must not change returned objects.
     """
 
     def __init__(self, store: Store) -> None:
@@ -104,7 +104,7 @@ class Registry:
         dry_run: bool = False,
         by: Writer = CONTROLLERS,
     ) -> Json:
-        """PUT. Leases may be created so, and need a resourceVersion to be replaced
+        """PUT. It may also create a Lease; to replace one it needs a resourceVersion
         (k8s.io/kubernetes pkg/registry/coordination/lease/strategy.go).
         """
         new = decoded(resource, namespace, body)
@@ -158,7 +158,7 @@ class Registry:
         return self._commit(resource, old, new, status=status, dry_run=dry_run, by=by)
 
     def modify(self, key: Key, change: Callable[[Json], None], *, status: bool = False) -> Json | None:
-        """Let `change` edit a copy of the object and store it; None if it is gone. For controllers."""
+        """Let a controller `change` a copy of the object and store it; return None without the object."""
         old = self.store.get(key)
         if old is None:
             return None
@@ -176,7 +176,7 @@ class Registry:
         *,
         dry_run: bool = False,
     ) -> tuple[Json, bool]:
-        """Returns the last state and whether the object is gone; pods (and finalizers) take their time."""
+        """Return the last state and whether the object is gone. Pods and finalizers delay the removal."""
         options = options or {}
         old = self.get(resource, namespace, name)
         check_preconditions(resource, old, options.get("preconditions") or {})
@@ -205,7 +205,7 @@ class Registry:
     def _commit(
         self, resource: Resource, old: Json, new: Json, *, status: bool, dry_run: bool, by: Writer
     ) -> Json:
-        """Store what an update made of `old`, unless that is nothing."""
+        """Store the update of `old`, unless nothing changed."""
         name, old_meta = old["metadata"]["name"], old["metadata"]
         version = new["metadata"].get("resourceVersion", old_meta["resourceVersion"])
         if version != old_meta["resourceVersion"]:

@@ -1,4 +1,4 @@
-"""The kinds that the sandbox's API serves, as data: names, scope, short names."""
+"""The kinds that the sandbox's API serves: names, scope, short names."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
-"""A raw JSON object, as it goes over the wire."""
+"""A raw JSON object, as sent over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind. `plural` is unique among those served here."""
+    """One kind; `plural` is unique among those served here."""
 
     group: str
     version: str
@@ -25,7 +25,7 @@ class Resource:
 
     @property
     def has_template(self) -> bool:
-        """A kind that makes pods from `spec.template`."""
+        """Whether the kind creates pods from `spec.template`."""
         return self.has_generation and self.group == "apps"
 
     @property
@@ -34,7 +34,7 @@ class Resource:
 
     @property
     def qualified(self) -> str:
-        """`secrets`, `deployments.apps`: how error messages name a resource."""
+        """The name in error messages: `secrets`, `deployments.apps`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 

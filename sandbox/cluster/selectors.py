@@ -9,7 +9,7 @@ from sandbox.cluster.resources import Json
 from sandbox.cluster.statuses import bad_request
 
 Test = Callable[[Json], bool]
-"""Says whether an object is selected."""
+"""Whether an object is selected."""
 
 _SET = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)\s*$")
 _EQUAL = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s!=,()]*)\s*$")
@@ -68,7 +68,7 @@ def _field_requirement(text: str) -> Test:
 
 
 def parse(labels: str | None, fields: str | None) -> Test:
-    """One test out of both selectors.
+    """Return one test for both selectors.
 
     Raises:
         ApiError: 400 for a selector that cannot be read.

@@ -1,4 +1,4 @@
-"""Refusals as a real API server words them: an HTTP code and a `Status` body.
+"""Refusals with the texts of a real API server: an HTTP code and a `Status` body.
 
 Source of the texts: k8s.io/apimachinery `api/errors` and `util/validation/field`.
 """
@@ -14,7 +14,7 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 
 class ApiError(Exception):
-    """A refused request; `body` is what goes over the wire."""
+    """A refused request; `body` is the answer's body."""
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ def _details(resource: Resource, name: str, *, kind: str | None = None) -> Json:
 
 
 def success(resource: Resource, name: str, uid: str) -> Json:
-    """The answer to a DELETE that removed the object at once."""
+    """Return the answer to a DELETE that removed the object at once."""
     return {
         "kind": "Status",
         "apiVersion": "v1",
@@ -68,13 +68,13 @@ def conflict(resource: Resource, name: str, why: str = MODIFIED) -> ApiError:
 
 
 def unmet(resource: Resource, name: str, label: str, wanted: str, known: str) -> ApiError:
-    """A precondition (`label` is UID or ResourceVersion) of an update does not hold."""
+    """409: a precondition (`label` is UID or ResourceVersion) of an update failed."""
     why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {known}"
     return conflict(resource, name, why)
 
 
 def unmet_deletion(resource: Resource, name: str, label: str, wanted: str, known: str) -> ApiError:
-    """A precondition of a deletion does not hold: another text, and the kind in the resource's place."""
+    """409: a precondition of a deletion failed. Another text, with the kind instead of the resource."""
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     happened = "deleted and then recreated" if label == "UID" else "modified"
     message = (
@@ -85,14 +85,14 @@ def unmet_deletion(resource: Resource, name: str, label: str, wanted: str, known
 
 
 def no_number(version: str, where: str = "") -> ApiError:
-    """A resourceVersion that is none: a real server has no better answer."""
+    """500: a resourceVersion that is not a number, as a real API server answers."""
     return ApiError(500, "", f'{where}strconv.ParseUint: parsing "{version}": invalid syntax')
 
 
 def invalid(
     resource: Resource, name: str, where: str, why: str, reason: str = "FieldValueInvalid"
 ) -> ApiError:
-    """422: one field is at fault; `why` starts with the kind of fault, e.g. `Invalid value: 0: must be …`."""
+    """422: one field is invalid; `why` starts with the kind of error, e.g. `Invalid value: 0: must be …`."""
     details = _details(resource, name, kind=resource.kind)
     details["causes"] = [{"reason": reason, "message": why, "field": where}]
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
@@ -100,7 +100,7 @@ def invalid(
 
 
 def unreadable_patch(patched: str, why: str) -> ApiError:
-    """422: what a patch made is not of the kind. A real server quotes the whole object, values included."""
+    """422: the patched object cannot be decoded. A real server quotes the whole object with its values."""
     message = f"Invalid value: {json.dumps(patched)}: {why}"
     causes = [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]
     return ApiError(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": causes})
@@ -111,7 +111,7 @@ def bad_request(message: str) -> ApiError:
 
 
 def malformed(resource: Resource, why: str) -> ApiError:
-    """A body that is JSON, but not of this kind."""
+    """400: a body that is JSON but not an object of this kind."""
     message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
     return bad_request(message)
 
@@ -127,7 +127,7 @@ def forbidden(resource: Resource, verb: str, namespace: str, name: str) -> ApiEr
 
 
 def too_many_disruptions(why: str, retry_after: int = 0) -> ApiError:
-    """429: a disruption budget forbids an eviction; `retry_after` in seconds, 0: the server cannot tell."""
+    """429: a disruption budget forbids an eviction; `retry_after` in seconds, 0: unknown."""
     causes = [{"reason": "DisruptionBudget", "message": why}]
     details: Json = {"causes": causes} | ({"retryAfterSeconds": retry_after} if retry_after else {})
     message = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -158,16 +158,16 @@ def bad_method() -> ApiError:
 
 
 def unknown_media(known: Iterable[str]) -> ApiError:
-    """415; `known` are the media types that would have done."""
+    """415: an unknown media type; `known` are the accepted ones."""
     message = "the body of the request was in an unknown format - accepted media types include: "
     return ApiError(415, "UnsupportedMediaType", message + ", ".join(known))
 
 
 def unknown_patch() -> ApiError:
-    """415 for a PATCH: refused before anybody looks at the body."""
+    """415: an unknown type of patch, refused before the body is read."""
     return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def rejected() -> ApiError:
-    """422 without a reason: what a JSON patch that does not apply is answered with."""
+    """422: a JSON patch that cannot be applied. A real API server gives no detail."""
     return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})

@@ -1,6 +1,6 @@
-"""etcd in a dictionary: objects by key, one global version, a log of changes to watch.
+"""The store, in place of etcd: objects by key, one global version, a log of changes for watches.
 
-Stored objects are never changed in place: each write stores a new one, so readers may keep what they got.
+Stored objects are never changed in place: each write stores a new object, so readers may keep theirs.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sandbox.cluster.resources import Json, Resource
 from sandbox.cluster.statuses import expired
 
 LOG_LENGTH = 10_000
-"""Changes of one kind that a watch can go back."""
+"""Changes of each kind that are kept for watches from an older version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write. For DELETED, `obj` is the last state with the version of its deletion."""
+    """One write. For DELETED, `obj` is the last state with the version of the deletion."""
 
     version: int
     type: Literal["ADDED", "MODIFIED", "DELETED"]
@@ -31,11 +31,11 @@ class Change:
 
 
 Feed = asyncio.Queue[Change | None]
-"""Changes of one kind; None says that the watch is cut."""
+"""Changes of one kind; None means that the watch is cut."""
 
 
 class Store:
-    """All state of the cluster. Every method is synchronous: nothing happens between its lines."""
+    """All state of the cluster. Every method is synchronous, so it is atomic in the event loop."""
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self.clock = clock
@@ -52,12 +52,12 @@ class Store:
         return self._objects[key[0]].get(key)
 
     def all(self, plural: str, namespace: str | None = None) -> list[Json]:
-        """In the order of namespace and name, as a real list; `namespace` "" or None means all."""
+        """Return objects in the order of namespace and name, as a real list; `namespace` "" or None: all."""
         keys = sorted(self._objects[plural])
         return [self._objects[plural][key] for key in keys if not namespace or key[1] == namespace]
 
     def owned_by(self, uid: str, plural: str | None = None) -> list[Json]:
-        """Objects with an owner reference to `uid`, in the order of their names."""
+        """Return the objects with an owner reference to `uid`, in the order of their names."""
         keys = sorted(key for key in self._owned[uid] if plural in {None, key[0]})
         return [self._objects[key[0]][key] for key in keys]
 
@@ -65,7 +65,7 @@ class Store:
         return [obj for plural in list(self._objects) for obj in self.all(plural, namespace)]
 
     def put(self, resource: Resource, obj: Json) -> Json:
-        """Store `obj` under the next version and tell everybody; returns what is stored."""
+        """Store `obj` under the next version, notify watches and listeners, and return the stored object."""
         key = (resource.plural, namespace_of(obj), name_of(obj))
         previous = self.get(key)
         stored = self._stamped(obj)
@@ -84,11 +84,11 @@ class Store:
         return last
 
     def listen(self, listener: Callable[[Change], None]) -> None:
-        """Call `listener` after each change. It must only take note: a write from within is not allowed."""
+        """Call `listener` after each change. The listener must not write to the store."""
         self._listeners.append(listener)
 
     def subscribe(self, plural: str, since: int | None) -> Feed:
-        """A feed of the changes after version `since` (None: from now on). Close it with `unsubscribe`.
+        """Return a feed of the changes after version `since` (None: from now on). End it with `unsubscribe`.
 
         Raises:
             ApiError: 410 if the log does not go back that far.
@@ -107,7 +107,7 @@ class Store:
         self._feeds[plural].discard(feed)
 
     def feeds(self) -> int:
-        """How many watches are open."""
+        """Return the number of open watches."""
         return sum(len(feeds) for feeds in self._feeds.values())
 
     def cut_feeds(self) -> None:
@@ -115,7 +115,7 @@ class Store:
             feed.put_nowait(None)
 
     def compact(self) -> None:
-        """Forget the log: a watch from any version that was handed out so far is answered with 410."""
+        """Drop the log: watches from any version returned so far are answered with 410."""
         self.version += 1
         self._compacted = self.version
         self._logs.clear()

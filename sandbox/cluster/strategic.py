@@ -1,6 +1,6 @@
-"""Strategic merge patch: lists of named things merge by their name, directives say the rest.
+"""Strategic merge patch: lists merge by the names of their items; directives control the rest.
 
-Merge keys as in k8s.io/api's `patchMergeKey` tags; a list that is not named here is replaced as a whole.
+Merge keys are those of k8s.io/api's `patchMergeKey` tags; other lists are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ORDER, _DELETE_FROM = "$setElementOrder/", "$deleteFromPrimitiveList/"
 
 
 def strategic_merge(target: Json, patch: Json) -> Json:
-    """`target` with `patch` merged in; neither is changed."""
+    """Return `target` with `patch` merged in; neither is changed."""
     directive = patch.get("$patch")
     if directive == "replace":
         return copy.deepcopy({key: value for key, value in patch.items() if key != "$patch"})

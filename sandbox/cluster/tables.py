@@ -1,4 +1,4 @@
-"""`kubectl get` asks for tables: the columns of the kinds, and metadata-only forms of objects."""
+"""Tables for `kubectl get`: the columns of each kind; and objects reduced to their metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Columns = tuple[tuple[str, Callable[[Json, datetime], Cell]], ...]
 
 
 def _age(text: str | None, now: datetime) -> str:
-    """As kubectl prints a duration: 5s, 3m10s, 2h, 4d."""
+    """Format an age as kubectl does: 5s, 3m10s, 2h, 4d."""
     if not text:
         return "<unknown>"
     span = max(now - datetime.fromisoformat(text).astimezone(UTC), timedelta())
@@ -62,7 +62,7 @@ def _containers(obj: Json) -> list[Json]:
 
 
 def _pod_ready(obj: Json, _: datetime) -> Cell:
-    return f"{sum(one['ready'] for one in _containers(obj))}/{len(obj['spec']['containers'])}"
+    return f"{sum(container['ready'] for container in _containers(obj))}/{len(obj['spec']['containers'])}"
 
 
 def _pod_state(obj: Json, _: datetime) -> Cell:
@@ -75,7 +75,7 @@ def _pod_state(obj: Json, _: datetime) -> Cell:
 
 
 def _restarts(obj: Json, _: datetime) -> Cell:
-    return sum(int(one["restartCount"]) for one in _containers(obj))
+    return sum(int(container["restartCount"]) for container in _containers(obj))
 
 
 def _last_seen(obj: Json, now: datetime) -> Cell:
@@ -126,7 +126,7 @@ _EVENTS: Columns = (
 
 
 def table(resource: Resource, items: list[Json], meta: Json, now: datetime, *, whole: bool = False) -> Json:
-    """A meta.k8s.io/v1 Table; `whole` puts the whole object into each row instead of its metadata."""
+    """Return a meta.k8s.io/v1 Table; `whole` puts the whole object into each row instead of its metadata."""
     middle = _BY_KIND.get(resource.kind, ())
     columns = _EVENTS if resource.kind == "Event" else _BEGIN + middle + _END
     definitions = [

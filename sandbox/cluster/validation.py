@@ -1,4 +1,4 @@
-"""What a server refuses: validation of the kinds that matter here, with the API's codes and texts."""
+"""Validates the kinds that matter here, with the codes and texts of a real API server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 
 
 def check_types(resource: Resource, obj: Json) -> None:
-    """Refuse values of the wrong JSON type or format, as decoding into the kind's Go type does: 400."""
+    """Raise ApiError 400 for values of a wrong JSON type or format, as decoding into the Go type does."""
     for where in ("labels", "annotations"):
         _strings(resource, f"ObjectMeta.metadata.{where}", obj["metadata"].get(where))
     match resource.kind:
@@ -90,7 +90,7 @@ def _lease_times(resource: Resource, spec: Json) -> None:
 
 
 def check(resource: Resource, obj: Json, previous: Json | None) -> None:
-    """Refuse what the kind's validation refuses: 422. `previous` is None on creation."""
+    """Raise ApiError 422 for an invalid object. `previous` is None on creation."""
     _metadata(resource, obj)
     match resource.kind:
         case "Secret":
@@ -131,7 +131,7 @@ def _metadata(resource: Resource, obj: Json) -> None:
 
 
 def _data(resource: Resource, obj: Json, previous: Json | None) -> None:
-    """Secrets and ConfigMaps: keys, size, and that an immutable one stays as it is."""
+    """Check keys and size of a Secret or ConfigMap, and that an immutable one does not change."""
     name, data = name_of(obj), obj.get("data") or {}
     for key in data:
         if not _DATA_KEY.match(key):
@@ -207,7 +207,7 @@ def _workload(resource: Resource, obj: Json, previous: Json | None) -> None:
 
 
 def _fixed(spec: Json) -> Json:
-    """What a StatefulSet keeps for ever."""
+    """Return the fields of a StatefulSet's spec that cannot be changed."""
     return {field: value for field, value in spec.items() if field not in _MUTABLE}
 
 

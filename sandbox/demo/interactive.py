@@ -38,7 +38,7 @@ def commands(state: State, env: Path) -> str:
     second_write = {"server": "kubernetes", "method": "PATCH", "path": "/secrets/", "skip": 1}
     fault = json.dumps(second_write | {"action": "hang"})
     workload = {"namespace": tromso.namespace, "workload": tromso.workload.partition("/")[2]}
-    crash, heal = (json.dumps(workload | {"fault": name}) for name in ("crash-loop", None))
+    crash, no_fault = (json.dumps(workload | {"fault": name}) for name in ("crash-loop", None))
     internal = f"http://127.0.0.1:{state.ports()['internal']}"
     return f"""
 The demo keeps running until Ctrl-C. In another terminal:
@@ -59,10 +59,10 @@ The demo keeps running until Ctrl-C. In another terminal:
   curl -s -X DELETE {control}/faults
   {run_command(state)}
 
-  # make a gateway's new pods crash and rotate it: the rotator rolls back and says why; then heal the pods
+  # make a gateway's new pods crash and rotate it: the rotator rolls back and says why; then remove the fault
   curl -s {control}/pod-faults -d '{crash}'
   {rotator} rotate-now tromso --force -c {state.config}
-  curl -s {control}/pod-faults -d '{heal}'
+  curl -s {control}/pod-faults -d '{no_fault}'
 
   # look inside
   curl -s {internal}/api/v1/gateways

@@ -1,4 +1,4 @@
-"""The controllers: one queue of keys to look at again, one task that looks."""
+"""The controllers: one queue of keys, one task that reconciles them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GARBAGE = "garbage"
 
 
 class Controllers:
-    """Level-triggered: a change only says which object to look at; the look reads everything afresh."""
+    """Level-triggered: a change only names the object to reconcile; reconciling it reads everything anew."""
 
     def __init__(self, registry: Registry, recorder: Recorder, scale: float) -> None:
         self._tools = Tools(registry, recorder, self._later, scale)
@@ -35,7 +35,7 @@ class Controllers:
         self._timers: dict[Key, asyncio.TimerHandle] = {}
 
     def notice(self, change: Change) -> None:
-        """Note what a change concerns: the object, its controller, its dependents, its namespace."""
+        """Queue the object of a change, its controller, its dependents and its namespace."""
         plural, namespace, _ = change.key
         if plural in self._syncs and change.type != "DELETED":
             self._add(change.key)
@@ -60,7 +60,7 @@ class Controllers:
                 key = next(iter(self._dirty))
                 del self._dirty[key]
                 self._sync(key)
-                await asyncio.sleep(0)  # let requests in between
+                await asyncio.sleep(0)  # let requests run in between
             self._wake.clear()
 
     def stop(self) -> None:
@@ -74,7 +74,7 @@ class Controllers:
             self._syncs[key[0]](obj)
 
     def _namespace(self, namespace: Json) -> None:
-        accounts.furnish(self._tools, namespace)
+        accounts.ensure_account(self._tools, namespace)
         garbage.empty_namespace(self._tools, namespace)
 
     def _add(self, key: Key) -> None:
@@ -82,7 +82,7 @@ class Controllers:
         self._wake.set()
 
     def _later(self, key: Key, seconds: float) -> None:
-        """Look again after `seconds`, or sooner if that was asked for already."""
+        """Reconcile again after `seconds`, or earlier if that is planned already."""
         loop = asyncio.get_running_loop()
         due, known = loop.time() + seconds, self._timers.get(key)
         if known and not known.cancelled() and loop.time() < known.when() <= due:

@@ -1,4 +1,4 @@
-"""Every namespace has a ServiceAccount "default", whoever made the namespace."""
+"""Creates the ServiceAccount "default" in every namespace."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sandbox.cluster.resources import BY_PLURAL, Json
 NAME = "default"
 
 
-def furnish(tools: Tools, namespace: Json) -> None:
-    """Create the account unless it is there."""
+def ensure_account(tools: Tools, namespace: Json) -> None:
+    """Create the account unless it exists."""
     name = name_of(namespace)
     if not is_terminating(namespace) and tools.store.get(("serviceaccounts", name, NAME)) is None:
         tools.registry.create(BY_PLURAL["serviceaccounts"], name, {"metadata": {"name": NAME}})

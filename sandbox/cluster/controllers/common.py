@@ -1,4 +1,4 @@
-"""What all workload controllers share: their tools, hashes, pods made from a template, and availability."""
+"""Shared by the workload controllers: tools, template hashes, pods from a template, availability."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from sandbox.cluster.store import Store
 
 @dataclass(slots=True)
 class Tools:
-    """What a controller works with. `again(key, seconds)` asks for another look later.
+    """The tools of a controller. `again(key, seconds)` reconciles the object once more later.
 
-    `scale` multiplies the seconds that a spec names (progressDeadlineSeconds, minReadySeconds).
+    `scale` multiplies the seconds in specs (progressDeadlineSeconds, minReadySeconds).
     """
 
     registry: Registry
@@ -50,11 +50,11 @@ class Tools:
         return asyncio.get_running_loop().time()
 
     def pods_of(self, owner: Json) -> list[Json]:
-        """All pods that `owner` controls, terminating ones too, by name."""
+        """Return all pods that `owner` controls, including terminating ones, by name."""
         return [pod for pod in self.store.owned_by(uid_of(owner), "pods") if _controls(owner, pod)]
 
     def available_in(self, pod: Json, min_ready_seconds: int) -> float | None:
-        """0 if the pod is available, else the seconds until it is; None while it is not Ready."""
+        """Return 0 if the pod is available, else the seconds until it is; None while it is not Ready."""
         if not is_ready(pod) or is_terminating(pod):
             self.ready_since.pop(uid_of(pod), None)
             return None
@@ -64,7 +64,7 @@ class Tools:
     def create_pod(
         self, owner: Json, template: Json, *, name: str | None = None, labels: dict[str, str]
     ) -> None:
-        """Create a pod from the template; a refusal becomes an event, as with a real controller."""
+        """Create a pod from the template. A refusal becomes an event, as with a real controller."""
         source = copy.deepcopy(template)
         meta = source.get("metadata") or {}
         named = {"name": name} if name else {"generateName": f"{name_of(owner)}-"}
@@ -89,7 +89,7 @@ class Tools:
         self.recorder.record(owner, "SuccessfulDelete", f"Deleted pod: {name_of(pod)}", source_name)
 
     def set_status(self, obj: Json, status: Json) -> None:
-        """Write the status, if it differs."""
+        """Write the status if it differs."""
         key = key_of(obj)
         self.registry.modify(key, lambda current: current.update(status=status), status=True)
 
@@ -104,25 +104,25 @@ def _controls(owner: Json, child: Json) -> bool:
 
 
 def deletion_rank(pod: Json) -> tuple[bool, bool, str, str]:
-    """Which pod goes first: not scheduled, not ready, then the youngest (its stamp inverted)."""
+    """Return the sort key of pods to delete: not scheduled first, then not Ready, then the youngest."""
     created = pod["metadata"]["creationTimestamp"]
     youth = "".join(chr(158 - ord(char)) for char in created)
     return (bool(pod["spec"].get("nodeName")), is_ready(pod), youth, name_of(pod))
 
 
-def counted(pods: list[Json]) -> tuple[list[Json], list[Json]]:
-    """Active pods, and terminating ones."""
+def split_terminating(pods: list[Json]) -> tuple[list[Json], list[Json]]:
+    """Return the active pods and the terminating ones."""
     return [pod for pod in pods if is_active(pod)], [pod for pod in pods if is_terminating(pod)]
 
 
 def template_hash(template: Json) -> str:
-    """Equal for equal templates, in the letters that Kubernetes uses."""
+    """Return a hash of the template, in the letters that Kubernetes uses."""
     digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:10])
 
 
 def scaled(value: int | str, total: int, *, up: bool) -> int:
-    """An IntOrString: a percentage of `total`, rounded up or down."""
+    """Resolve an IntOrString: a number, or a percentage of `total` rounded up or down."""
     if isinstance(value, int):
         return value
     share = int(value.removesuffix("%")) * total / 100
@@ -130,5 +130,5 @@ def scaled(value: int | str, total: int, *, up: bool) -> int:
 
 
 def without_zeros(status: Json, *keep: str) -> Json:
-    """Counters that are 0 are not on the wire (omitempty), but for those named."""
+    """Return the status without counters that are 0 (omitempty in Go), except those in `keep`."""
     return {key: value for key, value in status.items() if key in keep or value != 0}

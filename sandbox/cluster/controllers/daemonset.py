@@ -29,7 +29,7 @@ def _by_node(tools: Tools, owner: Json) -> dict[str, list[Json]]:
 
 
 def _fill_nodes(tools: Tools, owner: Json, newest: Json) -> None:
-    """A node without a pod gets one; a pod that is still terminating keeps its place until it is gone."""
+    """Create a pod on each node without one. A terminating pod counts until it is gone."""
     present = _by_node(tools, owner)
     for node in tools.store.all("nodes"):
         if not present.get(name_of(node)):
@@ -39,15 +39,15 @@ def _fill_nodes(tools: Tools, owner: Json, newest: Json) -> None:
 
 
 def _roll(tools: Tools, owner: Json, newest: Json) -> None:
-    """Outdated pods that do not work go first and at once; working ones as `maxUnavailable` allows."""
+    """Delete outdated pods: unavailable ones at once, available ones as `maxUnavailable` allows."""
     pods = tools.pods_of(owner)
     limit = owner["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"]
     allowed = scaled(limit, len(tools.store.all("nodes")), up=True)
     outdated = [pod for pod in pods if not is_terminating(pod) and not _is_updated(pod, newest)]
     broken = [pod for pod in outdated if not _is_available(tools, owner, pod)]
-    away = sum(not _is_available(tools, owner, pod) for pod in pods) - len(broken)
-    working = [pod for pod in outdated if pod not in broken]
-    for pod in broken + working[: max(0, allowed - away - len(broken))]:
+    unavailable = sum(not _is_available(tools, owner, pod) for pod in pods) - len(broken)
+    available = [pod for pod in outdated if pod not in broken]
+    for pod in broken + available[: max(0, allowed - unavailable - len(broken))]:
         tools.delete_pod(owner, pod)
 
 
@@ -79,4 +79,4 @@ def _count(tools: Tools, owner: Json, newest: Json) -> None:
     keep = ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady")
     tools.set_status(owner, without_zeros(status, *keep))
     in_use = {labels_of(pod).get(revisions.HASH, "") for pod in lasting}
-    revisions.forget(tools, owner, in_use)
+    revisions.delete_oldest(tools, owner, in_use)

@@ -1,4 +1,4 @@
-"""Deployments: roll from old ReplicaSets to the new one. A port of pkg/controller/deployment's rules."""
+"""Deployments: roll from old ReplicaSets to the new one, by the rules of pkg/controller/deployment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sandbox.cluster.resources import BY_PLURAL, Json
 
 
 class DeploymentController:
-    """Brings Deployments forward; remembers only when each last progressed."""
+    """Reconciles Deployments; its only state is when each last progressed."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._progress = progress.Progress(tools)
 
     def sync(self, deployment: Json) -> None:
-        """One look, at most one scaling, then the status. Scaling leads to the next look."""
+        """Scale at most once, then write the status. Each scaling triggers the next reconciliation."""
         if is_terminating(deployment):
             return
         created = None
@@ -36,7 +36,7 @@ class DeploymentController:
             self._clean_up(current, sets)
 
     def _roll(self, deployment: Json, sets: Sets) -> Json | None:
-        """Returns the ReplicaSet that it created, if it did."""
+        """Return the ReplicaSet that this step created, or None."""
         if deployment["spec"]["strategy"]["type"] == "Recreate":
             return self._recreate(deployment, sets)
         if sets.new is None:
@@ -75,10 +75,10 @@ class DeploymentController:
         spare = max(0, replicasets.count(sets.all, "availableReplicas") - least)
         for old in sets.old:
             size = old["spec"]["replicas"]
-            sick = min(budget, max(0, size - status_of(old).get("availableReplicas", 0)))
-            healthy = min(size - sick, spare)
-            budget, spare = budget - sick, spare - healthy
-            replicasets.scale(self._tools, deployment, old, size - sick - healthy)
+            unhealthy = min(budget, max(0, size - status_of(old).get("availableReplicas", 0)))
+            healthy = min(size - unhealthy, spare)
+            budget, spare = budget - unhealthy, spare - healthy
+            replicasets.scale(self._tools, deployment, old, size - unhealthy - healthy)
 
     def _scale_paused(self, deployment: Json, sets: Sets) -> None:
         active = [one for one in sets.all if one["spec"]["replicas"]] or sets.all[-1:]
@@ -86,7 +86,7 @@ class DeploymentController:
             replicasets.scale(self._tools, deployment, active[0], deployment["spec"]["replicas"])
 
     def _clean_up(self, deployment: Json, sets: Sets) -> None:
-        """Old ReplicaSets beyond the history limit go once the rollout is complete."""
+        """Delete old ReplicaSets beyond the history limit once the rollout is complete."""
         if not progress.is_complete(deployment, status_of(deployment)):
             return
         spent = [
@@ -98,7 +98,7 @@ class DeploymentController:
 
 
 def bounds(deployment: Json) -> tuple[int, int]:
-    """(maxSurge, maxUnavailable) in pods: surge rounds up, unavailable down, never both 0."""
+    """Return (maxSurge, maxUnavailable) in pods: surge rounds up, unavailable down, never both 0."""
     size, rolling = deployment["spec"]["replicas"], deployment["spec"]["strategy"].get("rollingUpdate")
     if rolling is None:
         return 0, 0
@@ -108,7 +108,7 @@ def bounds(deployment: Json) -> tuple[int, int]:
 
 
 def new_size(deployment: Json, sets: Sets) -> int:
-    """NewRSNewReplicas: as much as the surge allows."""
+    """Return the size of the new ReplicaSet, as far as the surge allows (NewRSNewReplicas)."""
     wanted = int(deployment["spec"]["replicas"])
     present = int(sets.new["spec"]["replicas"]) if sets.new else 0
     if present >= wanted:

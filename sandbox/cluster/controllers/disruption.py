@@ -1,4 +1,4 @@
-"""PodDisruptionBudgets: how many pods may go now. A port of pkg/controller/disruption/disruption.go."""
+"""PodDisruptionBudgets: how many disruptions are allowed, by pkg/controller/disruption/disruption.go."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from sandbox.cluster.objects import (
 from sandbox.cluster.resources import BY_KIND, Json
 
 DELETED_WITHIN = timedelta(minutes=2)
-"""An evicted pod that is not terminating by then counts again."""
+"""Time after which an evicted pod that is not terminating counts again."""
 _SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
 class _SyncFailedError(Exception):
-    """The wanted number of pods cannot be told; the budget then allows nothing."""
+    """The expected number of pods is unknown; the budget then allows no disruption."""
 
 
 def sync(tools: Tools, budget: Json) -> None:
-    """Compute the status afresh."""
+    """Compute the status and write it."""
     if is_terminating(budget):
         return
     pods = [pod for pod in tools.store.all("pods", namespace_of(budget)) if selects(budget, pod)]
@@ -56,7 +56,7 @@ def sync(tools: Tools, budget: Json) -> None:
 
 
 def _expected(tools: Tools, budget: Json, pods: list[Json]) -> tuple[int, int]:
-    """How many pods there should be, and how many of them must be healthy."""
+    """Return the expected number of pods and how many of them must be healthy."""
     spec = budget["spec"]
     if (most := spec.get("maxUnavailable")) is not None:
         expected = _scale(tools, pods)
@@ -71,7 +71,7 @@ def _expected(tools: Tools, budget: Json, pods: list[Json]) -> tuple[int, int]:
 
 
 def _scale(tools: Tools, pods: list[Json]) -> int:
-    """The replicas that the pods' controllers want; pods without a controller do not count."""
+    """Return the replicas that the pods' controllers want; pods without a controller do not count."""
     wanted: dict[str, int] = {}
     for pod in pods:
         if controller_of(pod):
@@ -94,7 +94,7 @@ def _scalable(tools: Tools, pod: Json) -> Json:
 
 
 def _disrupted(tools: Tools, budget: Json, pods: list[Json]) -> dict[str, str]:
-    """Evicted pods whose deletion has not been seen yet."""
+    """Return the evicted pods whose deletion has not been observed yet."""
     living = {name_of(pod) for pod in pods if not is_terminating(pod)}
     since = tools.store.clock() - DELETED_WITHIN
     noted: dict[str, str] = status_of(budget).get("disruptedPods") or {}

@@ -1,4 +1,4 @@
-"""What nobody owns any more goes: dependents of a deleted owner, the contents of a deleted namespace."""
+"""Deletes the dependents of a deleted owner and the contents of a deleted namespace."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sandbox.cluster.resources import BY_KIND, Json
 
 
 def collect(tools: Tools, uid: str) -> None:
-    """Delete what the deleted object with this uid owned."""
+    """Delete the dependents of the deleted object with this uid."""
     for child in tools.store.owned_by(uid):
         _delete(tools, child)
 
 
 def empty_namespace(tools: Tools, namespace: Json) -> None:
-    """Delete what is in a terminating namespace; once it is empty, the namespace itself."""
+    """Delete the contents of a terminating namespace, then the namespace itself."""
     if not is_terminating(namespace):
         return
     for obj in tools.store.in_namespace(name_of(namespace)):

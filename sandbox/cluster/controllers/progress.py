@@ -30,14 +30,14 @@ def _progressing(old: Json, new: Json) -> bool:
 
 
 class Progress:
-    """Writes the status; remembers (by the loop's clock) when each Deployment last progressed."""
+    """Writes the status; keeps, by the loop's clock, when each Deployment last progressed."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._last: dict[str, float] = {}
 
     def report(self, deployment: Json, sets: Sets, created: Json | None) -> None:
-        """`created` is the ReplicaSet that this look created."""
+        """Write the status. `created` is the ReplicaSet that this reconciliation created."""
         status = _counters(deployment, sets)
         conditions = [self._available(deployment, status)]
         if progressing := self._progress(deployment, sets, status, created):
@@ -56,7 +56,7 @@ class Progress:
         return self._condition(deployment, "Available", "False", *why)
 
     def _progress(self, deployment: Json, sets: Sets, status: Json, created: Json | None) -> Json | None:
-        """As `syncRolloutStatus` of pkg/controller/deployment/progress.go, with pausing."""
+        """Return the condition Progressing, by `syncRolloutStatus` of pkg/controller/deployment."""
         if "progressDeadlineSeconds" not in deployment["spec"]:
             return None
         now, uid = self._tools.now(), uid_of(deployment)
@@ -111,7 +111,7 @@ class Progress:
     def _condition(
         self, deployment: Json, kind: str, status: str, reason: str, message: str, *, moved: bool = False
     ) -> Json:
-        """A condition that keeps its times while nothing about it changes; `moved` renews the update time."""
+        """Return a condition that keeps its times until it changes; `moved` renews the update time."""
         now = stamp(self._tools.store.clock())
         old = condition(deployment, kind) or {"status": None, "reason": None}
         same = old["status"] == status and old["reason"] == reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.cluster.controllers.common import Tools, counted, deletion_rank, key_of, without_zeros
+from sandbox.cluster.controllers.common import Tools, deletion_rank, key_of, split_terminating, without_zeros
 from sandbox.cluster.objects import is_ready, is_terminating
 from sandbox.cluster.resources import Json
 
@@ -15,7 +15,7 @@ def sync(tools: Tools, replica_set: Json) -> None:
 
 
 def _manage(tools: Tools, replica_set: Json) -> None:
-    active, _ = counted(tools.pods_of(replica_set))
+    active, _ = split_terminating(tools.pods_of(replica_set))
     wanted = replica_set["spec"]["replicas"]
     for _ in range(wanted - len(active)):
         tools.create_pod(replica_set, replica_set["spec"]["template"], labels={})
@@ -26,7 +26,7 @@ def _manage(tools: Tools, replica_set: Json) -> None:
 
 
 def _count(tools: Tools, replica_set: Json) -> None:
-    active, terminating = counted(tools.pods_of(replica_set))
+    active, terminating = split_terminating(tools.pods_of(replica_set))
     delays = [tools.available_in(pod, replica_set["spec"].get("minReadySeconds", 0)) for pod in active]
     pending = [delay for delay in delays if delay]
     if pending:

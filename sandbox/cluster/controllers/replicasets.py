@@ -29,7 +29,7 @@ class Sets:
 
 
 def read(tools: Tools, deployment: Json) -> Sets:
-    """What is there now. The new ReplicaSet is the (oldest) one with the Deployment's template."""
+    """Return the current ReplicaSets. The new one is the oldest with the Deployment's template."""
     owned = tools.store.owned_by(uid_of(deployment), "replicasets")
     owned.sort(key=lambda one: (one["metadata"]["creationTimestamp"], revision(one), name_of(one)))
     wanted = deployment["spec"]["template"]
@@ -42,7 +42,7 @@ def replicas(sets: list[Json]) -> int:
 
 
 def count(sets: list[Json], field: str) -> int:
-    """The sum of a status field."""
+    """Return the sum of a status field."""
     return sum(int((one.get("status") or {}).get(field, 0)) for one in sets)
 
 
@@ -51,7 +51,7 @@ def revision(obj: Json) -> int:
 
 
 def _plain_template(replica_set: Json) -> Json:
-    """The template without the hash label that the controller added."""
+    """Return the template without the hash label that the controller adds."""
     template: Json = replica_set["spec"]["template"]
     meta = template.get("metadata") or {}
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != HASH}
@@ -59,7 +59,7 @@ def _plain_template(replica_set: Json) -> Json:
 
 
 def create(tools: Tools, deployment: Json, sets: Sets, size: int) -> Json:
-    """A ReplicaSet of `size` pods for the Deployment's current template."""
+    """Create a ReplicaSet of `size` pods for the Deployment's current template."""
     spec, template = deployment["spec"], deployment["spec"]["template"]
     digest = template_hash(template)
     meta = template.get("metadata") or {}
@@ -95,7 +95,7 @@ def _next_revision(sets: Sets) -> int:
 
 
 def bring_to_top(tools: Tools, sets: Sets) -> None:
-    """A ReplicaSet that is used again gets the highest revision; its former one goes into its history."""
+    """Give a reused ReplicaSet the highest revision and record its former one in its history."""
     if sets.new is None or revision(sets.new) >= _next_revision(sets):
         return
     top, former = _next_revision(sets), revision(sets.new)
@@ -105,7 +105,7 @@ def bring_to_top(tools: Tools, sets: Sets) -> None:
 
 
 def mark_deployment(tools: Tools, deployment: Json, new: Json) -> None:
-    """The Deployment carries the revision of its new ReplicaSet."""
+    """Write the revision of the new ReplicaSet to the Deployment."""
     mark = {REVISION: str(revision(new))}
     tools.registry.modify(key_of(deployment), lambda one: _annotate(one, mark))
 
@@ -115,7 +115,7 @@ def _annotate(obj: Json, marks: dict[str, str]) -> None:
 
 
 def scale(tools: Tools, deployment: Json, replica_set: Json, size: int) -> None:
-    """Set the size, and say so in an event."""
+    """Set the size and record an event."""
     former = replica_set["spec"]["replicas"]
     if former == size:
         return

@@ -1,4 +1,4 @@
-"""ControllerRevisions: the templates that a StatefulSet or DaemonSet has had."""
+"""ControllerRevisions: current and former templates of a StatefulSet or DaemonSet."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from sandbox.cluster.objects import labels_of, name_of, namespace_of, owner_refe
 from sandbox.cluster.resources import BY_PLURAL, Json
 
 HASH = "controller-revision-hash"
-_MINE = BY_PLURAL["controllerrevisions"]
+_REVISIONS = BY_PLURAL["controllerrevisions"]
 
 
 def history(tools: Tools, owner: Json) -> list[Json]:
-    """From the oldest to the newest."""
-    found = tools.store.owned_by(uid_of(owner), _MINE.plural)
+    """Return the revisions from the oldest to the newest."""
+    found = tools.store.owned_by(uid_of(owner), _REVISIONS.plural)
     return sorted(found, key=lambda one: (one["revision"], name_of(one)))
 
 
 def current(tools: Tools, owner: Json, label: str | None = None) -> Json:
-    """The revision of the owner's template: an old one is used again under a new number, or one is created.
+    """Return the revision of the owner's template: reuse an old one under a new number or create one.
 
     `label` is the value of its hash label: the hash for a DaemonSet; by default (StatefulSet) its name.
     """
@@ -37,25 +37,25 @@ def current(tools: Tools, owner: Json, label: str | None = None) -> Json:
         "data": data,
         "revision": newest + 1,
     }
-    return tools.registry.create(_MINE, namespace_of(owner), body)
+    return tools.registry.create(_REVISIONS, namespace_of(owner), body)
 
 
 def template(revision: Json) -> Json:
-    """The pod template that a revision remembers."""
-    remembered: Json = revision["data"]["spec"]["template"]
-    return {key: value for key, value in remembered.items() if key != "$patch"}
+    """Return the pod template of a revision."""
+    stored: Json = revision["data"]["spec"]["template"]
+    return {key: value for key, value in stored.items() if key != "$patch"}
 
 
 def label_of(revision: Json) -> str:
     return labels_of(revision)[HASH]
 
 
-def forget(tools: Tools, owner: Json, in_use: set[str]) -> None:
-    """Delete the oldest beyond `revisionHistoryLimit`, but none whose label value is in use."""
+def delete_oldest(tools: Tools, owner: Json, in_use: set[str]) -> None:
+    """Delete the oldest revisions beyond `revisionHistoryLimit` whose label value is not in use."""
     spare = [one for one in history(tools, owner)[:-1] if label_of(one) not in in_use]
     surplus = len(spare) - int(owner["spec"]["revisionHistoryLimit"])
     for one in spare[: max(0, surplus)]:
-        tools.registry.delete(_MINE, namespace_of(one), name_of(one))
+        tools.registry.delete(_REVISIONS, namespace_of(one), name_of(one))
 
 
 def _data(owner: Json) -> Json:

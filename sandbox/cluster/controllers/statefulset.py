@@ -1,4 +1,4 @@
-"""StatefulSets: ordinals, one at a time. A port of pkg/controller/statefulset/stateful_set_control.go."""
+"""StatefulSets: pods by ordinal, by the rules of pkg/controller/statefulset/stateful_set_control.go."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sandbox.cluster.resources import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at a StatefulSet: `slots[i]` is the pod of ordinal i or None, `condemned` the ones beyond."""
+class Snapshot:
+    """A StatefulSet and its pods: `slots[i]` is the pod of ordinal i or None, `condemned` those beyond."""
 
     owner: Json
     current: Json
@@ -31,17 +31,17 @@ class Look:
 
 
 def sync(tools: Tools, owner: Json) -> None:
-    """At most one step that must be waited for, then the status."""
+    """Take at most one step that needs a wait, then write the status."""
     if is_terminating(owner):
         return
-    look = _look(tools, owner)
-    _step(tools, look)
+    snapshot = _read(tools, owner)
+    _step(tools, snapshot)
     current = tools.store.get(key_of(owner))
     if current:
-        _count(tools, _look(tools, current))
+        _count(tools, _read(tools, current))
 
 
-def _look(tools: Tools, owner: Json) -> Look:
+def _read(tools: Tools, owner: Json) -> Snapshot:
     update = revisions.current(tools, owner)
     named = status_of(owner).get("currentRevision")
     current = next((one for one in revisions.history(tools, owner) if name_of(one) == named), update)
@@ -49,58 +49,58 @@ def _look(tools: Tools, owner: Json) -> Look:
     size = owner["spec"]["replicas"]
     slots = [pods.get(ordinal) for ordinal in range(size)]
     condemned = [pods[ordinal] for ordinal in sorted(pods) if ordinal >= size]
-    return Look(owner, current, update, slots, condemned)
+    return Snapshot(owner, current, update, slots, condemned)
 
 
 def _ordinal(pod: Json) -> int:
     return int(name_of(pod).rsplit("-", 1)[1])
 
 
-def _step(tools: Tools, look: Look) -> None:
-    ordered = look.owner["spec"]["podManagementPolicy"] == "OrderedReady"
-    for ordinal, pod in enumerate(look.slots):
+def _step(tools: Tools, snapshot: Snapshot) -> None:
+    ordered = snapshot.owner["spec"]["podManagementPolicy"] == "OrderedReady"
+    for ordinal, pod in enumerate(snapshot.slots):
         if pod is None or status_of(pod).get("phase") in {"Failed", "Succeeded"}:
-            _renew(tools, look, ordinal, pod)
+            _renew(tools, snapshot, ordinal, pod)
             if ordered:
                 return
-        elif ordered and not _is_available(tools, look.owner, pod):
+        elif ordered and not _is_available(tools, snapshot.owner, pod):
             return
-    for pod in reversed(look.condemned):
+    for pod in reversed(snapshot.condemned):
         if not is_terminating(pod):
-            tools.delete_pod(look.owner, pod)
+            tools.delete_pod(snapshot.owner, pod)
         if ordered:
             return
-    if look.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate":
-        _roll(tools, look)
+    if snapshot.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate":
+        _roll(tools, snapshot)
 
 
-def _roll(tools: Tools, look: Look) -> None:
-    """From the highest ordinal down: delete the first outdated pod, wait for the first that is not well."""
-    for ordinal in range(len(look.slots) - 1, look.partition - 1, -1):
-        pod = look.slots[ordinal]
+def _roll(tools: Tools, snapshot: Snapshot) -> None:
+    """From the highest ordinal down: delete the first outdated pod, wait for the first unavailable one."""
+    for ordinal in range(len(snapshot.slots) - 1, snapshot.partition - 1, -1):
+        pod = snapshot.slots[ordinal]
         if pod is None:
             return
-        if labels_of(pod).get(revisions.HASH) != name_of(look.update) and not is_terminating(pod):
-            tools.delete_pod(look.owner, pod)
+        if labels_of(pod).get(revisions.HASH) != name_of(snapshot.update) and not is_terminating(pod):
+            tools.delete_pod(snapshot.owner, pod)
             return
-        if not _is_available(tools, look.owner, pod):
+        if not _is_available(tools, snapshot.owner, pod):
             return
 
 
-def _renew(tools: Tools, look: Look, ordinal: int, finished: Json | None) -> None:
+def _renew(tools: Tools, snapshot: Snapshot, ordinal: int, finished: Json | None) -> None:
     if finished:
         if not is_terminating(finished):
-            tools.delete_pod(look.owner, finished)
+            tools.delete_pod(snapshot.owner, finished)
         return
-    rolling = look.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate"
-    revision = look.current if rolling and ordinal < look.partition else look.update
-    name = f"{name_of(look.owner)}-{ordinal}"
+    rolling = snapshot.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+    revision = snapshot.current if rolling and ordinal < snapshot.partition else snapshot.update
+    name = f"{name_of(snapshot.owner)}-{ordinal}"
     labels = {
         revisions.HASH: name_of(revision),
         "statefulset.kubernetes.io/pod-name": name,
         "apps.kubernetes.io/pod-index": str(ordinal),
     }
-    tools.create_pod(look.owner, revisions.template(revision), name=name, labels=labels)
+    tools.create_pod(snapshot.owner, revisions.template(revision), name=name, labels=labels)
 
 
 def _is_available(tools: Tools, owner: Json, pod: Json) -> bool:
@@ -110,27 +110,27 @@ def _is_available(tools: Tools, owner: Json, pod: Json) -> bool:
     return delay == 0
 
 
-def _count(tools: Tools, look: Look) -> None:
-    lasting = [pod for pod in look.pods if not is_terminating(pod)]
+def _count(tools: Tools, snapshot: Snapshot) -> None:
+    lasting = [pod for pod in snapshot.pods if not is_terminating(pod)]
     marks = [labels_of(pod).get(revisions.HASH) for pod in lasting]
-    updated, ready = marks.count(name_of(look.update)), sum(is_ready(pod) for pod in lasting)
-    kept = marks.count(name_of(look.current))
-    current = look.current
-    rolling = look.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate"
-    if rolling and updated == ready == len(look.pods) == len(look.slots):
-        current, kept = look.update, updated
+    updated, ready = marks.count(name_of(snapshot.update)), sum(is_ready(pod) for pod in lasting)
+    kept = marks.count(name_of(snapshot.current))
+    current = snapshot.current
+    rolling = snapshot.owner["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+    if rolling and updated == ready == len(snapshot.pods) == len(snapshot.slots):
+        current, kept = snapshot.update, updated
     status = {
-        "observedGeneration": look.owner["metadata"]["generation"],
-        "replicas": len(look.pods),
+        "observedGeneration": snapshot.owner["metadata"]["generation"],
+        "replicas": len(snapshot.pods),
         "readyReplicas": ready,
-        "availableReplicas": sum(_is_available(tools, look.owner, pod) for pod in lasting),
+        "availableReplicas": sum(_is_available(tools, snapshot.owner, pod) for pod in lasting),
         "currentReplicas": kept,
         "updatedReplicas": updated,
         "currentRevision": name_of(current),
-        "updateRevision": name_of(look.update),
+        "updateRevision": name_of(snapshot.update),
         "collisionCount": 0,
     }
     keep = ("replicas", "availableReplicas", "collisionCount")
-    tools.set_status(look.owner, without_zeros(status, *keep))
-    in_use = {mark for mark in marks if mark} | {name_of(current), name_of(look.update)}
-    revisions.forget(tools, look.owner, in_use)
+    tools.set_status(snapshot.owner, without_zeros(status, *keep))
+    in_use = {mark for mark in marks if mark} | {name_of(current), name_of(snapshot.update)}
+    revisions.delete_oldest(tools, snapshot.owner, in_use)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rotator.core import observation as m
+from rotator.core import observation
 from rotator.core.limits import count_restart
 from rotator.core.observation import Observation, Request, UnobservedTarget
 from rotator.core.records import Key, Reason, Record
@@ -25,7 +25,7 @@ T, P = TypeVar("T"), ParamSpec("P")
 def crossing(
     call: Callable[Concatenate[Process, P], Awaitable[T]],
 ) -> Callable[Concatenate[Process, P], Coroutine[Any, Any, T]]:
-    """Let the world interfere right before and right after the call, as it may at every await."""
+    """Let the test act right before and right after the call, as other processes may at every await."""
 
     @wraps(call)
     async def crossed(self: Process, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -55,7 +55,7 @@ class Process:
     step: Step | None = None
 
     def effect(self, do: Callable[[], None], *, alone: bool = True) -> None:
-        """alone: only who holds the lease may do this."""
+        """alone: only the holder of the lease may do this."""
         self.point()
         do()
         if alone and not self.leads() and not self.paused:
@@ -73,7 +73,7 @@ class Process:
 
     @contextmanager
     def mortal(self) -> Iterator[None]:
-        """Who was killed releases nothing."""
+        """A process that was killed releases nothing."""
         try:
             yield
         except Crash:
@@ -100,12 +100,9 @@ class Process:
             raise Unavailable("azure")
         if not self.world.revocable:
             raise Refused("not allowed", "Grant it.")
-        if pause := self.world.at_lease_check.pop(0, None):
-            pause()
-        dying = [
-            h for h in self.world.tokens_in_use() if h[1].startswith(f"{key}|{self.world.generation[key]}|")
-        ]
-        if self.looked_at == self.world.foreign_changes:  # else a stranger acted since the last look
+        ended = f"{key}|{self.world.generation[key]}|"
+        dying = [(holder, token) for holder, token in self.world.tokens_in_use() if token.startswith(ended)]
+        if self.looked_at == self.world.foreign_changes:  # else another writer acted since the last look
             assert not dying, f"I1: {key} regenerated while in use: {dying}"
         self.world.ended_keys.add((key, self.world.generation[key]))
         self.world.revoked.append(key)
@@ -116,18 +113,18 @@ class Process:
     # fleet
     @crossing
     async def observe(self) -> Observation:
-        w = self.world
-        self.looked_at = w.foreign_changes
-        up = {n: c for n, c in w.targets.items() if c.reachable}
-        targets = tuple(self.see(n, c) for n, c in up.items())
-        away = tuple(UnobservedTarget(n, "away", True) for n in sorted(set(w.targets) - set(up)))
+        world = self.world
+        self.looked_at = world.foreign_changes
+        reachable = {name: target for name, target in world.targets.items() if target.reachable}
+        targets = tuple(self.observe_target(name, target) for name, target in reachable.items())
+        missing = sorted(set(world.targets) - set(reachable))
         return Observation(
             targets,
-            away,
-            restores=w.restores,
-            last_restored_at=w.last_restored_at,
-            lease=str(w.lease_version),
-            remembered=w.remembered,
+            tuple(UnobservedTarget(name, "away", True) for name in missing),
+            restores=world.restores,
+            last_restored_at=world.last_restored_at,
+            lease=str(world.lease_version),
+            remembered=world.remembered,
         )
 
     @crossing
@@ -136,87 +133,100 @@ class Process:
 
     @crossing
     async def signers(self, signer_queries: Iterable[SignerQuery]) -> dict[str, Key | None]:
-        w = self.world
-        if not (w.azure and w.deterministic):
+        world = self.world
+        if not (world.azure and world.deterministic):
             return {}
-        asked = [d.fingerprint for d in signer_queries]
-        w.signer_queries += len(asked)
-        return {v: Key(v.split("|")[0]) if w.alive(v) else None for v in asked}
+        fingerprints = [query.fingerprint for query in signer_queries]
+        world.signer_queries += len(fingerprints)
+        return {token: Key(token.split("|")[0]) if world.alive(token) else None for token in fingerprints}
 
-    def see(self, name: str, c: Target) -> m.Target:
-        w = self.world
-        loads = tuple(
-            m.Workload(
-                n,
-                d.mark,
-                d.restarted_at,
-                d.failed,
+    def observe_target(self, name: str, target: Target) -> observation.Target:
+        workloads = tuple(
+            observation.Workload(
+                name,
+                workload.mark,
+                workload.restarted_at,
+                workload.failed,
                 tuple(
-                    m.Pod(p.name, p.mark, p.started_at.replace(microsecond=0), p.works, p.name)
-                    for p in d.pods
+                    observation.Pod(
+                        pod.name, pod.mark, pod.started_at.replace(microsecond=0), pod.works, pod.name
+                    )
+                    for pod in workload.pods
                 ),
-                str(d.version),
-                ordered=d.ordered,
-                restarts=d.restarts,
-                counted_since=d.counted_since,
+                str(workload.version),
+                ordered=workload.ordered,
+                restarts=workload.restarts,
+                counted_since=workload.counted_since,
             )
-            for n, d in c.workloads.items()
+            for name, workload in target.workloads.items()
         )
-        expires_at = w.expiry(c.value) if c.value else None
-        return m.Target(name, c.value or None, expires_at, c.record, loads, c.request, str(c.version))
+        expires_at = self.world.expiry(target.value) if target.value else None
+        return observation.Target(
+            name,
+            target.value or None,
+            expires_at,
+            target.record,
+            workloads,
+            target.request,
+            str(target.version),
+        )
 
-    def cluster(self, target: m.Target) -> Target:
-        c = self.world.targets[target.name]
-        if not c.reachable:
+    def reachable(self, target: observation.Target) -> Target:
+        actual = self.world.targets[target.name]
+        if not actual.reachable:
             raise Unavailable(target.name)
-        if c.forbidden:
+        return actual
+
+    def writable(self, target: observation.Target) -> Target:
+        """Return the target for a write, which is fenced by the version that was observed."""
+        actual = self.reachable(target)
+        if actual.forbidden:
             raise Refused(f"{target.name} may not be written", "Grant it.")
-        if str(c.version) != target.version:
+        if str(actual.version) != target.version:
             raise Conflict(target.name)
-        c.version += 1
-        return c
+        actual.version += 1
+        return actual
 
     @crossing
-    async def write(self, target: m.Target, token: IssuedToken | None, record: Record) -> None:
+    async def write(self, target: observation.Target, token: IssuedToken | None, record: Record) -> None:
         def do() -> None:
-            c = self.cluster(target)
+            actual = self.writable(target)
             if token:
                 key, gen = token.value.split("|")[:2]
                 assert (key, int(gen)) not in self.world.ended_keys, "I1: wrote a token that we revoked"
-                c.value = token.value
+                actual.value = token.value
                 self.world.history.append(token.value)
-            c.record = record
-            complete = all(c.reachable for c in self.world.targets.values())
+            actual.record = record
+            complete = all(each.reachable for each in self.world.targets.values())
             asked_for = isinstance(self.step, Issue) and self.step.reason is Reason.REQUESTED
-            if complete and asked_for and self.step.basis:  # else the answer may be where nobody can look
+            # else the answer may be on a target that cannot be observed
+            if complete and asked_for and self.step.basis:
                 basis = self.step.basis
                 self.world.requested.append((basis.revision, basis.token.fingerprint, record.decision))
-            if (
-                record.decision.token.fingerprint not in self.world.issued
-                and not record.decision.token.adopted
-            ):
-                self.world.issued.append(record.decision.token.fingerprint)
+            new = record.decision.token
+            if new.fingerprint not in self.world.issued and not new.adopted:
+                self.world.issued.append(new.fingerprint)
 
         self.effect(do)
 
     @crossing
-    async def request(self, target: m.Target, request: Request) -> None:
+    async def request(self, target: observation.Target, request: Request) -> None:
         def do() -> None:
-            self.cluster(target).request = request
+            self.writable(target).request = request
 
         self.effect(do, alone=False)
 
     @crossing
-    async def restart(self, target: m.Target, workload: m.Workload, template_token: str | None) -> None:
+    async def restart(
+        self, target: observation.Target, workload: observation.Workload, template_token: str | None
+    ) -> None:
         def do() -> None:
-            c = self.world.targets[target.name]
-            if not c.reachable:
-                raise Unavailable(target.name)
-            d = c.workloads[workload.name]
-            if str(d.version) != workload.version:
+            actual = self.reachable(target).workloads[workload.name]
+            if str(actual.version) != workload.version:
                 raise Conflict(workload.name)
-            d.restarts, d.counted_since = count_restart(workload, self.now())
-            d.mark, d.restarted_at, d.version, d.failed = template_token, self.now(), d.version + 1, False
+            actual.restarts, actual.counted_since = count_restart(workload, self.now())
+            actual.mark, actual.restarted_at = template_token, self.now()
+            actual.version, actual.failed = actual.version + 1, False
             name = f"{target.name}/{workload.name}"
             self.world.restart_times.append((name, self.world.now))
             self.world.restarts[name] = self.world.restarts.get(name, 0) + 1
@@ -224,25 +234,25 @@ class Process:
         self.effect(do)
 
     @crossing
-    async def evict(self, target: m.Target, pod: m.Pod) -> None:
+    async def evict(self, target: observation.Target, pod: observation.Pod) -> None:
         def do() -> None:
-            c = self.world.targets[target.name]
-            if not c.reachable:
-                raise Unavailable(target.name)
-            for d in c.workloads.values():
-                blocked = d.ordered and pod.pod_token != d.mark
-                d.pods = [
-                    self.world.start(c, d, d.mark if blocked else p.mark) if p.name == pod.name else p
-                    for p in d.pods
+            actual = self.reachable(target)
+            for workload in actual.workloads.values():
+                blocked = workload.ordered and pod.pod_token != workload.mark
+                workload.pods = [
+                    self.world.start(actual, workload, workload.mark if blocked else each.mark)
+                    if each.name == pod.name
+                    else each
+                    for each in workload.pods
                 ]
 
         self.effect(do)
 
     @crossing
     async def find(self, fingerprint: str) -> IssuedToken | None:
-        for c in self.world.targets.values():
-            if c.reachable and c.value == fingerprint:
-                return IssuedToken(c.value, Key.PRIMARY, c.value, self.world.expiry(c.value))
+        for target in self.world.targets.values():
+            if target.reachable and target.value == fingerprint:
+                return IssuedToken(fingerprint, Key.PRIMARY, fingerprint, self.world.expiry(fingerprint))
         return None
 
     # lease
@@ -258,7 +268,9 @@ class Process:
 
     @crossing
     async def assert_held(self, lasting: timedelta = timedelta()) -> None:
-        if not lasting:  # else right before regenerateKey, where nothing fences what strangers do meanwhile
+        if (
+            not lasting
+        ):  # else right before regenerateKey, where nothing fences what other writers do meanwhile
             self.point()
         self.pause()
         if not self.leads():
@@ -282,11 +294,11 @@ class Process:
     @crossing
     async def count_restore(self) -> None:
         def do() -> None:
-            w = self.world
-            if w.last_restored_at and w.now - w.last_restored_at > timedelta(days=2):
-                w.restores = 0
-            w.restores, w.last_restored_at = w.restores + 1, self.now()
-            w.restore_times.append(w.now)
+            world = self.world
+            if world.last_restored_at and world.now - world.last_restored_at > timedelta(days=2):
+                world.restores = 0
+            world.restores, world.last_restored_at = world.restores + 1, self.now()
+            world.restore_times.append(world.now)
 
         self.effect(do)
 
@@ -316,7 +328,7 @@ class Process:
         self.taken += 1
         self.pause()
         if self.taken > 600:
-            raise HotLoopError([type(a).__name__ for a in self.world.steps[-12:]])
+            raise HotLoopError([type(each).__name__ for each in self.world.steps[-12:]])
 
     def failed(self, step: Step, error: Exception) -> None:
         pass

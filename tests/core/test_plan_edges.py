@@ -15,7 +15,17 @@ from rotator.core.renewal import targets_with_expiry
 from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, Verify
 from rotator.core.verification import key_is_unused, moving
 from rotator.rotation import Noted
-from tests.rotation.dsl import DAY, GATEWAY, HOUR, crash, fleet, observed, request_rotation, rotated, run
+from tests.rotation.dsl import (
+    DAY,
+    GATEWAY,
+    HOUR,
+    crash_after,
+    fleet,
+    observed,
+    request_rotation,
+    rotated,
+    run,
+)
 from tests.rotation.events import Event
 from tests.rotation.random_events import happen
 from tests.world import World
@@ -98,9 +108,8 @@ def test_a_flawed_target_does_not_hold_up_the_others() -> None:
 
 
 def drive_until_restarted(world: World) -> None:
-    world.schedule = {world.points + 20: [crash]}
+    world.at_call = crash_after("restart")
     run(world)
-    world.schedule = {}
     assert world.restarts == {"t0/w0": 1}
 
 
@@ -202,10 +211,9 @@ def test_without_eviction_a_suspect_pod_is_told_and_left() -> None:
 def test_a_rollout_that_ended_well_while_nobody_looked_is_proven_not_rolled_back() -> None:
     world, gateway = rotated()
     request_rotation(world)
-    world.schedule = {world.points + 12: [crash]}
+    world.at_call = crash_after("restart")
     run(world, gateway)
     assert world.restarts == {"t0/w0": 1}
-    world.schedule = {}
     world.pass_time(timedelta(hours=1))
     world.steps.clear()
     run(world, gateway)
@@ -274,41 +282,38 @@ def test_pods_that_were_there_at_the_proof_are_trusted_after_a_repair_however_yo
 
 def in_mid_rollout() -> World:
     """A process died while it waited for the rollout that it had begun."""
-    for point in range(1, 40):
-        world, _ = rotated()
-        request_rotation(world)
-        world.schedule = {world.points + point: [crash]}
-        run(world)
-        world.schedule = {}
-        world.leader = None
-        if isinstance(next_step(observed(world), GATEWAY.policy, world.now), Await):
-            assert world.restarts == {"t0/w0": 1}
-            return world
-    raise AssertionError("no crash point in mid-rollout")
+    world, _ = rotated()
+    request_rotation(world)
+    world.at_call = crash_after("restart")
+    run(world)
+    world.leader = None
+    assert isinstance(next_step(observed(world), GATEWAY.policy, world.now), Await)
+    assert world.restarts == {"t0/w0": 1}
+    return world
 
 
 def test_a_request_during_a_healthy_rollout_waits_for_it_and_is_then_answered() -> None:
-    w = in_mid_rollout()
-    assert request_rotation(w) is Noted.ACCEPTED
-    w.steps.clear()
-    run(w)
-    steps = [type(step).__name__ for step in w.steps if not isinstance(step, Await)]
+    world = in_mid_rollout()
+    assert request_rotation(world) is Noted.ACCEPTED
+    world.steps.clear()
+    run(world)
+    steps = [type(step).__name__ for step in world.steps if not isinstance(step, Await)]
     assert steps == ["Verify", "Issue", "Restart", "Verify", "Rest"]
 
 
 def test_a_leak_does_not_wait_for_a_rollout() -> None:
-    w = in_mid_rollout()
-    request_rotation(w, leak=True)
-    assert isinstance(next_step(observed(w), GATEWAY.policy, w.now), Issue)
+    world = in_mid_rollout()
+    request_rotation(world, leak=True)
+    assert isinstance(next_step(observed(world), GATEWAY.policy, world.now), Issue)
 
 
 def test_a_workload_that_we_just_restarted_is_moving_not_sick() -> None:
     """A token that must be replaced in the middle of its rollout does not strand the gateway."""
-    w = in_mid_rollout()
-    w.generation[Key.SECONDARY] += 1
-    w.steps.clear()
-    run(w)
-    steps = [type(step).__name__ for step in w.steps if not isinstance(step, Await)]
+    world = in_mid_rollout()
+    world.generation[Key.SECONDARY] += 1
+    world.steps.clear()
+    run(world)
+    steps = [type(step).__name__ for step in world.steps if not isinstance(step, Await)]
     assert steps == ["Issue", "Restart", "Verify", "Rest"]
 
 
@@ -336,10 +341,10 @@ def test_a_flawed_target_is_unsettled_even_if_it_was_only_adopted() -> None:
 
 
 def test_a_workload_whose_restart_failed_is_sick_not_moving() -> None:
-    w = in_mid_rollout()
-    (load,) = observed(w).targets[0].workloads
-    assert moving(load, GATEWAY.policy, w.now)
-    assert not moving(replace(load, failed=True), GATEWAY.policy, w.now)
+    world = in_mid_rollout()
+    (load,) = observed(world).targets[0].workloads
+    assert moving(load, GATEWAY.policy, world.now)
+    assert not moving(replace(load, failed=True), GATEWAY.policy, world.now)
 
 
 def test_while_a_target_is_away_the_next_look_is_soon() -> None:

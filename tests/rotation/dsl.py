@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from rotator.core.records import Key, Reason, Revocation
 from rotator.core.steps import Rest, RollBack
 from rotator.errors import Busy, LeaseLost, Unavailable
 from rotator.rotation import Gateway, Noted, Ports, look, request, rotate
+from tests.actor import Process
 from tests.world import LEASE, Crash, World, count, drive
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -129,6 +131,36 @@ def rollout_fails_once(world: World, gateway: Gateway) -> None:
     run(world, gateway)
     assert count(world, RollBack) == 1
     world.pass_time(5 * MINUTE)
+
+
+AtCall = Callable[[Process, str, bool], None]
+
+
+def once(call: str, do: Callable[[], None], *, after: bool) -> AtCall:
+    """For `World.at_call`: act once, at the first call of this name."""
+    left = [do]
+
+    def act(_: Process, name: str, ended: bool) -> None:
+        if (name, ended) == (call, after) and left:
+            left.pop()()
+
+    return act
+
+
+def before(call: str, do: Callable[[], None]) -> AtCall:
+    return once(call, do, after=False)
+
+
+def after(call: str, do: Callable[[], None]) -> AtCall:
+    return once(call, do, after=True)
+
+
+def crash_before(call: str) -> AtCall:
+    return before(call, crash)
+
+
+def crash_after(call: str) -> AtCall:
+    return after(call, crash)
 
 
 def crash() -> None:

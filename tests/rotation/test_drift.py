@@ -18,6 +18,7 @@ from tests.rotation.dsl import (
     DAY,
     HOUR,
     MINUTE,
+    after,
     at_rest,
     fleet,
     observed,
@@ -165,20 +166,19 @@ def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
 
 
 def test_a_token_that_a_template_names_already_is_not_issued_again_though_the_notes_are_gone() -> None:
-    """Pods came up under its mark and read what a stranger had put there meanwhile."""
+    """Pods came up under its mark and read what another writer had put there meanwhile."""
     world, gateway = rotated()
     request_rotation(world)
     run(world, gateway)  # so that the next one is of the key that a first token is of
     target, now = world.targets["t0"], world.now
     request_rotation(world)
-    world.at_call = lambda _, call, after: steal() if (call, after) == ("restart", True) else None
 
     def steal() -> None:
         target.value, target.record, target.request, target.version = "", None, None, target.version + 1
         raise Crash
 
+    world.at_call = after("restart", steal)
     run(world, gateway)
-    world.at_call = None
     mark = target.workloads["w0"].mark
     world.pass_time(LEASE + MINUTE)
     drive(

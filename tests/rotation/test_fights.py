@@ -12,7 +12,7 @@ from tests.rotation.dsl import (
     HOUR,
     MINUTE,
     at_rest,
-    crash,
+    crash_before,
     fleet,
     reason_at_rest,
     request_rotation,
@@ -166,9 +166,8 @@ def test_while_a_secret_is_fought_over_no_pod_is_made_to_read_what_is_there() ->
     world, gateway = rotated()
     target = world.targets["t0"]
     request_rotation(world)
-    world.schedule = {world.points + 6: [crash]}
+    world.at_call = crash_before("restart")
     run(world, gateway)
-    world.schedule = {}
     assert target.workloads["w0"].mark != target.value, "the new token is written, nothing restarted yet"
     world.pass_time(HOUR)
     target.value, target.version = world.mint(Key.SECONDARY, world.now + 5 * DAY), target.version + 1

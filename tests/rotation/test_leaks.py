@@ -10,7 +10,8 @@ from tests.rotation.dsl import (
     HOUR,
     MINUTE,
     at_rest,
-    crash,
+    crash_after,
+    crash_before,
     fleet,
     observed,
     request_rotation,
@@ -18,7 +19,7 @@ from tests.rotation.dsl import (
     run,
     settle,
 )
-from tests.world import LEASE, Crash, count
+from tests.world import LEASE, count
 
 
 def test_a_leak_ends_the_leaked_key() -> None:
@@ -101,9 +102,8 @@ def test_a_leak_in_the_middle_of_a_rollout_ends_the_tokens_that_pods_still_run()
     world, gateway = rotated()
     leaked = world.targets["t0"].value
     request_rotation(world)
-    world.schedule = {world.points + 6: [crash]}
+    world.at_call = crash_before("restart")
     run(world, gateway)
-    world.schedule = {}
     assert {pod.token for pod in world.targets["t0"].workloads["w0"].pods} == {leaked}
     assert world.targets["t0"].value != leaked
     world.pass_time(HOUR)
@@ -135,16 +135,11 @@ def test_a_leak_waits_for_no_budget_of_restarts() -> None:
 
 
 def test_a_leak_that_the_template_has_left_already_keeps_to_the_budget() -> None:
-    """Somebody says it again and again while the pods do not come up."""
+    """The leak is reported again and again while the pods do not come up."""
     world, gateway = rotated()
     world.targets["t0"].workloads["w0"].stuck = True
-
-    def die(_: object, call: str, after: bool) -> None:
-        if (call, after) == ("restart", True):
-            raise Crash
-
-    world.at_call = die
     for _ in range(9):
+        world.at_call = crash_after("restart")
         request_rotation(world, leak=True)
         run(world, gateway)
         world.pass_time(LEASE + MINUTE)

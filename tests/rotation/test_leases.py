@@ -11,7 +11,13 @@ from rotator.core.records import Revocation
 from rotator.errors import Stopping
 from rotator.rotation import rotate
 from tests.actor import Process
-from tests.rotation.dsl import at_rest, request_rotation, rotated, run
+from tests.rotation.dsl import (
+    after,
+    at_rest,
+    request_rotation,
+    rotated,
+    run,
+)
 from tests.rotation.events import Event
 from tests.rotation.random_events import happen
 from tests.world import LEASE, drive
@@ -26,8 +32,10 @@ def test_a_process_that_lost_its_lease_does_nothing_more() -> None:
                 request_rotation(world, leak=True)
                 world.effects_without_lease.clear()
                 world.at_lease_check = {
-                    world.lease_checks + n: lambda w=world, gateway=gateway, other=other: (
-                        happen(w, gateway, Event.LEASE_TAKEN_OVER, 0) if other else w.pass_time(2 * LEASE)
+                    world.lease_checks + n: lambda world=world, gateway=gateway, other=other: (
+                        happen(world, gateway, Event.LEASE_TAKEN_OVER, 0)
+                        if other
+                        else world.pass_time(2 * LEASE)
                     )
                 }
                 run(world, gateway)
@@ -43,9 +51,7 @@ def test_a_lease_that_runs_out_while_azure_mints_a_token_keeps_it_from_being_wri
     world, gateway = rotated()
     request_rotation(world)
     world.effects_without_lease.clear()
-    world.at_call = lambda _, call, after: (
-        world.pass_time(2 * LEASE) if (call, after) == ("issue", True) else None
-    )
+    world.at_call = after("issue", lambda: world.pass_time(2 * LEASE))
     run(world, gateway)
     assert world.effects_without_lease == [] and len(world.issued) == 1
 
@@ -57,10 +63,10 @@ def test_a_process_that_is_asked_to_stop_takes_no_further_step() -> None:
     actor = process.fleet
     assert isinstance(actor, Process)
 
-    def stop(_: object, call: str, after: bool) -> None:
-        actor.stopping = actor.stopping or (call, after) == ("write", True)
+    def stop() -> None:
+        actor.stopping = True
 
-    world.at_call = stop
+    world.at_call = after("write", stop)
     with pytest.raises(Stopping):
         drive(rotate(gateway, process))
     assert len(world.issued) == 2 and not world.restarts and world.leader is None

@@ -16,6 +16,7 @@ from tests.rotation.dsl import (
     HOUR,
     MINUTE,
     at_rest,
+    before,
     fleet,
     gateway_with,
     request_rotation,
@@ -32,9 +33,8 @@ from tests.world import LEASE, drive
 def test_a_secret_set_back_just_before_a_revocation_stops_it() -> None:
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     world.pass_time(DAY)
-    world.schedule = {world.points + 1: [lambda: happen(world, gateway, Event.SECRET_SET_BACK, 0)]}
+    world.at_call = before("assert_held", lambda: happen(world, gateway, Event.SECRET_SET_BACK, 0))
     run(world, gateway)
-    world.schedule = {}
     settle(world, gateway)
     at_rest(world, gateway)
 
@@ -62,7 +62,7 @@ def test_known_limit_a_regeneration_that_is_late_on_the_wire_cannot_be_fenced() 
     """Paused between the last look and the call itself (or retried by the SDK): I1 falls."""
     world, gateway = rotated(Revocation.BEFORE_REUSE)
     request_rotation(world)
-    world.at_lease_check = {0: lambda: happen(world, gateway, Event.LEASE_TAKEN_OVER, 0)}
+    world.at_call = before("regenerate", lambda: happen(world, gateway, Event.LEASE_TAKEN_OVER, 0))
     with pytest.raises(AssertionError, match="I1"):
         run(world, gateway)
 

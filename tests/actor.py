@@ -144,12 +144,12 @@ class Process:
         workloads = tuple(
             observation.Workload(
                 name,
-                workload.mark,
+                workload.template_token,
                 workload.restarted_at,
                 workload.failed,
                 tuple(
                     observation.Pod(
-                        pod.name, pod.mark, pod.started_at.replace(microsecond=0), pod.works, pod.name
+                        pod.name, pod.pod_token, pod.started_at.replace(microsecond=0), pod.works, pod.name
                     )
                     for pod in workload.pods
                 ),
@@ -225,7 +225,7 @@ class Process:
             if str(actual.version) != workload.version:
                 raise Conflict(workload.name)
             actual.restarts, actual.counted_since = count_restart(workload, self.now())
-            actual.mark, actual.restarted_at = template_token, self.now()
+            actual.template_token, actual.restarted_at = template_token, self.now()
             actual.version, actual.failed = actual.version + 1, False
             name = f"{target.name}/{workload.name}"
             self.world.restart_times.append((name, self.world.now))
@@ -238,9 +238,9 @@ class Process:
         def do() -> None:
             actual = self.reachable(target)
             for workload in actual.workloads.values():
-                blocked = workload.ordered and pod.pod_token != workload.mark
+                blocked = workload.ordered and pod.pod_token != workload.template_token
                 workload.pods = [
-                    self.world.start(actual, workload, workload.mark if blocked else each.mark)
+                    self.world.start(actual, workload, workload.template_token if blocked else each.pod_token)
                     if each.name == pod.name
                     else each
                     for each in workload.pods

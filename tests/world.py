@@ -29,7 +29,7 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
         coroutine.send(None)
     except StopIteration as done:
         return done.value
-    raise AssertionError("the world never makes anybody wait")
+    raise AssertionError("the coroutine waits for something real")
 
 
 class Crash(BaseException):
@@ -49,15 +49,17 @@ def ends_at(value: str) -> datetime:
 @dataclass
 class Pod:
     name: str
-    mark: str | None
+    pod_token: str | None
+    """The token that its template named when it was created."""
     token: str
+    """The token that it read from the Secret, and runs."""
     started_at: datetime
     works: bool
 
 
 @dataclass
 class Workload:
-    mark: str | None
+    template_token: str | None
     pods: list[Pod]
     restarted_at: datetime | None = None
     restarts: int = 0
@@ -67,10 +69,12 @@ class Workload:
     ordered: bool = False
     version: int = 0
     owned: tuple[str | None] | None = None
-    """The mark to which a GitOps tool sets the template back whenever it differs."""
+    """The template token that a GitOps tool sets back whenever it differs."""
 
     def rolled_out(self, replicas: int) -> bool:
-        return len(self.pods) == replicas and all(pod.works and pod.mark == self.mark for pod in self.pods)
+        return len(self.pods) == replicas and all(
+            pod.works and pod.pod_token == self.template_token for pod in self.pods
+        )
 
 
 @dataclass
@@ -190,11 +194,11 @@ class World:
             for pod in workload.pods:
                 pod.works = bool(pod.token)  # a gateway keeps serving what it has when its token expires
 
-    def start(self, target: Target, workload: Workload, mark: str | None) -> Pod:
+    def start(self, target: Target, workload: Workload, pod_token: str | None) -> Pod:
         self.serial += 1
         return Pod(
             f"pod{self.serial}",
-            mark,
+            pod_token,
             target.value,
             self.now,
             self.usable(target.value) and not workload.stuck,
@@ -203,7 +207,7 @@ class World:
     def evict(self, target: Target, workload: Workload, name: str) -> None:
         """A container restarts or its ReplicaSet replaces it: same template, Secret of today."""
         workload.pods = [
-            self.start(target, workload, pod.mark) if pod.name == name else pod for pod in workload.pods
+            self.start(target, workload, pod.pod_token) if pod.name == name else pod for pod in workload.pods
         ]
 
     def pass_time(self, by: timedelta) -> None:
@@ -223,8 +227,8 @@ class World:
                     self.foreign_changes + 1,
                 )
             for workload in target.workloads.values():
-                if workload.owned and workload.mark != workload.owned[0]:
-                    workload.mark, workload.version, workload.failed = (
+                if workload.owned and workload.template_token != workload.owned[0]:
+                    workload.template_token, workload.version, workload.failed = (
                         workload.owned[0],
                         workload.version + 1,
                         False,
@@ -235,15 +239,15 @@ class World:
 
     def progress_rollout(self, target: Target, workload: Workload) -> None:
         """The rollout takes one step; old pods leave only when new ones work."""
-        old = [pod for pod in workload.pods if pod.mark != workload.mark]
-        new = [pod for pod in workload.pods if pod.mark == workload.mark]
+        old = [pod for pod in workload.pods if pod.pod_token != workload.template_token]
+        new = [pod for pod in workload.pods if pod.pod_token == workload.template_token]
         if broken := [pod for pod in old if not pod.works]:
             if not workload.ordered:  # else its controller waits for the pod, for ever
                 workload.pods.remove(broken[0])
         elif waiting := [pod for pod in new if not pod.works]:
             self.evict(target, workload, waiting[0].name)  # CrashLoopBackOff: reads the Secret anew
         elif len(new) < self.replicas and len(workload.pods) <= self.replicas:
-            workload.pods.append(self.start(target, workload, workload.mark))
+            workload.pods.append(self.start(target, workload, workload.template_token))
         elif old and len(workload.pods) > self.replicas:
             workload.pods.remove(old[0])
         elif len(workload.pods) > self.replicas:
@@ -266,9 +270,10 @@ class World:
     def process(self, skew: timedelta = timedelta()) -> Ports:
         from tests.actor import Process
 
-        pod = Process(self, skew)
-        return Ports(pod, SignerCache(pod, self.proof_age, self.now), pod, pod, pod, pod, pod, pod)
+        process = Process(self, skew)
+        signers = SignerCache(process, self.proof_age, self.now)
+        return Ports(process, signers, process, process, process, process, process, process)
 
 
-def count(workload: World, kind: type[Issue | RollBack]) -> int:
-    return sum(isinstance(step, kind) for step in workload.steps)
+def count(world: World, kind: type[Issue | RollBack]) -> int:
+    return sum(isinstance(step, kind) for step in world.steps)

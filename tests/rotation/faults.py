@@ -195,5 +195,5 @@ def change_workload(event: Event, world: World, target: Target, workload: Worklo
         case Event.POD_UNHEALTHY if pods:
             pods[choice % len(pods)].works = False
         case Event.TEMPLATE_SET_BACK | Event.TEMPLATE_OWNED:
-            workload.mark, workload.version, workload.failed = None, workload.version + 1, False
+            workload.template_token, workload.version, workload.failed = None, workload.version + 1, False
             workload.owned = (None,) if event is Event.TEMPLATE_OWNED else None

@@ -166,7 +166,7 @@ def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
 
 
 def test_a_token_that_a_template_names_already_is_not_issued_again_though_the_notes_are_gone() -> None:
-    """Pods came up under its mark and read what another writer had put there meanwhile."""
+    """Pods came up that name it and read what another writer had put there meanwhile."""
     world, gateway = rotated()
     request_rotation(world)
     run(world, gateway)  # so that the next one is of the key that a first token is of
@@ -179,12 +179,12 @@ def test_a_token_that_a_template_names_already_is_not_issued_again_though_the_no
 
     world.at_call = after("restart", steal)
     run(world, gateway)
-    mark = target.workloads["w0"].mark
+    issued = target.workloads["w0"].template_token
     world.pass_time(LEASE + MINUTE)
     drive(
         rotate(gateway, world.process(now - world.now))
     )  # its clock is behind: it is in the minute of the first one
-    assert mark and target.value != mark
+    assert issued and target.value != issued
     at_rest(world, gateway)
 
 

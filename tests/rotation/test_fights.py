@@ -85,7 +85,7 @@ def test_a_due_token_written_over_a_strangers_counts_as_a_repair() -> None:
 def revert_templates(world: World) -> None:
     for target in world.targets.values():
         for workload in target.workloads.values():
-            workload.mark, workload.version = None, workload.version + 1
+            workload.template_token, workload.version = None, workload.version + 1
 
 
 def test_templates_that_are_reverted_for_ever_cause_no_storm() -> None:
@@ -168,7 +168,9 @@ def test_while_a_secret_is_fought_over_no_pod_is_made_to_read_what_is_there() ->
     request_rotation(world)
     world.at_call = crash_before("restart")
     run(world, gateway)
-    assert target.workloads["w0"].mark != target.value, "the new token is written, nothing restarted yet"
+    assert target.workloads["w0"].template_token != target.value, (
+        "the new token is written, nothing restarted yet"
+    )
     world.pass_time(HOUR)
     target.value, target.version = world.mint(Key.SECONDARY, world.now + 5 * DAY), target.version + 1
     world.restores, world.last_restored_at = 6, world.now

@@ -97,15 +97,15 @@ def test_a_pod_that_read_a_strangers_token_beside_an_adopted_one_is_replaced() -
     world = fleet(1)
     run(world)
     target = world.targets["t0"]
-    (d,) = target.workloads.values()
-    old = [pod.name for pod in d.pods]
+    (workload,) = target.workloads.values()
+    old = [pod.name for pod in workload.pods]
     target.value, target.version = world.mint(Key.SECONDARY, world.now + DAY), target.version + 1
-    world.evict(target, d, old[0])
+    world.evict(target, workload, old[0])
     world.steps.clear()
     step = run(world)
     assert step_names(world) == ["Write", "Replace", "Rest"] and not world.restarts
     assert step and step.reason is Reason.SETTLED
-    assert old[1] in {pod.name for pod in d.pods}, "a pod that was there at the adoption had to go"
+    assert old[1] in {pod.name for pod in workload.pods}, "a pod that was there at the adoption had to go"
     at_rest(world, GATEWAY)
 
 
@@ -161,10 +161,10 @@ def test_a_first_token_that_is_dead_is_replaced_not_taken_over() -> None:
 
 def add_workload(world: World, stuck: bool = False) -> Workload:
     target = world.targets["t0"]
-    target.workloads["late"] = d = Workload(None, [])
-    d.pods = [world.start(target, d, None) for _ in range(2)]
-    d.stuck = stuck
-    return d
+    target.workloads["late"] = workload = Workload(None, [])
+    workload.pods = [world.start(target, workload, None) for _ in range(2)]
+    workload.stuck = stuck
+    return workload
 
 
 def test_a_workload_that_joins_a_proven_target_is_waited_for_and_proven_too() -> None:
@@ -192,10 +192,10 @@ def test_a_manifest_that_was_copied_with_our_mark_proves_nothing(how: str) -> No
     """kubectl get deployment -o yaml | kubectl apply -n elsewhere -f -"""
     world, gateway = rotated()
     world.join("t1", how)
-    (d,) = world.targets["t1"].workloads.values()
-    d.mark = world.targets["t0"].value
-    for pod in d.pods:
-        pod.mark = d.mark
+    (workload,) = world.targets["t1"].workloads.values()
+    workload.template_token = world.targets["t0"].value
+    for pod in workload.pods:
+        pod.pod_token = workload.template_token
     run(world, gateway)
     assert tokens(world, "t1") == {world.targets["t1"].value}
     at_rest(world, gateway)

@@ -38,10 +38,10 @@ def test_a_failed_rollout_goes_back_to_the_old_replicaset_without_new_pods() -> 
         if not adopted:
             world, _ = rotated()
         workload = world.targets["t0"].workloads["w0"]
-        before, mark, workload.stuck = {pod.name for pod in workload.pods}, workload.mark, True
+        before, token, workload.stuck = {pod.name for pod in workload.pods}, workload.template_token, True
         request_rotation(world)
         run(world)
-        assert count(world, RollBack) == 1 and workload.mark == mark
+        assert count(world, RollBack) == 1 and workload.template_token == token
         world.pass_time(timedelta(minutes=10))
         assert {pod.name for pod in workload.pods} == before
 
@@ -99,14 +99,14 @@ def test_an_ordered_workload_rolled_back_to_its_first_token_gets_rid_of_the_brok
     world.pass_time(10 * timedelta(minutes=1))
     run(world)
     world.pass_time(10 * timedelta(minutes=1))
-    assert count(world, RollBack) == 1 and all(pod.works and pod.mark is None for pod in workload.pods)
+    assert count(world, RollBack) == 1 and all(pod.works and pod.pod_token is None for pod in workload.pods)
 
 
 def test_a_broken_pod_of_an_ordered_workload_does_not_hold_up_the_next_token() -> None:
     """Its controller waits for the pod, and a sick workload waits with its restart: nobody would move."""
     world, gateway = rotated()
     workload = world.targets["t0"].workloads["w0"]
-    workload.ordered, workload.pods[0].mark, workload.pods[0].works = True, "an older one", False
+    workload.ordered, workload.pods[0].pod_token, workload.pods[0].works = True, "an older one", False
     request_rotation(world)
     run(world, gateway)
     at_rest(world, gateway)
@@ -115,7 +115,7 @@ def test_a_broken_pod_of_an_ordered_workload_does_not_hold_up_the_next_token() -
 def test_a_broken_pod_is_left_to_a_controller_that_replaces_it_itself() -> None:
     world, gateway = rotated()
     workload = world.targets["t0"].workloads["w0"]
-    workload.pods[0].mark, workload.pods[0].works = "an older one", False
+    workload.pods[0].pod_token, workload.pods[0].works = "an older one", False
     run(world, gateway)
     assert not any(isinstance(step, Replace) for step in world.steps)
 
@@ -144,7 +144,7 @@ def test_an_ordered_workload_that_is_stuck_is_freed() -> None:
     request_rotation(world)
     run(world, gateway)
     assert count(world, RollBack) == 1 and "Replace" in step_names(world)
-    assert [pod for pod in workload.pods if pod.mark != workload.mark] == []
+    assert [pod for pod in workload.pods if pod.pod_token != workload.template_token] == []
 
 
 def test_a_pod_that_is_leaving_is_not_evicted_again() -> None:

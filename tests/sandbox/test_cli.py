@@ -1,4 +1,4 @@
-"""The sandbox as somebody starts it at a terminal."""
+"""`python -m sandbox` at a terminal."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 
 from sandbox.cli import main
 
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 
 
 @asynccontextmanager
 async def started(*words: str) -> AsyncIterator[tuple[Process, str]]:
-    """The process, and what it said when everything was there."""
+    """Yield the process and its output once the sandbox runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-u", "-m", "sandbox", *words, stdout=PIPE, stderr=PIPE
     )
     assert process.stdout
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(START_TIMEOUT):
             said = (await process.stdout.readuntil(b"which token each gateway pod runs")).decode()
         yield process, said
     finally:
@@ -84,7 +84,7 @@ def test_help_says_what_it_does_and_every_option(capsys: pytest.CaptureFixture[s
         (("x",), "invalid choice"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_a_sentence(
+def test_invalid_arguments_are_refused_with_a_sentence(
     words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:

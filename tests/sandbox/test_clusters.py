@@ -1,4 +1,4 @@
-"""Several clusters in one world, each with its own weather, before one Azure."""
+"""Several clusters, each with faults of its own, with one Azure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ async def sandbox(tmp_path):
 
 @pytest.fixture
 async def ask(sandbox):
-    """Asks a cluster for its Secrets; (status, names)."""
+    """Lists the Secrets of a cluster; returns (status, names)."""
     trust = ssl.create_default_context(cafile=str(sandbox.ca_file))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
 
         async def ask(name, token=None):
-            site = sandbox.clusters[name]
-            headers = {"Authorization": f"Bearer {token or site.token}"}
-            async with session.get(f"{site.url}/api/v1/secrets", headers=headers) as answer:
+            endpoint = sandbox.clusters[name]
+            headers = {"Authorization": f"Bearer {token or endpoint.token}"}
+            async with session.get(f"{endpoint.url}/api/v1/secrets", headers=headers) as answer:
                 body = await answer.json()
                 return answer.status, [item["metadata"]["name"] for item in body.get("items", [])]
 
@@ -100,14 +100,16 @@ async def test_a_cluster_that_is_out_refuses_connections_and_comes_back_as_it_wa
 
 async def test_an_outage_cuts_watches_and_its_pods_live_on(sandbox, in_29_days):
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days, cluster="hill")
-    site = sandbox.clusters["hill"]
+    endpoint = sandbox.clusters["hill"]
     trust = ssl.create_default_context(cafile=str(sandbox.ca_file))
     async with aiohttp.ClientSession() as session:
         watch = await session.get(
-            site.url + "/api/v1/pods?watch=true", headers={"Authorization": f"Bearer {site.token}"}, ssl=trust
+            endpoint.url + "/api/v1/pods?watch=true",
+            headers={"Authorization": f"Bearer {endpoint.token}"},
+            ssl=trust,
         )
         await watch.content.readline()
-        await site.outage()
+        await endpoint.outage()
         with pytest.raises(aiohttp.ClientError):
             while await watch.content.readline():
                 pass
@@ -139,13 +141,19 @@ async def test_a_pod_fault_stays_in_its_cluster(sandbox, in_29_days):
         (pod,) = cluster.list("Pod", "apim")
         cluster.delete("Pod", "apim", pod["metadata"]["name"])
     await sandbox.clusters["hill"].cluster.wait_for(crashing)
-    await sandbox.clusters["harbour"].cluster.wait_for(well)
+    await sandbox.clusters["harbour"].cluster.wait_for(ready)
 
 
 def crashing(cluster):
-    containers = [c for p in cluster.list("Pod", "apim") for c in p["status"].get("containerStatuses", [])]
-    return any(c["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for c in containers)
+    containers = [
+        container
+        for pod in cluster.list("Pod", "apim")
+        for container in pod["status"].get("containerStatuses", [])
+    ]
+    return any(
+        container["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for container in containers
+    )
 
 
-def well(cluster):
+def ready(cluster):
     return cluster.get("Deployment", "apim", "apim-gateway")["status"].get("readyReplicas") == 1

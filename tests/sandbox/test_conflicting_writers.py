@@ -1,4 +1,4 @@
-"""Tools that set things back, as GitOps tools and Helm do."""
+"""Tools that restore objects, as GitOps tools and Helm do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def owner(obj, key):
     return [entry["manager"] for entry in entries if f"f:{key}" in entry["fieldsV1"].get("f:data", {})]
 
 
-async def test_a_value_is_set_back_again_and_again_under_the_tools_name(sandbox, place):
+async def test_a_value_is_restored_again_and_again_under_the_tools_name(sandbox, place):
     before = secret(sandbox, place)["data"]
     writer = sandbox.conflicting_writers.start("Secret", "apim", place.secret, delay=0.01)
     for number in (1, 2):
@@ -40,7 +40,7 @@ async def test_a_value_is_set_back_again_and_again_under_the_tools_name(sandbox,
         assert after["metadata"]["annotations"]["ours"] == "1"
 
 
-async def test_a_tool_gives_up_after_so_many_times(sandbox, place):
+async def test_a_tool_stops_after_so_many_restores(sandbox, place):
     writer = sandbox.conflicting_writers.start("Secret", "apim", place.secret, delay=0, times=1)
     write(sandbox, place, "YYYY")
     await sandbox.cluster.wait_for(lambda _: writer.restored == 1)
@@ -58,7 +58,7 @@ async def test_a_tool_can_be_stopped(sandbox, place):
 
 
 @pytest.mark.parametrize(("what", "same"), [("whole", True), ("recreate", False)])
-async def test_replaced_or_made_anew_a_secret_loses_our_annotations(sandbox, place, what, same):
+async def test_a_replaced_or_recreated_secret_loses_other_annotations(sandbox, place, what, same):
     before = secret(sandbox, place)
     writer = sandbox.conflicting_writers.start(
         "Secret", "apim", place.secret, what=what, delay=0.01, manager="helm"
@@ -71,7 +71,7 @@ async def test_replaced_or_made_anew_a_secret_loses_our_annotations(sandbox, pla
     assert (after["metadata"]["uid"] == before["metadata"]["uid"]) is same
 
 
-async def test_a_template_is_set_back(sandbox, place):
+async def test_a_template_is_restored(sandbox, place):
     def marks():
         deployment = sandbox.cluster.get("Deployment", "apim", "apim-gateway")
         return deployment["spec"]["template"]["metadata"].get("annotations")
@@ -91,10 +91,10 @@ async def test_a_template_is_set_back(sandbox, place):
     "wrong",
     [
         {"kind": "Deployment", "name": "apim-gateway", "what": "value"},
-        {"kind": "Secret", "name": "nobody"},
+        {"kind": "Secret", "name": "absent"},
         {"kind": "Secret", "name": "apim-access-token", "cluster": "moon"},
     ],
 )
-async def test_an_order_that_makes_no_sense_is_refused(sandbox, place, wrong):
+async def test_invalid_arguments_are_refused(sandbox, place, wrong):
     with pytest.raises(ConflictingWriterError):
         sandbox.conflicting_writers.start(**{"namespace": "apim"} | wrong)

@@ -15,21 +15,8 @@ from sandbox.fleet import deploy
 
 
 @pytest.fixture
-async def call(sandbox):
-    """Calls the control API: (status, parsed body)."""
-    async with aiohttp.ClientSession(sandbox.control_url) as session:
-
-        async def call(method, path, body=None):
-            async with session.request(method, path, json=body) as answer:
-                text = await answer.text()
-                return answer.status, json.loads(text) if text else None
-
-        yield call
-
-
-@pytest.fixture
 async def inbox():
-    """A webhook: its URL and the event batches that it got."""
+    """A webhook: its URL and the event batches that it received."""
     got: list[list[dict]] = []
 
     async def webhook(scope, receive, send):
@@ -137,7 +124,7 @@ async def test_pods_traffic_and_events_follow_what_runs(sandbox, call, inbox, in
     (pod,) = (await call("GET", "/pods"))[1]
     assert (pod["fingerprint"], pod["ok"]) == (deployed.token_fingerprint, True)
     assert await call("GET", f"/traffic/apim/{pod['name']}") == (200, {"api": "echo"})
-    assert (await call("GET", "/traffic/apim/nobody"))[0] == 404
+    assert (await call("GET", "/traffic/apim/absent"))[0] == 404
     await call("POST", "/subscriptions", {"endpoint": url})
     await call("POST", "/events", {"gateway": "oslo", "kind": "near-expiry"})
     await sandbox.eventgrid.settled()
@@ -147,11 +134,16 @@ async def test_pods_traffic_and_events_follow_what_runs(sandbox, call, inbox, in
 async def test_a_workload_with_a_fault_crashes_until_the_fault_is_removed(sandbox, call):
     def crashing(cluster):
         containers = [
-            c for pod in cluster.list("Pod", "apim") for c in pod["status"].get("containerStatuses", [])
+            container
+            for pod in cluster.list("Pod", "apim")
+            for container in pod["status"].get("containerStatuses", [])
         ]
-        return any(c["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for c in containers)
+        return any(
+            container["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff"
+            for container in containers
+        )
 
-    def well(cluster):
+    def ready(cluster):
         return cluster.get("Deployment", "apim", "apim-gateway")["status"].get("readyReplicas") == 1
 
     fault = {"namespace": "apim", "workload": "apim-gateway", "fault": "crash-loop"}
@@ -160,4 +152,4 @@ async def test_a_workload_with_a_fault_crashes_until_the_fault_is_removed(sandbo
     sandbox.cluster.delete("Pod", "apim", sandbox.cluster.list("Pod", "apim")[0]["metadata"]["name"])
     await sandbox.cluster.wait_for(crashing)
     assert (await call("POST", "/pod-faults", fault | {"fault": None}))[0] == 204
-    await sandbox.cluster.wait_for(well)
+    await sandbox.cluster.wait_for(ready)

@@ -1,11 +1,9 @@
-"""The control API's levers for what goes wrong around a rotation."""
+"""The routes of the control API for faults around a rotation."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 import pytest
 
 from sandbox import Sandbox
@@ -20,20 +18,7 @@ async def sandbox(tmp_path):
         yield sandbox
 
 
-@pytest.fixture
-async def call(sandbox):
-    """Calls the control API: (status, parsed body)."""
-    async with aiohttp.ClientSession(sandbox.control_url) as session:
-
-        async def call(method, path, body=None):
-            async with session.request(method, path, json=body) as answer:
-                text = await answer.text()
-                return answer.status, json.loads(text) if text else None
-
-        yield call
-
-
-async def test_a_cluster_goes_out_and_comes_back(sandbox, call):
+async def test_a_cluster_becomes_unreachable_and_reachable_again(sandbox, call):
     assert [site["up"] for site in (await call("GET", "/clusters"))[1]] == [True, True]
     assert (await call("POST", "/clusters/hill", {"up": False}))[1]["up"] is False
     assert not sandbox.clusters["hill"].up
@@ -48,7 +33,7 @@ async def test_azures_clock_can_be_wrong(sandbox, call):
     assert abs(late) < timedelta(seconds=10)
 
 
-async def test_a_right_is_taken_and_given_back(sandbox, call):
+async def test_a_permission_is_denied_and_allowed_again(sandbox, call):
     assert (await call("POST", "/permissions", {"action": REGENERATE, "allowed": False}))[1]["denied"] == [
         REGENERATE
     ]
@@ -57,20 +42,20 @@ async def test_a_right_is_taken_and_given_back(sandbox, call):
     assert sandbox.azure.denied == set()
 
 
-async def test_a_stranger_regenerates_a_key(sandbox, call, in_29_days):
+async def test_a_key_is_regenerated(sandbox, call, in_29_days):
     token = sandbox.azure.add_gateway("oslo").mint("primary", in_29_days)
     status, answer = await call("POST", "/keys", {"gateway": "oslo", "key": "primary"})
     assert (status, answer["generations"]) == (200, {"primary": 2, "secondary": 1})
     assert not sandbox.azure.named("oslo")[0].accepts(token)
 
 
-async def test_a_gateways_manners_can_be_changed(sandbox, call):
+async def test_a_gateways_behavior_can_be_changed(sandbox, call):
     gateway = sandbox.azure.add_gateway("oslo")
     await call("POST", "/gateway-behavior", {"gateway": "oslo", "strict": True, "deterministic": False})
     assert (gateway.strict, gateway.deterministic) == (True, False)
 
 
-async def test_a_fight_is_begun_seen_and_ended(sandbox, call, in_29_days):
+async def test_a_conflicting_writer_is_started_listed_and_stopped(sandbox, call, in_29_days):
     place = await deploy(sandbox, "portal", "oslo", namespace="apim", expires_at=in_29_days, cluster="hill")
     order = {"kind": "Secret", "namespace": "apim", "name": place.secret, "cluster": "hill", "delay": 0}
     status, writer = await call("POST", "/conflicting-writers", order)
@@ -106,8 +91,8 @@ async def test_pod_faults_and_traffic_belong_to_one_cluster(sandbox, call, in_29
         ("/keys", {"gateway": "narvik", "key": "primary"}),
         ("/keys", {"gateway": "oslo", "key": "third"}),
         ("/gateway-behavior", {"gateway": "narvik"}),
-        ("/conflicting-writers", {"kind": "Secret", "namespace": "apim", "name": "nobody"}),
-        ("/conflicting-writers", {"kind": "Secret", "namespace": "apim", "name": "x", "what": "war"}),
+        ("/conflicting-writers", {"kind": "Secret", "namespace": "apim", "name": "absent"}),
+        ("/conflicting-writers", {"kind": "Secret", "namespace": "apim", "name": "x", "what": "everything"}),
     ],
 )
 async def test_bad_input_is_answered_with_400_and_a_sentence(sandbox, call, path, body):

@@ -16,7 +16,7 @@ from sandbox.journal import Journal
 
 
 class World:
-    """One server called "arm" that counts what it did."""
+    """One server, "arm", that counts its requests."""
 
     def __init__(self):
         self.done, self.faults, self.journal = [], Faults(), Journal()
@@ -71,7 +71,7 @@ async def test_a_status_replaces_the_answer_before_or_after_the_effect(world, wh
     assert await world.post("next") == (200, "done")
 
 
-async def test_a_body_of_ones_own_is_answered(world):
+async def test_a_given_body_is_answered(world):
     world.faults.add(server="arm", action="status", status=502, body="<html>")
     assert await world.post() == (502, "<html>")
 
@@ -156,7 +156,7 @@ async def test_the_first_of_two_rules_takes_the_request(world):
     assert [(await world.post())[0] for _ in range(3)] == [500, 501, 200]
 
 
-async def test_hit_waits_for_as_many_as_asked(world):
+async def test_hit_waits_for_the_given_number_of_requests(world):
     rule = world.faults.add(server="arm", action="status", times=None)
     twice = asyncio.create_task(rule.hit(2))
     await world.post()
@@ -168,6 +168,6 @@ async def test_hit_waits_for_as_many_as_asked(world):
 @pytest.mark.parametrize(
     "wrong", [{"server": "moon"}, {"action": "explode"}, {"when": "during"}, {"path": "("}]
 )
-def test_a_rule_that_makes_no_sense_is_refused(wrong):
+def test_an_invalid_rule_is_refused(wrong):
     with pytest.raises(FaultError):
         Faults().add(**({"server": "arm", "action": "reset"} | wrong))

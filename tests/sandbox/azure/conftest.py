@@ -1,4 +1,4 @@
-"""The Azure half of the sandbox, served for real, without a cluster."""
+"""The simulated Azure, served over HTTP, without a cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
 async def arm(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., ApiManagementClient]]:
-    """Makes real management clients that get their bearer token from the sandbox's identity endpoint."""
+    """Creates real management clients that get their bearer token from the sandbox's identity endpoint."""
     for name, value in cloud.identity_env.items():
         monkeypatch.setenv(name, value)
     async with AsyncExitStack() as stack:
@@ -74,7 +73,7 @@ async def arm(
         )
         credential = await stack.enter_async_context(ManagedIdentityCredential())
 
-        def make(**options: Any) -> ApiManagementClient:
+        def create(**options: Any) -> ApiManagementClient:
             transport = AioHttpTransport(session=session, session_owner=False)
             return ApiManagementClient(
                 credential,
@@ -85,14 +84,9 @@ async def arm(
                 **options,
             )
 
-        yield make
+        yield create
 
 
 @pytest.fixture
 def oslo(cloud: Cloud) -> Gateway:
     return cloud.azure.add_gateway("oslo")
-
-
-@pytest.fixture
-def in_29_days() -> datetime:
-    return (datetime.now(UTC) + timedelta(days=29)).replace(second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""Entra as a receiver of webhooks sees it, and an Event Grid that shows its tokens."""
+"""Entra as the receiver of a webhook uses it, and Event Grid's use of its tokens."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def http(sandbox: Sandbox) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def get(http: aiohttp.ClientSession, url: str) -> tuple[int, Any]:
-    async with http.get(url) as r:
-        return r.status, await r.json(content_type=None) if r.status == 200 else None
+    async with http.get(url) as response:
+        return response.status, await response.json(content_type=None) if response.status == 200 else None
 
 
 async def test_its_own_client_library_verifies_a_token_found_by_discovery(
@@ -98,13 +98,13 @@ async def test_the_control_api_subscribes_with_a_header_and_with_a_token(
     oslo = sandbox.azure.add_gateway("oslo")
     webhook = Webhook()
     async with serve.serving({"webhook": webhook}, {}) as urls, aiohttp.ClientSession() as http:
-        wish = {
+        subscription = {
             "endpoint": urls["webhook"],
             "headers": {"x-rotator-secret": "invented"},
             "audience": AUDIENCE,
         }
-        async with http.post(f"{sandbox.control_url}/subscriptions", json=wish) as r:
-            assert r.status == 201
+        async with http.post(f"{sandbox.control_url}/subscriptions", json=subscription) as response:
+            assert response.status == 201
         await sandbox.eventgrid.deliver([near_expiry(oslo, in_29_days)])
         await asyncio.wait_for(sandbox.eventgrid.settled(), 10)
         for headers, _ in webhook.requests:
@@ -115,6 +115,6 @@ async def test_the_control_api_subscribes_with_a_header_and_with_a_token(
 
 async def test_the_control_api_wants_texts_as_headers(sandbox: Sandbox) -> None:
     async with aiohttp.ClientSession() as http:
-        wish = {"endpoint": "http://127.0.0.1:1/", "headers": {"a": 1}}
-        async with http.post(f"{sandbox.control_url}/subscriptions", json=wish) as r:
-            assert (r.status, "delivery properties" in await r.text()) == (400, True)
+        subscription = {"endpoint": "http://127.0.0.1:1/", "headers": {"a": 1}}
+        async with http.post(f"{sandbox.control_url}/subscriptions", json=subscription) as response:
+            assert (response.status, "delivery properties" in await response.text()) == (400, True)

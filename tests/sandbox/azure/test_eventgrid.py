@@ -21,7 +21,7 @@ from sandbox.azure.events import near_expiry
 
 @dataclass
 class Webhook:
-    """Shakes hands as it should, answers deliveries with the statuses it was given, then with 200."""
+    """Answers handshakes correctly, and deliveries with the given statuses, then with 200."""
 
     statuses: list[int] = field(default_factory=list)
     handshake: dict = field(default_factory=dict)
@@ -38,7 +38,9 @@ class Webhook:
                 "WebHook-Allowed-Rate": "*",
                 "Allow": "POST",
             }
-            return Response(headers={k: v for k, v in (usual | self.handshake).items() if v})
+            return Response(
+                headers={name: value for name, value in (usual | self.handshake).items() if value}
+            )
         body = await request.json()
         self.requests.append((dict(request.headers), body))
         if request.headers["aeg-event-type"] == "SubscriptionValidation":
@@ -47,7 +49,9 @@ class Webhook:
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
 
     def notifications(self):
-        return [(h, b) for h, b in self.requests if h["aeg-event-type"] == "Notification"]
+        return [
+            (headers, body) for headers, body in self.requests if headers["aeg-event-type"] == "Notification"
+        ]
 
 
 @pytest.fixture
@@ -77,7 +81,9 @@ async def test_event_grid_events_come_as_an_array_with_the_usual_headers(cloud, 
     assert headers["content-type"].startswith("application/json")
     assert headers["aeg-subscription-name"] == "NIGHT"
     assert headers["aeg-delivery-count"] == "0"
-    assert [(d.event_id, d.attempt, d.status) for d in cloud.eventgrid.deliveries] == [(event["id"], 1, 200)]
+    assert [(sent.event_id, sent.attempt, sent.status) for sent in cloud.eventgrid.deliveries] == [
+        (event["id"], 1, 200)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ async def test_cloud_events_come_alone_or_in_a_batch(cloud, webhook, url, event,
         ("cloudevents", {"Allow": "GET"}, "Allow"),
     ],
 )
-async def test_a_wrong_handshake_is_told_and_nothing_is_subscribed(
+async def test_a_wrong_handshake_is_reported_and_nothing_is_subscribed(
     cloud, webhook, url, schema, wrong, complaint
 ):
     webhook.handshake = wrong
@@ -122,7 +128,11 @@ async def test_a_failed_delivery_is_tried_again_and_counted(cloud, webhook, url,
     await cloud.eventgrid.subscribe(url)
     await cloud.eventgrid.deliver([event])
     await cloud.eventgrid.settled()
-    assert [(d.attempt, d.status) for d in cloud.eventgrid.deliveries] == [(1, 503), (2, 500), (3, 202)]
+    assert [(sent.attempt, sent.status) for sent in cloud.eventgrid.deliveries] == [
+        (1, 503),
+        (2, 500),
+        (3, 202),
+    ]
     assert [headers["aeg-delivery-count"] for headers, _ in webhook.notifications()] == ["0", "1", "2"]
     assert cloud.eventgrid.dead == []
 
@@ -147,7 +157,7 @@ async def test_an_event_that_never_succeeds_dies_after_the_whole_schedule(cloud,
     assert len(webhook.notifications()) == 11
 
 
-def test_waits_are_the_real_ones_up_to_a_day():
+def test_retry_delays_are_the_documented_ones_up_to_a_day():
     waited, seen = 0.0, []
     while (wait := retry_delay(len(seen) + 1, waited)) is not None:
         seen.append(wait)
@@ -177,7 +187,7 @@ async def test_batches_are_at_most_as_large_as_agreed(cloud, webhook, url, oslo,
 
 
 async def test_settling_does_not_wait_for_deliveries_that_have_just_ended(cloud, webhook, url, event):
-    """A task's callbacks run one turn of the loop after its end: this test looks in between."""
+    """A task's callbacks run one turn of the loop after its end. This test checks in between."""
     await cloud.eventgrid.subscribe(url)
     before = asyncio.all_tasks()
     await cloud.eventgrid.deliver([event])
@@ -189,7 +199,7 @@ async def test_settling_does_not_wait_for_deliveries_that_have_just_ended(cloud,
     assert len(webhook.notifications()) == 1
 
 
-async def test_unsubscribing_is_told_and_ends_the_deliveries(cloud, webhook, url, event):
+async def test_unsubscribing_notifies_the_endpoint_and_ends_the_deliveries(cloud, webhook, url, event):
     await cloud.eventgrid.subscribe(url)
     await cloud.eventgrid.unsubscribe("rotator")
     await cloud.eventgrid.deliver([event])

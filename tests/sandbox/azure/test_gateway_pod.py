@@ -43,7 +43,7 @@ async def test_each_layout_authenticates_over_http(pods, cloud, token, in_29_day
     (auth,) = pods.latest()
     assert (auth.namespace, auth.name, auth.gateway, auth.ok) == ("apim", "gw-0", "oslo", True)
     assert (auth.fingerprint, auth.expires_at) == (fingerprint(token), in_29_days)
-    assert [(a.pod, a.ok) for a in cloud.azure.authentications] == [("gw-0", True)]
+    assert [(attempt.pod, attempt.ok) for attempt in cloud.azure.authentications] == [("gw-0", True)]
     assert pods.answer("apim", "gw-0") == (200, b'{"api":"echo"}')
 
 
@@ -91,7 +91,7 @@ async def test_a_pod_that_is_gone_is_forgotten(pods, token):
 
 
 @pytest.mark.parametrize("environment", [{}, {"PATH": "/bin"}, {"config.service.auth": "workloadIdentity"}])
-async def test_pods_without_a_token_are_none_of_our_business(pods, environment):
+async def test_pods_without_a_token_are_ignored(pods, environment):
     assert await pods.start(POD, environment) == Verdict.READY
     assert pods.latest() == []
 

@@ -29,9 +29,9 @@ def test_seconds_are_truncated(gateway):
 def test_minting_is_deterministic_and_every_call_is_recorded(gateway):
     token = gateway.mint("primary", EXPIRY)
     assert gateway.mint("primary", EXPIRY) == token
-    assert [(m.key, m.generation, m.expires_at, m.fingerprint, m.at) for m in gateway.minted] == [
-        ("primary", 1, EXPIRY, fingerprint(token), NOW)
-    ] * 2
+    assert [
+        (mint.key, mint.generation, mint.expires_at, mint.fingerprint, mint.at) for mint in gateway.minted
+    ] == [("primary", 1, EXPIRY, fingerprint(token), NOW)] * 2
 
 
 def test_without_determinism_every_token_differs_and_works(gateway):
@@ -42,7 +42,7 @@ def test_without_determinism_every_token_differs_and_works(gateway):
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_regenerating_a_key_kills_its_tokens_and_no_others(gateway, deterministic):
+def test_regenerating_a_key_invalidates_its_tokens_and_no_others(gateway, deterministic):
     gateway.deterministic = deterministic
     primary, secondary = gateway.mint("primary", EXPIRY), gateway.mint("secondary", EXPIRY)
     gateway.regenerate("primary")
@@ -66,7 +66,7 @@ def test_a_token_of_another_gateway_is_refused_even_with_the_same_key(gateway):
 
 
 @pytest.mark.parametrize("text", ["", "GatewayKey gw1&203001020304&abc=", "gw1&209913012560&abc=", "gw1&x&y"])
-def test_what_is_no_token_names_nothing_or_is_refused(gateway, text):
+def test_a_text_that_is_not_a_token_names_nothing_or_is_refused(gateway, text):
     claims = read(text)
     assert claims is None or claims.gateway != "gw1"
     assert not gateway.accepts(text)

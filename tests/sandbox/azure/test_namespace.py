@@ -1,4 +1,4 @@
-"""The pull wire, spoken with the real consumer client."""
+"""Pull delivery, with the real consumer client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOPIC = "gateway-tokens"
 
 
 class Clients:
-    """Makes clients that trust the sandbox's authority and sign in with its managed identity."""
+    """Creates clients that trust the sandbox's authority and sign in with its managed identity."""
 
     def __init__(self, sandbox: Sandbox, credential: ManagedIdentityCredential, session) -> None:
         self._url = sandbox.namespace_url
@@ -66,7 +66,7 @@ async def clients(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 @dataclass
 class Time:
-    """The clock of a queue. It stands still unless a test moves it."""
+    """The clock of a queue, which only the test moves."""
 
     seconds: float = 1_000.0
 
@@ -120,11 +120,11 @@ async def test_the_real_publisher_reaches_all_subscriptions(
 
     await clients.publisher().send([CloudEvent(source="/s", type="T", data={"n": n}) for n in range(3)])
 
-    assert [d.event.data["n"] for d in await received(clients.consumer(), 2)] == [0, 1]
+    assert [detail.event.data["n"] for detail in await received(clients.consumer(), 2)] == [0, 1]
     assert (queue.waiting, queue.locked, other.waiting, other.locked) == (3, 2, 3, 0)
 
 
-async def test_a_poll_without_events_ends_empty_and_one_with_events_at_once(
+async def test_a_poll_without_events_ends_empty_and_one_with_events_ends_at_once(
     sandbox: Sandbox, clients: Clients, queue: PullQueue
 ) -> None:
     assert await received(clients.consumer()) == []
@@ -155,7 +155,7 @@ async def test_nothing_is_locked_for_a_client_that_has_left(
     assert (queue.waiting, queue.locked) == (1, 0)
 
 
-async def test_acknowledged_is_done_and_a_second_time_is_partial_failure(
+async def test_an_acknowledged_event_is_done_and_a_second_acknowledgement_fails(
     sandbox: Sandbox, clients: Clients, queue: PullQueue
 ) -> None:
     sandbox.namespace.publish(TOPIC, [event(sandbox, schema="cloudevents", casing="lower")])
@@ -166,7 +166,10 @@ async def test_acknowledged_is_done_and_a_second_time_is_partial_failure(
     second = await client.acknowledge(lock_tokens=[token, "made up"])
 
     assert (first.succeeded_lock_tokens, first.failed_lock_tokens) == ([token], [])
-    assert {f.lock_token: f.error.code for f in second.failed_lock_tokens} == {token: LOST, "made up": BAD}
+    assert {failed.lock_token: failed.error.code for failed in second.failed_lock_tokens} == {
+        token: LOST,
+        "made up": BAD,
+    }
     assert (len(queue.done), queue.waiting) == (1, 0)
 
 
@@ -185,7 +188,7 @@ async def test_a_released_event_comes_again_after_its_delay(
     assert (await one(client)).delivery_count == 2
 
 
-async def test_a_lock_runs_out_and_a_renewed_one_does_not(
+async def test_a_lock_expires_and_a_renewed_one_does_not(
     sandbox: Sandbox, clients: Clients, queue: PullQueue, time: Time
 ) -> None:
     sandbox.namespace.publish(TOPIC, [event(sandbox, schema="cloudevents", casing="lower")])
@@ -214,11 +217,11 @@ async def test_rejected_or_delivered_too_often_is_dead(
     for _ in range(2):
         await client.release(lock_tokens=[(await one(client)).lock_token])
 
-    assert [(d.reason, d.deliveries) for d in queue.dead] == [(REJECTED, 1), (EXHAUSTED, 2)]
+    assert [(letter.reason, letter.deliveries) for letter in queue.dead] == [(REJECTED, 1), (EXHAUSTED, 2)]
     assert queue.waiting == 0
 
 
-async def test_keys_strangers_and_wrong_names_are_refused(
+async def test_wrong_keys_tokens_and_names_are_refused(
     sandbox: Sandbox, clients: Clients, queue: PullQueue
 ) -> None:
     with pytest.raises(ClientAuthenticationError):
@@ -231,7 +234,7 @@ async def test_keys_strangers_and_wrong_names_are_refused(
 
 
 @pytest.mark.parametrize("asked", [{"max_events": 101}, {"max_events": 0}, {"max_wait_time": 9}])
-async def test_limits_are_those_of_the_wire(clients: Clients, queue: PullQueue, asked: dict) -> None:
+async def test_limits_are_those_of_the_protocol(clients: Clients, queue: PullQueue, asked: dict) -> None:
     with pytest.raises(HttpResponseError) as refused:
         await clients.consumer().receive(**asked)
     assert refused.value.status_code == 400

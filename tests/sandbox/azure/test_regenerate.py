@@ -1,4 +1,4 @@
-"""regenerateKey going wrong in each of its ways, and what it does to pods that start afterwards."""
+"""The failures of regenerateKey, and their effect on pods that start afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_it_may_act_and_drop_the_connection(arm, oslo, cloud):
     assert oslo.generations["primary"] == 2
 
 
-async def test_it_may_act_when_nobody_waits_for_it_any_more(arm, oslo, cloud):
+async def test_it_may_act_after_its_client_has_left(arm, oslo, cloud):
     held = cloud.faults.add(server="arm", path="/regenerateKey$", action="latency", seconds=0.3)
     request = asyncio.create_task(regenerate(arm(), read_timeout=0.05))
     await held.hit()
@@ -48,7 +48,7 @@ async def test_it_may_act_when_nobody_waits_for_it_any_more(arm, oslo, cloud):
             await asyncio.sleep(0.01)
 
 
-async def test_it_may_be_forbidden_and_changes_nothing_then(arm, oslo, cloud):
+async def test_it_may_be_forbidden_and_then_changes_nothing(arm, oslo, cloud):
     cloud.azure.denied.add("Microsoft.ApiManagement/service/gateways/regenerateKey/action")
     with pytest.raises(HttpResponseError) as refused:
         await regenerate(arm())
@@ -63,19 +63,21 @@ async def sandbox(tmp_path):
 
 
 async def born_again(sandbox):
-    """Delete the only pod of the gateway; its successor as soon as it runs."""
+    """Delete the only pod of the gateway and return its successor as soon as it runs."""
     (old,) = sandbox.cluster.list("Pod", "apim")
     sandbox.cluster.delete("Pod", "apim", old["metadata"]["name"])
 
     def born(_):
-        return [p for p in sandbox.gateway_pods.latest() if p.name != old["metadata"]["name"]]
+        return [pod for pod in sandbox.gateway_pods.latest() if pod.name != old["metadata"]["name"]]
 
-    await sandbox.cluster.wait_for(lambda c: bool(born(c)) and len(c.list("Pod", "apim")) == 1)
+    await sandbox.cluster.wait_for(
+        lambda cluster: bool(born(cluster)) and len(cluster.list("Pod", "apim")) == 1
+    )
     (pod,) = born(None)
     return pod
 
 
-async def test_a_running_pod_serves_on_and_a_new_one_is_ready_and_empty(sandbox, in_29_days):
+async def test_a_running_pod_keeps_serving_and_a_new_one_is_ready_and_empty(sandbox, in_29_days):
     place = await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=in_29_days)
     (before,) = await sandbox.pods()
     place.gateway.regenerate("primary")
@@ -105,8 +107,8 @@ def ready(count):
 
 
 @pytest.mark.parametrize("minutes", [-10, 0, 10])
-async def test_arm_dates_its_answers_and_judges_expiries_by_a_clock_of_its_own(sandbox, minutes):
-    """Refusals, and those of faults, too."""
+async def test_arm_has_a_clock_of_its_own_for_dates_and_expiries(sandbox, minutes):
+    """Refusals and the answers of injected faults have that date too."""
     offset = timedelta(minutes=minutes)
     sandbox.azure.shift(offset)
     gateway = sandbox.azure.add_gateway("oslo")

@@ -1,4 +1,4 @@
-"""A cluster served on loopback, the official client, kubectl, and a program that says what it was started with."""
+"""A cluster served on loopback, the official client, kubectl, and a program that records its starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKEN = "not-a-real-token"
 
 
 class Recording:
-    """A program that starts well unless `verdict` says otherwise; `running` is uid -> environment."""
+    """A program that becomes ready unless `verdict` returns another result; `running` is uid -> environment."""
 
     def __init__(self) -> None:
         self.running: dict[str, dict[str, str]] = {}
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class Api:
-    """The official client, raw: every call returns status and body."""
+    """The official client without its models: every call returns status and body."""
 
     client: client.ApiClient
     opened: list[Any] = field(default_factory=list)
@@ -110,18 +110,18 @@ async def url(cluster):
 async def api(url):
     configuration = client.Configuration(host=url)
     configuration.api_key["BearerToken"] = f"Bearer {TOKEN}"
-    talker = client.ApiClient(configuration)
+    api_client = client.ApiClient(configuration)
     try:
-        yield Api(talker)
+        yield Api(api_client)
     finally:
-        await talker.close()
+        await api_client.close()
 
 
 @pytest.fixture
 async def kubectl(cluster, tmp_path: Path):
-    """Runs kubectl, returns (exit code, output, errors); skips where there is none.
+    """Runs kubectl and returns (exit code, output, errors); skips without kubectl.
 
-    Over TLS: kubectl sends no bearer token to plain http.
+    It uses TLS, because kubectl sends no bearer token over plain HTTP.
     """
     program = shutil.which("kubectl")
     if program is None:
@@ -130,7 +130,7 @@ async def kubectl(cluster, tmp_path: Path):
     env = {"HOME": str(tmp_path), "PATH": str(Path(program).parent)}
 
     async with serving({"kubernetes": cluster.app}, {"kubernetes": certificates}) as urls:
-        known = (
+        options = (
             f"--server={urls['kubernetes']}",
             f"--certificate-authority={certificates.ca}",
             f"--token={TOKEN}",
@@ -139,7 +139,7 @@ async def kubectl(cluster, tmp_path: Path):
         async def run(*arguments: str, text: str = "") -> tuple[int, str, str]:
             pipe = asyncio.subprocess.PIPE
             process = await asyncio.create_subprocess_exec(
-                program, *known, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=env
+                program, *options, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=env
             )
             out, err = await process.communicate(text.encode())
             return process.returncode or 0, out.decode(), err.decode()
@@ -172,9 +172,9 @@ def marked(mark: str) -> Json:
 
 
 def done(kind: str, name: str, namespace: str = "default") -> Callable[[Cluster], bool]:
-    """The rollout is complete and no old pod is left, not even a terminating one."""
+    """Whether the rollout is complete and no old pod is left, not even a terminating one."""
 
-    def look(cluster: Cluster) -> bool:
+    def is_done(cluster: Cluster) -> bool:
         obj = cluster.get(kind, namespace, name)
         assert obj is not None
         wanted = 1 if kind == "DaemonSet" else obj["spec"]["replicas"]
@@ -183,7 +183,7 @@ def done(kind: str, name: str, namespace: str = "default") -> Callable[[Cluster]
         observed = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
         return observed and len(ready) == len(pods) == wanted and ready_count(kind, obj) == wanted
 
-    return look
+    return is_done
 
 
 def ready_count(kind: str, obj: Json) -> int:
@@ -201,4 +201,6 @@ def mark_of(obj: Json) -> str | None:
 def is_ready(pod: Json) -> bool:
     conditions = pod["status"].get("conditions", [])
     terminating = "deletionTimestamp" in pod["metadata"]
-    return not terminating and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return not terminating and any(
+        entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions
+    )

@@ -17,10 +17,10 @@ async def test_a_wrong_token_is_unauthorized(api, url):
     for header in ({}, {"BearerToken": "Bearer wrong"}):
         configuration = client.Configuration(host=url)
         configuration.api_key.update(header)
-        async with client.ApiClient(configuration) as stranger:
-            answer = await Api(stranger)("GET", SECRETS)
+        async with client.ApiClient(configuration) as api_client:
+            answer = await Api(api_client)("GET", SECRETS)
             assert (answer.status, answer.body["reason"]) == (401, "Unauthorized")
-            assert (await Api(stranger)("GET", "/healthz")).body == "ok"
+            assert (await Api(api_client)("GET", "/healthz")).body == "ok"
 
 
 async def test_everything_is_allowed_until_it_is_denied(api, cluster):
@@ -52,7 +52,7 @@ async def test_a_watch_is_a_verb_of_its_own(api, cluster):
     assert (await api("GET", SECRETS)).status == 200
 
 
-async def test_the_server_says_who_asks_and_what_it_is(api):
+async def test_the_server_names_the_user_and_its_version(api):
     who = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
 
     assert who.body["status"]["userInfo"]["username"] == "sandbox"

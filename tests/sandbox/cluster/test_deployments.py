@@ -15,7 +15,7 @@ async def rolled_out(cluster):
 
 
 def sets(cluster):
-    """mark -> ReplicaSet"""
+    """Return the ReplicaSets by the marks of their templates."""
     return {mark_of(one["spec"]["template"]): one for one in cluster.list("ReplicaSet", "default")}
 
 
@@ -31,8 +31,10 @@ def condition(cluster, kind):
     return next((one for one in status(cluster).get("conditions", []) if one["type"] == kind), {})
 
 
-async def test_a_finished_rollout_reads_as_kubectl_wants_it(rolled_out):
-    await rolled_out.wait_for(lambda c: condition(c, "Progressing").get("reason") == "NewReplicaSetAvailable")
+async def test_a_finished_rollout_has_the_status_that_kubectl_expects(rolled_out):
+    await rolled_out.wait_for(
+        lambda cluster: condition(cluster, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    )
 
     counters = {key: value for key, value in status(rolled_out).items() if key != "conditions"}
     assert counters == {
@@ -59,7 +61,7 @@ async def test_pods_belong_to_a_replica_set_that_belongs_to_the_deployment(rolle
         assert pod["metadata"]["name"].startswith(f"web-{digest}-")
 
 
-async def test_a_new_template_replaces_every_pod_without_a_moment_of_too_few(rolled_out):
+async def test_a_new_template_replaces_every_pod_and_keeps_enough_available(rolled_out):
     fewest = [2]
 
     def watched(cluster):
@@ -93,7 +95,9 @@ async def test_a_stuck_rollout_keeps_the_old_pods_and_a_revert_creates_none(roll
     before = {pod["metadata"]["uid"] for pod in pods_of(rolled_out, "web")}
     rolled_out.set_pod_fault("default", "web", "never-ready")
     roll(rolled_out, "2")
-    await rolled_out.wait_for(lambda c: status(c).get("updatedReplicas") == 1 and len(pods_of(c, "web")) == 3)
+    await rolled_out.wait_for(
+        lambda cluster: status(cluster).get("updatedReplicas") == 1 and len(pods_of(cluster, "web")) == 3
+    )
     rolled_out.set_pod_fault("default", "web", None)
 
     roll(rolled_out, "1")
@@ -107,20 +111,24 @@ async def test_a_rollout_that_does_not_progress_exceeds_its_deadline_and_recover
     rolled_out.set_pod_fault("default", "web", "crash-loop")
     roll(rolled_out, "2")
     await rolled_out.wait_for(
-        lambda c: condition(c, "Progressing").get("reason") == "ProgressDeadlineExceeded"
+        lambda cluster: condition(cluster, "Progressing").get("reason") == "ProgressDeadlineExceeded"
     )
     assert condition(rolled_out, "Progressing")["status"] == "False"
 
     roll(rolled_out, "1")
-    await rolled_out.wait_for(lambda c: condition(c, "Progressing").get("reason") == "NewReplicaSetAvailable")
+    await rolled_out.wait_for(
+        lambda cluster: condition(cluster, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    )
 
 
 async def test_a_paused_deployment_does_not_roll(rolled_out):
     rolled_out.patch("Deployment", "default", "web", {"spec": {"paused": True}})
     roll(rolled_out, "2")
-    await rolled_out.wait_for(lambda c: condition(c, "Progressing").get("reason") == "DeploymentPaused")
+    await rolled_out.wait_for(
+        lambda cluster: condition(cluster, "Progressing").get("reason") == "DeploymentPaused"
+    )
     assert condition(rolled_out, "Progressing")["status"] == "Unknown"
-    await rolled_out.wait_for(lambda c: status(c)["observedGeneration"] == 3)
+    await rolled_out.wait_for(lambda cluster: status(cluster)["observedGeneration"] == 3)
     assert list(sets(rolled_out)) == ["1"]
 
     rolled_out.patch("Deployment", "default", "web", {"spec": {"paused": None}})
@@ -149,7 +157,7 @@ async def test_history_beyond_the_limit_is_deleted(cluster):
 
     roll(cluster, "2")
 
-    await cluster.wait_for(lambda c: finished(c) and list(sets(c)) == ["2"])
+    await cluster.wait_for(lambda cluster: finished(cluster) and list(sets(cluster)) == ["2"])
 
 
 async def test_scaling_changes_the_number_of_pods_only(rolled_out):
@@ -160,16 +168,16 @@ async def test_scaling_changes_the_number_of_pods_only(rolled_out):
     assert kept < {pod["metadata"]["uid"] for pod in pods_of(rolled_out, "web")}
 
     rolled_out.patch("Deployment", "default", "web", {"spec": {"replicas": 0}})
-    await rolled_out.wait_for(lambda c: not pods_of(c, "web"))
+    await rolled_out.wait_for(lambda cluster: not pods_of(cluster, "web"))
     assert len(sets(rolled_out)) == 1
 
 
 async def test_min_ready_seconds_count_for_available_not_for_ready(cluster):
     cluster.apply(deployment(minReadySeconds=1))
 
-    await cluster.wait_for(lambda c: status(c).get("readyReplicas") == 1)
+    await cluster.wait_for(lambda cluster: status(cluster).get("readyReplicas") == 1)
     assert status(cluster).get("availableReplicas", 0) == 0
-    await cluster.wait_for(lambda c: status(c).get("availableReplicas") == 1)
+    await cluster.wait_for(lambda cluster: status(cluster).get("availableReplicas") == 1)
 
 
 async def test_a_deleted_pod_is_replaced(rolled_out):
@@ -177,13 +185,15 @@ async def test_a_deleted_pod_is_replaced(rolled_out):
 
     rolled_out.delete("Pod", "default", gone)
 
-    await rolled_out.wait_for(lambda c: c.get("Pod", "default", gone) is None and finished(c))
+    await rolled_out.wait_for(
+        lambda cluster: cluster.get("Pod", "default", gone) is None and finished(cluster)
+    )
 
 
 async def test_a_deleted_deployment_takes_everything_with_it(rolled_out, program):
     rolled_out.delete("Deployment", "default", "web")
 
-    await rolled_out.wait_for(lambda c: not c.list("ReplicaSet") and not c.list("Pod"))
+    await rolled_out.wait_for(lambda cluster: not cluster.list("ReplicaSet") and not cluster.list("Pod"))
     assert program.running == {}
 
 
@@ -204,5 +214,5 @@ async def test_a_deleted_namespace_takes_its_contents_and_then_goes(cluster):
 
     cluster.delete("Namespace", "", "team")
 
-    await cluster.wait_for(lambda c: c.get("Namespace", "", "team") is None)
+    await cluster.wait_for(lambda cluster: cluster.get("Namespace", "", "team") is None)
     assert cluster.list("Pod", "team") == cluster.list("Secret", "team") == []

@@ -1,4 +1,4 @@
-"""Evictions where no control plane is at hand; that they are those of a real one, the contract tests say."""
+"""Evictions without a real control plane; the contract tests compare them with one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def evicting(**options):
 
 @pytest.fixture
 async def db(cluster):
-    """A StatefulSet of two; its first pod."""
+    """A StatefulSet of two pods; returns the first pod."""
     cluster.apply(workload("StatefulSet", "db", serviceName="db", replicas=2))
     await cluster.wait_for(done("StatefulSet", "db"))
     return cluster.get("Pod", "default", "db-0")
@@ -28,7 +28,7 @@ async def guarded(cluster, **spec):
     selector = {"matchLabels": {"app": "db"}}
     meta = {"name": "guard", "namespace": "default"}
     cluster.apply({"kind": "PodDisruptionBudget", "metadata": meta, "spec": {"selector": selector} | spec})
-    await cluster.wait_for(lambda c: "observedGeneration" in budget(c)["status"])
+    await cluster.wait_for(lambda cluster: "observedGeneration" in budget(cluster)["status"])
 
 
 def budget(cluster):
@@ -38,7 +38,9 @@ def budget(cluster):
 async def test_an_evicted_pod_is_replaced(cluster, api, db):
     answer = await api("POST", f"{POD}/eviction", evicting(preconditions={"uid": db["metadata"]["uid"]}))
     assert (answer.status, answer.body["status"]) == (201, "Success")
-    await cluster.wait_for(lambda c: (c.get("Pod", "default", "db-0") or db)["metadata"]["uid"] != db_uid(db))
+    await cluster.wait_for(
+        lambda cluster: (cluster.get("Pod", "default", "db-0") or db)["metadata"]["uid"] != db_uid(db)
+    )
     await cluster.wait_for(done("StatefulSet", "db"))
 
 
@@ -65,12 +67,12 @@ async def test_a_budget_for_other_pods_forbids_nothing(cluster, api, db):
     meta, selector = {"name": "guard"}, {"matchLabels": {"app": "other"}}
     spec = {"selector": selector, "minAvailable": 2}
     cluster.apply({"kind": "PodDisruptionBudget", "metadata": meta, "spec": spec})
-    await cluster.wait_for(lambda c: "observedGeneration" in budget(c).get("status", {}))
+    await cluster.wait_for(lambda cluster: "observedGeneration" in budget(cluster).get("status", {}))
     assert (await api("POST", f"{POD}/eviction", evicting())).status == 201
 
 
-async def test_a_budget_that_was_just_made_asks_to_come_again(cluster, db):
-    """Nothing happens between these lines: its controller has not looked yet."""
+async def test_a_budget_that_was_just_created_answers_retry_later(cluster, db):
+    """The controller has not run yet: these lines have no await between them."""
     spec = {"selector": {"matchLabels": {"app": "db"}}, "maxUnavailable": 1}
     cluster.apply({"kind": "PodDisruptionBudget", "metadata": {"name": "guard"}, "spec": spec})
     with pytest.raises(ApiError) as refused:
@@ -79,7 +81,7 @@ async def test_a_budget_that_was_just_made_asks_to_come_again(cluster, db):
 
 
 @pytest.mark.parametrize("wrong", [{"uid": "00000000-0000-0000-0000-000000000000"}, {"resourceVersion": "1"}])
-async def test_another_pod_of_the_name_is_left_alone(cluster, api, db, wrong):
+async def test_another_pod_with_the_same_name_is_not_evicted(cluster, api, db, wrong):
     answer = await api("POST", f"{POD}/eviction", evicting(preconditions=wrong))
     assert (answer.status, answer.body["reason"]) == (409, "Conflict")
     assert cluster.get("Pod", "default", "db-0") == db
@@ -92,9 +94,9 @@ async def test_an_eviction_can_be_denied(cluster, api, db):
     assert (await api("POST", f"{POD}/eviction", evicting())).status == 201
 
 
-async def test_a_pod_on_its_way_out_counts_as_gone(cluster, api, db):
+async def test_a_terminating_pod_counts_as_gone(cluster, api, db):
     await guarded(cluster, maxUnavailable=1)
     assert budget(cluster)["status"]["disruptionsAllowed"] == 1
     await api("POST", f"{POD}/eviction", evicting())
     assert budget(cluster)["status"]["disruptionsAllowed"] == 0
-    await cluster.wait_for(lambda c: budget(c)["status"]["disruptionsAllowed"] == 1)
+    await cluster.wait_for(lambda cluster: budget(cluster)["status"]["disruptionsAllowed"] == 1)

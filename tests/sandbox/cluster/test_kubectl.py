@@ -1,4 +1,4 @@
-"""The real kubectl in front of the sandbox."""
+"""The real kubectl against the simulated cluster."""
 
 import json
 from importlib import resources
@@ -50,7 +50,7 @@ async def test_rollout_status_waits_until_the_rollout_is_done(running, kubectl):
     assert 'deployment "web" successfully rolled out' in out
 
 
-async def test_rollout_status_tells_a_missed_deadline(running, kubectl):
+async def test_rollout_status_reports_a_missed_deadline(running, kubectl):
     running.set_pod_fault("default", "web", "crash-loop")
     running.patch("Deployment", "default", "web", marked("2") | {"metadata": {"labels": {"x": "y"}}})
     running.patch("Deployment", "default", "web", {"spec": {"progressDeadlineSeconds": 1}})
@@ -134,8 +134,8 @@ async def test_logs_and_a_wrong_name_are_answered(running, kubectl):
     assert (code, err.strip()) == (1, 'Error from server (NotFound): secrets "none" not found')
 
 
-async def test_create_secret_is_refused_in_kubernetes_words_and_its_manifest_can_be_applied(cluster, kubectl):
-    """kubectl 1.32.4 sends built-in kinds as protobuf, and goes back to JSON for no answer; manifests are JSON."""
+async def test_create_secret_is_refused_as_by_kubernetes_and_its_manifest_can_be_applied(cluster, kubectl):
+    """kubectl 1.32.4 sends built-in kinds as protobuf and never falls back to JSON. It sends manifests as JSON."""
     words = ("create", "secret", "generic", "s1", "-n", "default", "--from-literal=a=b")
     code, _, err = await kubectl(*words)
     assert code == 1 and err.endswith("accepted media types include: application/json, application/yaml\n")

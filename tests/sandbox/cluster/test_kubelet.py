@@ -21,7 +21,7 @@ def from_key(name, key, kind="secretKeyRef", **rest):
 
 
 def state(cluster):
-    """The waiting reason of the one pod, or None."""
+    """Return the waiting reason of the only pod, or None."""
     for pod in pods_of(cluster, "web"):
         for container in pod["status"].get("containerStatuses", []):
             return container["state"].get("waiting", {}).get("reason")
@@ -67,7 +67,7 @@ async def test_a_restarted_container_reads_its_environment_again(cluster, progra
     (pod,) = pods_of(cluster, "web")
 
     cluster.restart("default", pod["metadata"]["name"])
-    await cluster.wait_for(lambda c: restarts(c) == [1] and finished(c))
+    await cluster.wait_for(lambda cluster: restarts(cluster) == [1] and finished(cluster))
 
     assert [env["a"] for env in program.running.values()] == ["new"]
 
@@ -76,9 +76,9 @@ async def test_a_restarted_container_reads_its_environment_again(cluster, progra
 async def test_a_missing_object_or_key_holds_the_container_until_it_is_there(cluster, program, kind):
     made = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}[kind]
     cluster.apply(with_env([from_key("late", "k", kind)]))
-    await cluster.wait_for(lambda c: state(c) == "CreateContainerConfigError")
+    await cluster.wait_for(lambda cluster: state(cluster) == "CreateContainerConfigError")
     cluster.apply({"kind": made, "metadata": {"name": "late"}, "data": {"other": "dg=="}})
-    await cluster.wait_for(lambda c: "couldn't find key k" in str(pods_of(c, "web")))
+    await cluster.wait_for(lambda cluster: "couldn't find key k" in str(pods_of(cluster, "web")))
     assert program.starts == []
 
     cluster.patch(made, "default", "late", {"data": {"k": "dg=="}})
@@ -97,19 +97,21 @@ async def test_what_is_optional_may_be_missing(cluster, program):
 
 async def test_a_missing_volume_keeps_the_pod_creating(cluster):
     cluster.apply(with_env(volumes=[{"name": "v", "secret": {"secretName": "late"}}]))
-    await cluster.wait_for(lambda c: state(c) == "ContainerCreating")
-    await cluster.wait_for(lambda c: any(event["reason"] == "FailedMount" for event in c.list("Event")))
+    await cluster.wait_for(lambda cluster: state(cluster) == "ContainerCreating")
+    await cluster.wait_for(
+        lambda cluster: any(event["reason"] == "FailedMount" for event in cluster.list("Event"))
+    )
 
     cluster.apply(secret("late", k="v"))
 
     await cluster.wait_for(finished)
 
 
-async def test_a_crashing_program_is_started_again_with_what_the_secret_says_by_then(cluster, program):
+async def test_a_crashing_program_is_restarted_with_the_current_secret(cluster, program):
     program.verdict = lambda env: Verdict.READY if env.get("a") == "good" else Verdict.CRASH
     cluster.apply(secret(a="bad"))
     cluster.apply(deployment())
-    await cluster.wait_for(lambda c: state(c) == "CrashLoopBackOff")
+    await cluster.wait_for(lambda cluster: state(cluster) == "CrashLoopBackOff")
     assert program.running == {}
 
     cluster.apply(secret(a="good"))
@@ -126,7 +128,9 @@ async def test_a_program_that_is_never_ready_runs_but_is_not_ready(cluster, prog
     program.verdict = lambda _: Verdict.NEVER_READY
     cluster.apply(deployment())
 
-    await cluster.wait_for(lambda c: any(event["reason"] == "Started" for event in c.list("Event")))
+    await cluster.wait_for(
+        lambda cluster: any(event["reason"] == "Started" for event in cluster.list("Event"))
+    )
 
     (pod,) = pods_of(cluster, "web")
     assert (pod["status"]["phase"], is_ready(pod)) == ("Running", False)
@@ -146,7 +150,7 @@ async def test_pods_have_the_fault_that_is_set(cluster, program, fault, reason, 
 
     cluster.apply(body)
 
-    await cluster.wait_for(lambda c: state(c) == reason)
+    await cluster.wait_for(lambda cluster: state(cluster) == reason)
     assert program.starts == []
 
 
@@ -158,7 +162,7 @@ async def test_an_unknown_fault_is_refused(cluster):
 async def test_an_image_pull_succeeds_by_itself_once_its_fault_is_removed(cluster):
     cluster.set_pod_fault("default", "web", "image-pull")
     cluster.apply(deployment())
-    await cluster.wait_for(lambda c: state(c) == "ImagePullBackOff")
+    await cluster.wait_for(lambda cluster: state(cluster) == "ImagePullBackOff")
 
     cluster.set_pod_fault("default", "web", None)
 
@@ -191,7 +195,7 @@ async def test_a_deleted_pod_terminates_before_it_is_gone(cluster, program):
 
     assert cluster.get("Pod", "default", name)["metadata"]["deletionTimestamp"]
     assert uid in program.running
-    await cluster.wait_for(lambda c: c.get("Pod", "default", name) is None)
+    await cluster.wait_for(lambda cluster: cluster.get("Pod", "default", name) is None)
     assert uid not in program.running
 
 
@@ -216,7 +220,7 @@ async def test_no_object_shows_a_value_from_a_secret(cluster):
     assert "very-private" not in str(shown)
 
 
-async def test_what_a_program_throws_is_not_swallowed(cluster, program):
+async def test_an_exception_of_a_program_is_raised(cluster, program):
     def defect(_):
         raise ZeroDivisionError
 
@@ -225,9 +229,9 @@ async def test_what_a_program_throws_is_not_swallowed(cluster, program):
 
     with pytest.raises(ZeroDivisionError):
         await cluster.wait_for(finished)
-    cluster._failures.clear()  # it is raised at the end, too
+    cluster._failures.clear()  # leaving the cluster would raise it again
 
 
-async def test_waiting_in_vain_ends(cluster):
+async def test_waiting_ends_at_the_timeout(cluster):
     with pytest.raises(TimeoutError):
         await cluster.wait_for(lambda _: False, timeout=0.01)

@@ -49,7 +49,7 @@ async def test_all_namespaces_are_listed_together(api, fleet):
     assert listed.body["metadata"]["resourceVersion"].isdigit()
 
 
-async def test_a_long_list_comes_in_pieces(api, fleet):
+async def test_a_long_list_is_split_into_pages(api, fleet):
     first = await api("GET", CONFIGMAPS, limit="2")
     second = await api("GET", CONFIGMAPS, **{"limit": "2", "continue": first.body["metadata"]["continue"]})
 

@@ -51,7 +51,7 @@ async def test_the_vendors_entra_manifest_runs(cluster, program):
     cluster.load((DATA / "entra-secret.yaml").read_text(), service_name="contoso", **ENTRA)
 
     await cluster.wait_for(
-        lambda c: c.get("Deployment", "default", "mygw")["status"].get("readyReplicas") == 1
+        lambda cluster: cluster.get("Deployment", "default", "mygw")["status"].get("readyReplicas") == 1
     )
 
     (env,) = program.running.values()

@@ -42,7 +42,7 @@ async def test_a_name_can_be_generated(api):
     assert first.body["metadata"]["name"] != second.body["metadata"]["name"]
 
 
-async def test_what_is_not_there_is_not_found(api):
+async def test_an_absent_object_is_not_found(api):
     missing = await api("GET", f"{DEPLOYMENTS}/d1")
 
     assert (missing.status, missing.body["kind"], missing.body["code"]) == (404, "Status", 404)
@@ -120,7 +120,7 @@ async def test_generation_counts_changes_of_the_spec_and_a_deployments_annotatio
     annotated = await api.merge(f"{DEPLOYMENTS}/d1", {"metadata": {"annotations": {"a": "b"}}})
     scaled = await api.merge(f"{DEPLOYMENTS}/d1", {"spec": {"replicas": 2}})
 
-    assert annotated.body["metadata"]["generation"] == 2  # of a Deployment, annotations count
+    assert annotated.body["metadata"]["generation"] == 2  # a Deployment's annotations count
     assert scaled.body["metadata"]["generation"] == 3
 
 
@@ -186,7 +186,7 @@ async def test_server_side_apply_creates_and_merges(api):
     assert again.body["data"] == {"a": "1", "b": "2"}
 
 
-async def test_bodies_and_methods_that_make_no_sense_are_refused(api):
+async def test_invalid_bodies_and_methods_are_refused(api):
     await api("POST", SECRETS, named("s1"))
     broken = await api("POST", SECRETS, "a,b", "text/csv")
     protobuf = await api("POST", SECRETS, "k8s", "application/vnd.kubernetes.protobuf")
@@ -221,7 +221,7 @@ async def test_invalid_metadata_is_refused(api, body, where):
     assert refused.body["details"]["causes"][0]["field"] == where
 
 
-async def test_a_workload_without_containers_or_with_a_foreign_selector_is_refused(api):
+async def test_a_workload_without_containers_or_with_a_selector_of_other_pods_is_refused(api):
     empty, foreign = deployment("d1"), deployment("d1", selector={"matchLabels": {"app": "other"}})
     empty["spec"]["template"]["spec"]["containers"] = []
 

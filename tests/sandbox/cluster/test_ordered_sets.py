@@ -33,7 +33,7 @@ def revisions(cluster):
 
 
 def stuck(cluster):
-    """The highest pod has the new mark, runs, is not ready and not terminating; nothing else moved."""
+    """Whether only the highest pod has the new mark: it runs, is not Ready and not terminating."""
     pods = {pod["metadata"]["name"]: pod for pod in pods_of(cluster, "db")}
     last = pods.get("db-2")
     if last is None or len(pods) != 3 or "deletionTimestamp" in last["metadata"]:
@@ -41,7 +41,7 @@ def stuck(cluster):
     return mark_of(last) == "2" and last["status"].get("phase") == "Running" and not is_ready(last)
 
 
-async def test_ordinals_come_one_after_the_other(cluster, program):
+async def test_pods_start_one_after_the_other(cluster, program):
     early = []
 
     def watched(current):
@@ -67,7 +67,9 @@ async def test_an_update_goes_from_the_highest_ordinal_down(cluster, program):
 
     roll(cluster, "2")
     await cluster.wait_for(finished)
-    await cluster.wait_for(lambda c: status(c)["currentRevision"] == status(c)["updateRevision"])
+    await cluster.wait_for(
+        lambda cluster: status(cluster)["currentRevision"] == status(cluster)["updateRevision"]
+    )
 
     assert [name for name, _ in program.starts] == ["db-2", "db-1", "db-0"]
     assert status(cluster)["updateRevision"] == revisions(cluster)["2"]["metadata"]["name"]
@@ -82,14 +84,14 @@ async def test_a_stuck_ordered_set_stays_stuck_after_a_revert_until_the_pod_is_d
     cluster.set_pod_fault("default", "db", None)
 
     roll(cluster, "1")
-    await cluster.wait_for(lambda c: status(c)["observedGeneration"] == 3)
+    await cluster.wait_for(lambda cluster: status(cluster)["observedGeneration"] == 3)
     assert stuck(cluster)
 
     cluster.delete("Pod", "default", "db-2")
     await cluster.wait_for(finished)
 
 
-async def test_a_stuck_parallel_set_repairs_itself_after_a_revert(cluster):
+async def test_a_stuck_parallel_set_recovers_after_a_revert(cluster):
     stateful(cluster, podManagementPolicy="Parallel")
     await cluster.wait_for(finished)
     cluster.set_pod_fault("default", "db", "never-ready")
@@ -122,10 +124,12 @@ async def test_pods_below_the_partition_keep_the_old_template(cluster):
     await cluster.wait_for(finished)
 
     roll(cluster, "2")
-    await cluster.wait_for(lambda c: marks(c).get("db-2") == "2" and status(c)["readyReplicas"] == 3)
+    await cluster.wait_for(
+        lambda cluster: marks(cluster).get("db-2") == "2" and status(cluster)["readyReplicas"] == 3
+    )
     cluster.delete("Pod", "default", "db-1")
-    await cluster.wait_for(lambda c: c.get("Pod", "default", "db-1") is None)
-    await cluster.wait_for(lambda c: status(c)["readyReplicas"] == 3)
+    await cluster.wait_for(lambda cluster: cluster.get("Pod", "default", "db-1") is None)
+    await cluster.wait_for(lambda cluster: status(cluster)["readyReplicas"] == 3)
 
     assert marks(cluster) == {"db-0": "1", "db-1": "1", "db-2": "2"}
     assert status(cluster)["currentRevision"] != status(cluster)["updateRevision"]
@@ -135,12 +139,12 @@ async def test_on_delete_touches_no_pod(cluster):
     stateful(cluster, updateStrategy={"type": "OnDelete"})
     await cluster.wait_for(finished)
     roll(cluster, "2")
-    await cluster.wait_for(lambda c: status(c)["observedGeneration"] == 2)
+    await cluster.wait_for(lambda cluster: status(cluster)["observedGeneration"] == 2)
     assert set(marks(cluster).values()) == {"1"}
 
     cluster.delete("Pod", "default", "db-0")
 
-    await cluster.wait_for(lambda c: marks(c) == {"db-0": "2", "db-1": "1", "db-2": "1"})
+    await cluster.wait_for(lambda cluster: marks(cluster) == {"db-0": "2", "db-1": "1", "db-2": "1"})
 
 
 async def test_scaling_down_removes_the_highest_ordinals_first(cluster):
@@ -171,29 +175,32 @@ async def test_a_daemon_set_rolls_and_names_its_revision(cluster):
 async def test_a_reverted_daemon_set_replaces_the_stuck_pod_first(program):
     async with Cluster(program, ready_delay=0.02, term_delay=0.02, nodes=3) as cluster:
         cluster.apply(workload("DaemonSet", "agent"))
-        await cluster.wait_for(lambda c: sum(is_ready(pod) for pod in pods_of(c, "agent")) == 3)
+        await cluster.wait_for(lambda cluster: sum(is_ready(pod) for pod in pods_of(cluster, "agent")) == 3)
         before = {pod["metadata"]["uid"] for pod in pods_of(cluster, "agent")}
         cluster.set_pod_fault("default", "agent", "never-ready")
         roll(cluster, "2", "DaemonSet", "agent")
         await cluster.wait_for(
-            lambda c: any(
-                mark_of(pod) == "2" and pod["status"].get("phase") == "Running" for pod in pods_of(c, "agent")
+            lambda cluster: any(
+                mark_of(pod) == "2" and pod["status"].get("phase") == "Running"
+                for pod in pods_of(cluster, "agent")
             )
         )
         cluster.set_pod_fault("default", "agent", None)
 
         roll(cluster, "1", "DaemonSet", "agent")
-        await cluster.wait_for(lambda c: status(c, "DaemonSet", "agent").get("numberAvailable") == 3)
+        await cluster.wait_for(
+            lambda cluster: status(cluster, "DaemonSet", "agent").get("numberAvailable") == 3
+        )
 
         after = {pod["metadata"]["uid"] for pod in pods_of(cluster, "agent")}
         assert len(before & after) == 2
 
 
-async def test_a_daemon_set_on_delete_waits_for_the_hand(cluster):
+async def test_a_daemon_set_on_delete_waits_until_its_pods_are_deleted(cluster):
     cluster.apply(workload("DaemonSet", "agent", updateStrategy={"type": "OnDelete"}))
     await cluster.wait_for(node_agent_done)
     roll(cluster, "2", "DaemonSet", "agent")
-    await cluster.wait_for(lambda c: status(c, "DaemonSet", "agent")["observedGeneration"] == 2)
+    await cluster.wait_for(lambda cluster: status(cluster, "DaemonSet", "agent")["observedGeneration"] == 2)
     (pod,) = pods_of(cluster, "agent")
     assert mark_of(pod) == "1"
 
@@ -209,4 +216,4 @@ async def test_a_deleted_set_takes_its_pods_and_revisions_with_it(cluster, kind,
 
     cluster.delete(kind, "default", name)
 
-    await cluster.wait_for(lambda c: not c.list("Pod") and not c.list("ControllerRevision"))
+    await cluster.wait_for(lambda cluster: not cluster.list("Pod") and not cluster.list("ControllerRevision"))

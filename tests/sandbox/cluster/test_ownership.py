@@ -1,4 +1,4 @@
-"""Who wrote a field last; that a real server says the same, the contract tests show."""
+"""Which writer owns which field; the contract tests compare this with a real API server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PATH = "/api/v1/namespaces/default/secrets/settings"
 
 
 def owners(obj, *path):
-    """The managers that own the field at this path."""
+    """Return the managers that own the field at this path."""
     found = []
     for entry in obj["metadata"]["managedFields"]:
         node = entry["fieldsV1"]
@@ -23,7 +23,7 @@ def current(cluster):
     return cluster.get("Secret", "default", "settings")
 
 
-async def test_a_value_is_its_last_writers(cluster, api):
+async def test_a_value_belongs_to_its_last_writer(cluster, api):
     cluster.apply(secret(token="one"), manager="helm")
     assert owners(current(cluster), "f:data", "f:token") == [("helm", "Update")]
     await api.merge(PATH, {"data": {"token": "dHdv"}}, fieldManager="rotator")
@@ -32,7 +32,7 @@ async def test_a_value_is_its_last_writers(cluster, api):
     assert owners(current(cluster), "f:data", "f:token") == [("argocd", "Update")]
 
 
-async def test_a_field_that_was_not_changed_stays_whose_it_was(cluster, api):
+async def test_an_unchanged_field_keeps_its_owner(cluster, api):
     cluster.apply(secret(token="one", other="x"), manager="helm")
     await api.merge(PATH, {"data": {"token": "dHdv", "other": "eA=="}}, fieldManager="rotator")
     assert owners(current(cluster), "f:data", "f:other") == [("helm", "Update")]
@@ -53,8 +53,8 @@ async def test_the_client_is_the_manager_if_it_names_none(cluster, api):
     assert owners(current(cluster), "f:data", "f:token") == [("OpenAPI-Generator", "Update")]
 
 
-async def test_what_is_applied_is_the_appliers(cluster, api):
-    """Server-side apply, as far as it goes here: no conflicts."""
+async def test_applied_fields_belong_to_the_writer_that_applies(cluster, api):
+    """Server-side apply is modelled without conflicts."""
     cluster.apply(secret(token="one"), manager="helm")
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "settings"}}
     applied = body | {"data": {"token": "dHdv"}}
@@ -72,7 +72,9 @@ async def test_a_mark_on_a_template_has_an_owner(cluster):
 
 async def test_status_has_an_entry_of_its_own(cluster):
     cluster.apply(workload("Deployment", "web"), manager="helm")
-    await cluster.wait_for(lambda c: c.get("Deployment", "default", "web")["status"].get("readyReplicas"))
+    await cluster.wait_for(
+        lambda cluster: cluster.get("Deployment", "default", "web")["status"].get("readyReplicas")
+    )
     entries = cluster.get("Deployment", "default", "web")["metadata"]["managedFields"]
     (status,) = [entry for entry in entries if entry.get("subresource") == "status"]
     assert status["manager"] == "kube-controller-manager"

@@ -40,10 +40,10 @@ async def test_a_patch_to_data_that_is_not_base64_is_invalid(api, cluster):
 
     assert (refused.status, refused.body["reason"]) == (422, "Invalid")
     assert "illegal base64 data" in refused.body["message"]
-    assert "not base64!" in refused.body["message"]  # a real server quotes the whole object
+    assert "not base64!" in refused.body["message"]  # a real API server quotes the whole object
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body")  # aiohttp, of what the size is needed for
+@pytest.mark.filterwarnings("ignore:Sending a large body")  # by aiohttp; this test needs the size
 async def test_more_than_a_mebibyte_is_too_long(api, cluster):
     cluster.apply(secret(k="1"))
     fits = await api.merge(SECRET, {"stringData": {"k": "x" * 1024 * 1024}})

@@ -107,7 +107,7 @@ async def test_after_a_compaction_a_new_list_can_be_watched_from(api, cluster):
 
     events = api.watch(SECRETS, resourceVersion=await version(api))
     pending = asyncio.ensure_future(take(events, 1))
-    await cluster.wait_for(lambda c: c.watches == 1 or bool(c.apply(secret("tick", x="1"))))
+    await cluster.wait_for(lambda cluster: cluster.watches == 1 or bool(cluster.apply(secret("tick", x="1"))))
     cluster.apply(secret("a", x="1"))
 
     assert (await pending)[0]["type"] == "ADDED"
@@ -138,7 +138,7 @@ async def test_a_client_that_goes_away_leaves_no_watch_behind(api, cluster):
         if cluster.watches == 0:
             break
         assert number < 1000
-        await api("GET", "/healthz")  # lets the server notice
+        await api("GET", "/healthz")  # gives the server time to notice
     assert cluster.watches == 0
 
 
@@ -158,5 +158,5 @@ async def test_initial_events_end_with_a_marked_bookmark(api, cluster):
     assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
-async def test_a_version_that_is_no_number_is_the_servers_error(api):
+async def test_a_version_that_is_not_a_number_is_a_server_error(api):
     assert (await api("GET", SECRETS, watch="true", resourceVersion="x")).status == 500

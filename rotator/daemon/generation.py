@@ -6,13 +6,13 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from rotator.app.clock import GRACE, SystemClock, set_back
 from rotator.app.status_cache import StatusCache
 from rotator.azure.eventgrid_client import EventGridClient
 from rotator.daemon.health import Readiness, sentence
+from rotator.daemon.public_port import delivery_app
 from rotator.daemon.resources import Resources
 from rotator.daemon.swappable_app import SwappableApp
 from rotator.daemon.work.event_handler import EventHandler
@@ -21,10 +21,8 @@ from rotator.daemon.work.schedule import Schedule
 from rotator.daemon.work.workqueue import WorkQueue
 from rotator.errors import Unavailable
 from rotator.eventgrid.pull.puller import Puller
-from rotator.eventgrid.webhook import webhook_app
 from rotator.kube import check_access
 from rotator.telemetry.metrics import Metrics
-from rotator.web.limits import BodyLimit
 
 log = logging.getLogger(__name__)
 PULL = "pull"
@@ -73,14 +71,10 @@ class Generation:
             self.wakeups.wake(name, cause)
 
     def webhook(self) -> ASGIApp:
-        """Return what answers at the public port: the door, the limits of bodies, the webhook."""
-        settings = self.settings.webhook
-        if self.authenticator is None:
-            # No port leads here, but requests may have waited for this generation at the one before's.
-            return JSONResponse({"error": "not now"}, 503, {"retry-after": "30"})
-        app: ASGIApp = webhook_app(settings, self.dispatcher.dispatch, self.metrics.event)
-        limited = BodyLimit(app, settings.max_body_bytes, settings.body_timeout.total_seconds())
-        return self.authenticator.guard(limited)
+        """Return what answers deliveries at the public port."""
+        return delivery_app(
+            self.settings.webhook, self.authenticator, self.dispatcher.dispatch, self.metrics.event
+        )
 
     async def end(self, webhook: SwappableApp) -> None:
         """Begin nothing more, and let requests and steps under way end: webhook passes on none any more.

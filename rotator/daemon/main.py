@@ -18,18 +18,16 @@ from rotator.daemon.config_status import CONFIG, Verdict
 from rotator.daemon.generation import PULL, Generation
 from rotator.daemon.health import Readiness
 from rotator.daemon.listeners import INTERNAL, WEBHOOK, Listeners
+from rotator.daemon.public_port import public_app
 from rotator.daemon.resources import Resources, prepare, shut
 from rotator.daemon.swappable_app import SwappableApp
 from rotator.errors import ConfigError
 from rotator.telemetry.logs import configure
 from rotator.telemetry.metrics import Metrics
 from rotator.web.internal import Health, internal_app
-from rotator.web.limits import BodyLimit
+from rotator.web.limits import MAX_INTERNAL_BYTES, BodyLimit
 
 log = logging.getLogger(__name__)
-
-SMALL_BODY = 1024
-"""Nobody has to send anything to the internal port."""
 
 
 async def serve(config: Path, environ: Mapping[str, str]) -> None:
@@ -61,8 +59,8 @@ class Daemon:
         self.verdict = Verdict(self.metrics, self.readiness, environ)
         self.webhook = SwappableApp()
         internal = internal_app(self.health, self.metrics.render, self.status)
-        small = BodyLimit(internal, SMALL_BODY, GRACE.total_seconds())
-        self.listeners = Listeners({INTERNAL: small, WEBHOOK: self.webhook})
+        limited = BodyLimit(internal, MAX_INTERNAL_BYTES, GRACE.total_seconds())
+        self.listeners = Listeners({INTERNAL: limited, WEBHOOK: public_app(self.webhook)})
         self.reload = Reload(
             config, environ, asked, self.prepare, self.verdict.refused, self.verdict.accepted
         )
@@ -113,7 +111,7 @@ class Daemon:
     async def prepare(self, settings: Settings) -> Resources:
         if self.present is None:
             configure(settings.log.level, settings.log.format)
-        opening = await prepare(settings, self.environ, self.identity, self.listeners, self.metrics.event)
+        opening = await prepare(settings, self.environ, self.identity, self.listeners)
         if self.present and (why := shut(opening.authenticator)):
             await opening.stack.aclose()  # the generation at work has secrets that still let people in
             raise ConfigError((f"webhook.secret_file: {why}",))

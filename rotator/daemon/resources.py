@@ -14,7 +14,6 @@ from rotator.config import Settings
 from rotator.daemon.listeners import Listeners, close
 from rotator.errors import ConfigError, Unavailable
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
-from rotator.eventgrid.webhook import CountEvent
 from rotator.kube.client.credential_files import files_read_once
 
 PATIENCE = 20.0
@@ -46,7 +45,6 @@ async def prepare(
     environ: Mapping[str, str],
     identity: str,
     listeners: Listeners,
-    count: CountEvent,
 ) -> Resources:
     """Open all that settings ask for.
 
@@ -56,7 +54,7 @@ async def prepare(
     """
     async with AsyncExitStack() as stack:
         site = await _site(open_services(settings, environ, identity), stack)
-        authenticator = await _authenticator(settings, count, stack) if settings.webhook.enabled else None
+        authenticator = await _authenticator(settings, stack) if settings.webhook.enabled else None
         bound = listeners.bind(settings)
         stack.callback(close, bound)
         return Resources(site, authenticator, bound, stack.pop_all())
@@ -72,9 +70,9 @@ async def _site(opened: AbstractAsyncContextManager[Services], stack: AsyncExitS
         raise Hanging(f"{why}. {remedy}") from error
 
 
-async def _authenticator(settings: Settings, count: CountEvent, stack: AsyncExitStack) -> Authenticator:
+async def _authenticator(settings: Settings, stack: AsyncExitStack) -> Authenticator:
     azure = settings.azure
-    opened = open_authenticator(settings.webhook, count, cloud=azure.cloud, ca_file=azure.ca_file)
+    opened = open_authenticator(settings.webhook, cloud=azure.cloud, ca_file=azure.ca_file)
     try:
         return await stack.enter_async_context(opened)
     except ValueError as mistake:

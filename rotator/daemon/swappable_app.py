@@ -7,15 +7,11 @@ import asyncio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATIENCE = 15.0
-"""Seconds that a request waits for the next application; Event Grid waits 30 s for the whole answer."""
-
 
 class SwappableApp:
-    """Passes requests to the present application; while there is none they wait, then are asked to return."""
+    """Passes requests to the present application. While there is none, requests wait: bound that outside."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._app: ASGIApp | None = None
         self._swapped = asyncio.Event()
         self._closed = False
@@ -34,7 +30,7 @@ class SwappableApp:
         self._swapped.clear()
 
     def close(self) -> None:
-        """As pause, for good: nobody waits any more."""
+        """As pause, for good: requests that wait, and later ones, are answered 503."""
         self.pause()
         self._closed = True
         self._swapped.set()
@@ -44,25 +40,16 @@ class SwappableApp:
         await self._idle.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = await self._present()
-        if app is None:
-            later = JSONResponse({"error": "not now"}, 503, {"retry-after": "10"})
-            await later(scope, receive, send)
+        while self._app is None and not self._closed:
+            await self._swapped.wait()
+        if self._app is None:
+            await JSONResponse({"error": "not now"}, 503, {"retry-after": "10"})(scope, receive, send)
             return
         self._under_way += 1
         self._idle.clear()
         try:
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-
-    async def _present(self) -> ASGIApp | None:
-        try:
-            async with asyncio.timeout(self._patience):
-                while self._app is None and not self._closed:
-                    await self._swapped.wait()
-        except TimeoutError:
-            return None
-        return self._app

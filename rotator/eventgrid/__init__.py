@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.eventgrid.events import Ignored, Kind, TokenEvent
-from rotator.eventgrid.webhook import webhook_app, webhook_routes
+from rotator.eventgrid.webhook import webhook_app
 
 __all__ = [
     "Authenticator",
@@ -13,5 +13,4 @@ __all__ = [
     "TokenEvent",
     "open_authenticator",
     "webhook_app",
-    "webhook_routes",
 ]

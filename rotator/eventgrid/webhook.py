@@ -6,7 +6,6 @@ Whatever may pass is answered 503; Event Grid then comes again for 24 hours.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -37,9 +36,12 @@ PATH = "/events"
 OTHER = "Other"
 AUTHENTICATED_MARK = "rotator.authenticated"
 """In the scope of a request that Authenticator let in."""
-ANSWER_SECONDS = 25.0
-"""Event Grid takes a delivery for lost after 30 s."""
-RETRY_SECONDS = 30
+ANSWER_WITHIN = 25.0
+"""Seconds from the arrival of a delivery to its answer: Event Grid gives up after 30 s, and retries.
+Nothing inside has a deadline of its own: `rotator.web.deadline` ends it all.
+"""
+RETRY_AFTER = 30
+"""Seconds after which Event Grid is asked to retry, where the fault itself names none."""
 
 
 def webhook_app(settings: WebhookSettings, dispatch: Dispatch, count_event: CountEvent) -> Starlette:
@@ -47,15 +49,10 @@ def webhook_app(settings: WebhookSettings, dispatch: Dispatch, count_event: Coun
 
     Where settings say who may deliver, a request that no `Authenticator` passed on is answered 503.
     """
-    app = Starlette(routes=webhook_routes(settings, dispatch, count_event))
+    webhook = _Webhook(settings, dispatch, count_event)
+    app = Starlette(routes=[Route(PATH, webhook.answer, methods=["POST", "OPTIONS"])])
     app.router.redirect_slashes = False
     return app
-
-
-def webhook_routes(settings: WebhookSettings, dispatch: Dispatch, count_event: CountEvent) -> list[Route]:
-    """Return the route that takes deliveries and the handshakes of both schemas."""
-    webhook = _Webhook(settings, dispatch, count_event)
-    return [Route(PATH, webhook.answer, methods=["POST", "OPTIONS"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +65,21 @@ class _Webhook:
         if request.method == "OPTIONS":
             return self._permission(request)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._delivery(request)
+            return await self._delivery(request)
         except Rejected as e:
             self.count_event(OTHER, "invalid")
             log.warning("delivery refused with %d: %s", e.status, e.sentence)
             return JSONResponse({"error": e.sentence}, e.status)
-        except ClientDisconnect:
-            return _later(RETRY_SECONDS)
         except Unavailable as e:
             log.warning("delivery put off: %s", e)
-            return _later(ceil(e.retry_after.total_seconds()) if e.retry_after else RETRY_SECONDS)
+            return _later(ceil(e.retry_after.total_seconds()) if e.retry_after else RETRY_AFTER)
         except RotatorError as e:
             # Somebody may mend it within the 24 hours in which Event Grid comes again.
             log.error("delivery put off: %s", e)  # noqa: TRY400 - our errors say what to do, not where
-            return _later(RETRY_SECONDS)
+            return _later(RETRY_AFTER)
         except Exception as e:  # noqa: BLE001 - 503 is retried; nothing else may come out of here
             log.error("delivery put off: %s", type(e).__name__, extra=exception_details(e))  # noqa: TRY400 - see mishaps
-            return _later(RETRY_SECONDS)
+            return _later(RETRY_AFTER)
 
     def _permission(self, request: Request) -> Response:
         """Answer the handshake of the CloudEvents schema (CloudEvents HTTP web hooks, section 4)."""
@@ -102,8 +96,8 @@ class _Webhook:
 
     async def _delivery(self, request: Request) -> Response:
         if self.settings.authenticated and not request.scope.get(AUTHENTICATED_MARK):
-            raise Unavailable("nobody asked who sends this delivery")  # a forgotten door stays shut
-        delivery = parse_delivery(request.headers, await _body(request, self.settings.max_body_bytes))
+            raise Unavailable("internal error: the delivery was not authenticated")
+        delivery = parse_delivery(request.headers, await request.body())
         match delivery:
             case Handshake(code):
                 log.info("a subscription to our events was validated")
@@ -159,15 +153,6 @@ class _Webhook:
             for event in events:
                 self.count_event(event.kind.value, "postponed")
             raise
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Rejected(413, f"the body is larger than {limit} bytes")
-    return bytes(body)
 
 
 def _later(seconds: int) -> Response:

@@ -1,4 +1,4 @@
-"""Bounds what a client may send: bytes, seconds, and memory over all requests."""
+"""Bounds the bodies of requests: their bytes, their seconds, and the memory of all together."""
 
 from __future__ import annotations
 
@@ -8,24 +8,46 @@ from dataclasses import dataclass, field
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MEBIBYTE = 1_048_576
-LINGER = 4
-"""So many times the limit is read and thrown away, or a client that still sends never sees the answer."""
+MAX_HANDSHAKE_BYTES = 16_384
+"""Size of a subscription validation event that comes without a credential. A real one has about 1 KB."""
+MAX_INTERNAL_BYTES = 1024
+"""Size of a body at the internal port, where no request needs one."""
+MAX_HELD_BYTES = 32 * 1_048_576
+"""Size of all bodies that one application holds at a time."""
+DISCARD_FACTOR = 4
+"""Up to this many times the limit, a body that is too large is read and discarded before the answer: a client
+that still sends would not see the answer.
+"""
+
+
+@dataclass(slots=True)
+class BodyBudget:
+    """Bytes of all bodies held at a time, by every `BodyLimit` that shares it."""
+
+    max_bytes: int = MAX_HELD_BYTES
+    held: int = 0
 
 
 class BodyLimit:
-    """Reads each body before the application sees the request; refuses what is too long or too slow.
+    """Reads each body before app sees the request; refuses what is too large or too slow.
 
-    max_bytes: of one body (413). seconds: for the whole body (408, which Event Grid retries).
-    budget: bytes of all bodies held at a time; beyond it clients are asked to come back (503).
+    max_bytes: of one body; a larger one gets the answer too_large (413). seconds: for the whole body (408,
+    which Event Grid retries). budget: beyond it clients are asked to retry (503).
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float, budget: int = 32 * MEBIBYTE) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        seconds: float,
+        budget: BodyBudget | None = None,
+        too_large: Response | None = None,
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._budget = budget
-        self._held = 0
+        self._budget = budget or BodyBudget()
+        self._too_large = too_large or _closing(413, f"the body is larger than {max_bytes} bytes")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,12 +61,12 @@ class BodyLimit:
             elif not body.abandoned:
                 await self._app(scope, _replay(body, receive), send)
         finally:
-            self._held -= len(body.data)
+            self._budget.held -= len(body.data)
 
     async def _read(self, scope: Scope, receive: Receive, body: _Body) -> Response | None:
         """Fill body. Return an answer if the request goes no further."""
-        if _declared(scope) > self._max_bytes * LINGER:
-            return _too_large(self._max_bytes)
+        if _declared(scope) > self._max_bytes * DISCARD_FACTOR:
+            return self._too_large
         try:
             async with asyncio.timeout(self._seconds):
                 while not body.complete:
@@ -52,7 +74,7 @@ class BodyLimit:
                         return refusal
         except TimeoutError:
             return _closing(408, f"the body did not arrive within {self._seconds:g} seconds")
-        return _too_large(self._max_bytes) if body.seen > self._max_bytes else None
+        return self._too_large if body.seen > self._max_bytes else None
 
     def _take(self, message: Message, body: _Body) -> Response | None:
         if message["type"] == "http.disconnect":
@@ -62,12 +84,12 @@ class BodyLimit:
         body.seen += len(chunk)
         body.complete = not message.get("more_body", False)
         if body.seen > self._max_bytes:
-            self._held -= len(body.data)
+            self._budget.held -= len(body.data)
             body.data.clear()
-            return _too_large(self._max_bytes) if body.seen > self._max_bytes * LINGER else None
+            return self._too_large if body.seen > self._max_bytes * DISCARD_FACTOR else None
         body.data += chunk
-        self._held += len(chunk)
-        if self._held > self._budget:
+        self._budget.held += len(chunk)
+        if self._budget.held > self._budget.max_bytes:
             return _closing(503, "too much is being received at once", {"retry-after": "30"})
         return None
 
@@ -99,10 +121,6 @@ def _replay(body: _Body, receive: Receive) -> Receive:
         return {"type": "http.request", "body": bytes(body.data), "more_body": False}
 
     return replay
-
-
-def _too_large(limit: int) -> Response:
-    return _closing(413, f"the body is larger than {limit} bytes")
 
 
 def _closing(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -67,7 +67,7 @@ class World:
             raise Hanging("a plugin hangs")
         if self.trouble:
             raise Refused(self.trouble, "Mend it.")
-        opening = await prepare(settings, {}, "me", Listeners({}), lambda _, __: None)
+        opening = await prepare(settings, {}, "me", Listeners({}))
         await self.stack.enter_async_context(opening.stack)
         return opening
 

@@ -26,6 +26,6 @@ async def test_a_plugin_that_hangs_is_not_waited_for_for_ever_and_does_not_stay(
     users = [{"name": "a", "user": {"exec": plugin}}]
     (tmp_path / "kube" / "config").write_text(yaml.safe_dump(KUBECONFIG | {"users": users}))
     with pytest.raises(resources.Hanging, match="exec plugin"):
-        await resources.prepare(load(config, {}), {}, "me", Listeners({}), lambda _, __: None)
+        await resources.prepare(load(config, {}), {}, "me", Listeners({}))
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.read_text()), 0)

@@ -142,11 +142,6 @@ async def test_no_log_line_quotes_an_event(caplog: pytest.LogCaptureFixture) -> 
     assert ours == ["1 events were left out: it does not name a gateway"]
 
 
-async def test_a_body_beyond_the_limit_is_answered_413() -> None:
-    status, _, _ = await post(Desk(), b" " * 2001 + body(cloud()), max_body_bytes=2000)
-    assert status == 413
-
-
 async def test_a_megabyte_and_a_half_of_events_is_taken() -> None:
     desk = Desk()
     status, said, _ = await post(desk, [cloud(), cloud(type="x", data="y" * 1_500_000)])

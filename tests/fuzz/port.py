@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from rotator.app.clock import GRACE
 from rotator.config import Listen, WebhookSettings
-from rotator.daemon.generation import Generation
+from rotator.daemon.public_port import delivery_app, public_app
 from rotator.daemon.swappable_app import SwappableApp
 from rotator.errors import Unavailable
 from rotator.eventgrid import TokenEvent
@@ -156,7 +155,7 @@ async def serving(folder: Path) -> AsyncIterator[Ports]:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             for door in DOORS:
                 table = _table(door, folder)
-                authenticator = await stack.enter_async_context(open_authenticator(table, metrics.event))
+                authenticator = await stack.enter_async_context(open_authenticator(table))
                 if authenticator.methods.bearer:
                     authenticator.methods.bearer.keys._keys = parse_key_set(
                         {"keys": [k.public for k in ENTRA.published]}
@@ -176,15 +175,9 @@ def _server(
     table: WebhookSettings, authenticator: Authenticator, witness: Witness, metrics: Metrics
 ) -> Server:
     """Put together what the daemon puts together, by its own hand."""
-    generation = SimpleNamespace(
-        settings=SimpleNamespace(webhook=table),
-        dispatcher=witness,
-        metrics=metrics,
-        authenticator=authenticator,
-    )
     webhook = SwappableApp()
-    webhook.swap(Generation.webhook(cast(Generation, generation)))
-    return Server(webhook, bind(Listen("127.0.0.1", 0)), GRACE.total_seconds())
+    webhook.swap(delivery_app(table, authenticator, witness.dispatch, metrics.event))
+    return Server(public_app(webhook), bind(Listen("127.0.0.1", 0)), GRACE.total_seconds())
 
 
 @contextmanager

@@ -14,19 +14,21 @@ WEBHOOK, WAKEUPS, DISPATCH = (
     "rotator/daemon/work/workqueue.py",
     "rotator/daemon/work/event_handler.py",
 )
-ADMISSION, BEARER, PULL = (
+AUTHENTICATION, GUARD, BEARER, PULL = (
     "rotator/eventgrid/auth/authentication.py",
+    "rotator/eventgrid/auth/guard.py",
     "rotator/eventgrid/auth/entra.py",
     "rotator/eventgrid/pull/puller.py",
 )
-ARM = "rotator/azure/client.py"
+ARM, DEADLINE = "rotator/azure/client.py", "rotator/web/deadline.py"
 REVOKER = ("tests/azure/test_revoker.py",)
-DOOR = (
+AUTHENTICATION_TESTS = (
     "tests/eventgrid/auth/test_authentication.py",
     "tests/eventgrid/auth/test_entra.py",
     "tests/eventgrid/auth/test_jwks.py",
     "tests/eventgrid/auth/test_shared_secret.py",
 )
+PUBLIC_PORT = ("tests/web/test_deadline.py", "tests/daemon/test_public_port.py")
 EVENTS = ("tests/process/test_events.py",)
 WRITES = ("tests/kube/targets/test_writes.py",)
 
@@ -156,45 +158,80 @@ ADAPTERS = [
     ),
     Mutation(
         "401 while authentication is undecided",
-        ADMISSION,
+        GUARD,
         "await refuse(503, scope, receive, send, retry_after=result.retry_after)",
         "await refuse(401, scope, receive, send)",
-        DOOR,
+        AUTHENTICATION_TESTS,
     ),
     Mutation(
         "a fault of authentication is a refusal",
-        ADMISSION,
-        'return AuthResult(AuthOutcome.UNDECIDED, "it could not be judged", 30)',
-        'return AuthResult(AuthOutcome.FORBIDDEN, "it could not be judged", 30)',
-        DOOR,
+        AUTHENTICATION,
+        "return AuthResult(AuthOutcome.UNDECIDED, INTERNAL_ERROR, RETRY_AFTER_DEFECT)",
+        "return AuthResult(AuthOutcome.FORBIDDEN, INTERNAL_ERROR, RETRY_AFTER_DEFECT)",
+        AUTHENTICATION_TESTS,
     ),
     Mutation(
         "keys that cannot be fetched condemn a token",
         BEARER,
         "return AuthResult(AuthOutcome.UNDECIDED, str(error), wait)",
         "return _invalid(str(error))",
-        DOOR,
+        AUTHENTICATION_TESTS,
     ),
     Mutation(
         "a clock that is wrong loses events",
         BEARER,
         "return AuthResult(AuthOutcome.UNDECIDED, CLOCK, 60)",
         "return _invalid(CLOCK)",
-        DOOR,
+        AUTHENTICATION_TESTS,
     ),
     Mutation(
         "any tenant's token will do",
         BEARER,
         "return _same_tenant(claims, self.expected) or _entitled",
         "return _entitled",
-        DOOR,
+        AUTHENTICATION_TESTS,
     ),
     Mutation(
-        "the webhook takes what nobody let in",
+        "the webhook takes what was not authenticated",
         WEBHOOK,
         "if self.settings.authenticated and not request.scope.get(AUTHENTICATED_MARK):",
         "if False:",
-        ("tests/triggers",),
+        ("tests/eventgrid/test_webhook_subscriptions.py",),
+    ),
+    Mutation(
+        "a delivery has no deadline",
+        DEADLINE,
+        "async with asyncio.timeout(self._seconds) as deadline:",
+        "async with asyncio.timeout(None) as deadline:",
+        PUBLIC_PORT,
+    ),
+    Mutation(
+        "401 when the deadline passes",
+        DEADLINE,
+        'JSONResponse({"error": "not now"}, 503,',
+        'JSONResponse({"error": "not now"}, 401,',
+        PUBLIC_PORT,
+    ),
+    Mutation(
+        "the deadline cuts off an answer that has begun",
+        DEADLINE,
+        "                        deadline.reschedule(None)",
+        "                        pass",
+        PUBLIC_PORT,
+    ),
+    Mutation(
+        "an event that is being noted is dropped at the deadline",
+        DISPATCH,
+        "            outcome = await asyncio.shield(task)\n        else:",
+        "            outcome = await task\n        else:",
+        PUBLIC_PORT,
+    ),
+    Mutation(
+        "a handshake without a credential is as large as a delivery",
+        "rotator/daemon/public_port.py",
+        "BodyLimit(webhook, MAX_HANDSHAKE_BYTES,",
+        "BodyLimit(webhook, settings.max_body_bytes,",
+        PUBLIC_PORT,
     ),
     Mutation(
         "an event is acknowledged though it does not last",

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from rotator.web import BodyLimit, Server, bind
+from rotator.web import BodyBudget, BodyLimit, Server, bind
 from tests.web.test_server import ANY, raw, serving
 
 
@@ -28,7 +28,7 @@ class Echo:
 async def limited(
     echo: Echo, limit: int = 1000, seconds: float = 5, budget: int = 10_000
 ) -> AsyncIterator[Server]:
-    server = Server(BodyLimit(echo, limit, seconds, budget), bind(ANY), 1)
+    server = Server(BodyLimit(echo, limit, seconds, BodyBudget(budget)), bind(ANY), 1)
     async with serving(server):
         yield server
 
@@ -82,7 +82,8 @@ async def test_a_slow_body_is_answered_408() -> None:
 
 
 async def test_a_refused_body_leaves_the_budget_as_it_was() -> None:
-    limit = BodyLimit(Echo(), 1000, 5)
+    budget = BodyBudget()
+    limit = BodyLimit(Echo(), 1000, 5, budget)
     left = [b"x" * 600] * 2
     sent: list[int] = []
 
@@ -93,7 +94,7 @@ async def test_a_refused_body_leaves_the_budget_as_it_was() -> None:
         sent.append(message.get("status", 0))
 
     await limit({"type": "http", "headers": []}, receive, send)
-    assert (sent[0], limit._held) == (413, 0)
+    assert (sent[0], budget.held) == (413, 0)
 
 
 async def test_too_many_bodies_at_once_are_put_off_and_room_comes_back() -> None:
@@ -113,7 +114,8 @@ async def test_too_many_bodies_at_once_are_put_off_and_room_comes_back() -> None
 
 async def test_a_client_that_goes_away_leaves_nothing_behind() -> None:
     echo = Echo()
-    limit = BodyLimit(echo, 1000, 5)
+    budget = BodyBudget()
+    limit = BodyLimit(echo, 1000, 5, budget)
     server = Server(limit, bind(ANY), 1)
     async with serving(server):
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -122,4 +124,4 @@ async def test_a_client_that_goes_away_leaves_nothing_behind() -> None:
         writer.close()
         await writer.wait_closed()
         assert (await post(server, b"x"))[0] == 200
-    assert (echo.lengths, limit._held) == ([1], 0)
+    assert (echo.lengths, budget.held) == ([1], 0)

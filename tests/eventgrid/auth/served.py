@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,9 +14,10 @@ from typing import Any
 import aiohttp
 
 from rotator.config import Listen, WebhookSettings
-from rotator.eventgrid import TokenEvent, webhook_app
+from rotator.daemon.public_port import delivery_app, public_app
+from rotator.eventgrid import TokenEvent
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
-from rotator.web import BodyLimit, Server, bind
+from rotator.web import Server, bind
 from sandbox import serve, tls
 from sandbox.azure.entra import TENANT, Entra
 from sandbox.faults import Faults
@@ -102,13 +104,10 @@ class Door:
 @asynccontextmanager
 async def door(settings: dict[str, Any], **more: Any) -> AsyncIterator[Door]:
     """The webhook as `rotator run` serves it, with these settings; more: arguments of open_authenticator."""
-    made, table = Door(), WebhookSettings(**settings)
-    async with (
-        open_authenticator(table, made.count_event, **more) as authenticator,
-        asyncio.TaskGroup() as group,
-    ):
-        inside = BodyLimit(webhook_app(table, made.dispatch, made.count_event), table.max_body_bytes, 2.0)
-        server = Server(authenticator.guard(inside), bind(Listen("127.0.0.1", 0)), grace=1)
+    made, table, clock = Door(), WebhookSettings(**settings), more.get("clock", time.monotonic)
+    async with open_authenticator(table, **more) as authenticator, asyncio.TaskGroup() as group:
+        app = delivery_app(table, authenticator, made.dispatch, made.count_event, clock)
+        server = Server(public_app(app), bind(Listen("127.0.0.1", 0)), grace=1)
         group.create_task(server.serve())
         made.url, made.authenticator = f"http://127.0.0.1:{server.port}", authenticator
         try:

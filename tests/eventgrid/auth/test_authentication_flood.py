@@ -14,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 from rotator.config import Listen, WebhookSettings
 from rotator.eventgrid.auth import responses
 from rotator.eventgrid.auth.authentication import open_authenticator
+from rotator.eventgrid.auth.guard import Guard
+from rotator.eventgrid.auth.rate_limit import RateLimit
 from rotator.web import Server, bind
 from tests.eventgrid.auth.served import OLD, Door, door
 
@@ -42,7 +44,7 @@ async def head_of_answer(number: int, sent: bytes) -> tuple[bytes, asyncio.Strea
 async def test_the_answer_comes_before_the_first_byte_of_the_body(
     file: Path, length: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(responses, "LINGER_SECONDS", 60)
+    monkeypatch.setattr(responses, "DRAIN_SECONDS", 60)
     async with door({"secret_file": file}) as webhook:
         answer, writer = await head_of_answer(port(webhook), HEAD + length + b"\r\n\r\n")
         writer.close()
@@ -52,7 +54,7 @@ async def test_the_answer_comes_before_the_first_byte_of_the_body(
 async def test_whoever_asks_whether_to_send_is_not_told_to(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(responses, "LINGER_SECONDS", 60)
+    monkeypatch.setattr(responses, "DRAIN_SECONDS", 60)
     sent = HEAD + b"Content-Length: 1500000\r\nExpect: 100-continue\r\n\r\n"
     async with door({"secret_file": file}) as webhook:
         answer, writer = await head_of_answer(port(webhook), sent)
@@ -77,8 +79,9 @@ async def test_nothing_behind_the_door_sees_a_stranger(file: Path) -> None:
         seen.append(scope["method"])
 
     settings = WebhookSettings(secret_file=file)
-    async with open_authenticator(settings, lambda *_: None) as authenticator, asyncio.TaskGroup() as group:
-        server = Server(authenticator.guard(inside), bind(Listen("127.0.0.1", 0)), grace=1)
+    async with open_authenticator(settings) as authenticator, asyncio.TaskGroup() as group:
+        guard = Guard(authenticator, RateLimit(600), lambda *_: None, inside, inside)
+        server = Server(guard, bind(Listen("127.0.0.1", 0)), grace=1)
         group.create_task(server.serve())
         answer, writer = await head_of_answer(server.port, HEAD + b"Content-Length: 2\r\n\r\n{}")
         writer.close()

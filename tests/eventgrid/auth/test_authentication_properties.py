@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message
 
 from rotator.config import WebhookSettings
-from rotator.eventgrid import webhook_app
+from rotator.daemon.public_port import delivery_app, public_app
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.eventgrid.auth.jwks import parse_key_set
-from rotator.web import BodyLimit
 from sandbox.azure.entra import TENANT, Entra
 from tests.eventgrid.auth.served import AUDIENCE, OLD, Door
 from tests.eventgrid.builders import CLOUD, body, cloud, grid, validation
@@ -39,19 +39,22 @@ class Port:
             entra={"tenant_id": TENANT, "audiences": [AUDIENCE], "authority": "https://127.0.0.1:1"},  # type: ignore[arg-type]
             trusted_proxies=["10.0.0.0/8"],  # type: ignore[arg-type]
             max_rate=1_000_000,
+            max_body_bytes=100_000,
+            body_timeout=timedelta(seconds=1),
         )
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.app = self.runner.run(self._open())
 
     async def _open(self) -> ASGIApp:
-        opening = open_authenticator(self.settings, self.made.count_event)
+        opening = open_authenticator(self.settings)
         self.authenticator: Authenticator = await self.stack.enter_async_context(opening)
         assert self.authenticator.methods.bearer
         keys = {"keys": [key.public for key in ENTRA.published]}
         self.authenticator.methods.bearer.keys._keys = parse_key_set(keys)
-        webhook = webhook_app(self.settings, self.made.dispatch, self.made.count_event)
-        return self.authenticator.guard(BodyLimit(webhook, 100_000, 1.0))
+        return public_app(
+            delivery_app(self.settings, self.authenticator, self.made.dispatch, self.made.count_event)
+        )
 
     def close(self) -> None:
         self.runner.run(self.stack.aclose())

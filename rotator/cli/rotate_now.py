@@ -15,14 +15,14 @@ from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
-from rotator.cli.show import about
-from rotator.core.messages import explain, span, stamp, told, why_rest
+from rotator.core.messages import about, explain, stamp, told, why_rest
 from rotator.core.observation import ALWAYS, Observation, Request
 from rotator.core.plan import next_step
 from rotator.core.renewal import pending
 from rotator.core.revocation import exposed
 from rotator.core.steps import Rest
 from rotator.core.verification import resting
+from rotator.durations import human_duration
 from rotator.errors import Busy, LeaseLost, Refused, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
 from rotator.rotation.null_reporter import NULL_REPORTER
@@ -100,7 +100,7 @@ class Job:
         """Return what becomes of a request that this process did not carry out."""
         if not self.asked:
             return ""
-        within = span(self.policy.look_every)
+        within = human_duration(self.policy.look_every)
         return f". The request stands: run this again, or the service goes on with it within {within}"
 
     def recent(self, seen: Observation) -> str:
@@ -109,7 +109,11 @@ class Job:
         if token is None or token.adopted or pending(seen) or not all(resting(t) for t in seen.targets):
             return ""
         age = self.clock.now() - token.issued_at
-        return f"{told(token)} was issued {span(age)} ago; --force rotates again" if age < RECENT else ""
+        return (
+            f"{told(token)} was issued {human_duration(age)} ago; --force rotates again"
+            if age < RECENT
+            else ""
+        )
 
     async def rehearse(self, seen: Observation) -> Exit:
         """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
@@ -157,7 +161,7 @@ class Job:
             await look(self.unit.gateway, self.unit.ports(self.clock, NULL_REPORTER)),
             self.clock.now(),
         )
-        text = f"a service that runs looks at it within {span(self.policy.look_every)}"
+        text = f"a service that runs looks at it within {human_duration(self.policy.look_every)}"
         if isinstance(next_step(seen, self.policy, now), Rest):
             text += f", but cannot go on yet: {why_rest(seen, self.policy, now)}"
         self.progress.end(self.name, "Requested", text, good=True)

@@ -15,6 +15,7 @@ from rotator.app.status import Json, status_of
 from rotator.cli.exits import Exit, exit_for, worst
 from rotator.cli.session import work_on
 from rotator.cli.table import table
+from rotator.core.messages import about
 from rotator.errors import RotatorError
 from rotator.rotation import look
 from rotator.rotation.null_reporter import NULL_REPORTER
@@ -93,11 +94,6 @@ def troubles(state: Json) -> list[str]:
     """Return what is wrong with targets, whatever the next step is."""
     flawed = [t for t in state["targets"] if t["message"]]
     return [about(t["name"], t["message"]) for t in [*flawed, *state.get("unreachable", [])]]
-
-
-def about(name: str, message: str) -> str:
-    """Return a sentence that says once what it is about."""
-    return message if name in message else f"{name}: {message}"
 
 
 def print_troubles(state: Json) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rotator.app.status import Json
 from rotator.cli.columns import COLUMNS
-from rotator.core.messages import span
+from rotator.durations import human_duration
 
 
 def table(states: Sequence[Json], now: datetime) -> Table:
@@ -55,15 +55,15 @@ def holds(targets: Sequence[Json], now: datetime) -> list[str]:
 
 
 def left(at: datetime, now: datetime) -> str:
-    return span(at - now) if at > now else "expired"
+    return human_duration(at - now) if at > now else "expired"
 
 
 def renews(state: Json, now: datetime) -> str:
     if state.get("due"):
         retry = state["retry_at"] and datetime.fromisoformat(state["retry_at"])
-        return span(retry - now) if retry and retry > now else "due"
+        return human_duration(retry - now) if retry and retry > now else "due"
     at = state["renewal_at"] and datetime.fromisoformat(state["renewal_at"])
-    return span(at - now) if at else "-"
+    return human_duration(at - now) if at else "-"
 
 
 def pods(targets: Sequence[Json]) -> str:

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from rotator.config.errors import Mistake, Path
 from rotator.config.schema.gateways import PolicyTable
-from rotator.config.types.durations import about, written
 from rotator.core.policy import Policy
 from rotator.core.records import Revocation
+from rotator.durations import exact, rounded
 
 TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke", "revoke_after")
 """The keys whose values have to fit together."""
@@ -30,8 +30,8 @@ def check_jitter(jitter: timedelta, merged: list[PolicyTable]) -> list[Mistake]:
     if not rooms or jitter < (room := min(rooms)):
         return []
     text = (
-        f"must be shorter than renew_before - panic_before ({written(room)}): it is {written(jitter)}, and "
-        f'renewals would begin too late. Write schedule_jitter = "{about(room / 2)}" under [rotation]'
+        f"must be shorter than renew_before - panic_before ({exact(room)}): it is {exact(jitter)}, and "
+        f'renewals would begin too late. Write schedule_jitter = "{rounded(room / 2)}" under [rotation]'
     )
     return [Mistake(("rotation", "schedule_jitter"), text)]
 
@@ -55,8 +55,8 @@ class _Times:
     def renewal(self) -> dict[str, str]:
         if self.renew <= self.lifetime - _SHORTEST_INTERVAL:
             return {}
-        least, life, renew = "5m or more", written(self.lifetime), written(self.renew)
-        so = f'and tokens would be replaced without end. Write renew_before = "{about(self.lifetime / 3)}"'
+        least, life, renew = "5m or more", exact(self.lifetime), exact(self.renew)
+        so = f'and tokens would be replaced without end. Write renew_before = "{rounded(self.lifetime / 3)}"'
         return {
             "renew_before": f"must be {least} shorter than token_lifetime ({life}): it is {renew}, {so}",
             "token_lifetime": f"must be {least} longer than renew_before ({renew}): it is {life}, {so}",
@@ -65,8 +65,8 @@ class _Times:
     def panic(self) -> dict[str, str]:
         if self.panic_before < self.renew:
             return {}
-        renew, panic = written(self.renew), written(self.panic_before)
-        so = f'Write panic_before = "{about(self.renew / 5)}"'
+        renew, panic = exact(self.renew), exact(self.panic_before)
+        so = f'Write panic_before = "{rounded(self.renew / 5)}"'
         return {
             "panic_before": f"must be shorter than renew_before ({renew}): it is {panic}. {so}",
             "renew_before": f"must be longer than panic_before ({panic}): it is {renew}. {so}",
@@ -76,8 +76,11 @@ class _Times:
         room = self.lifetime - self.renew
         if self.after < room:
             return {}
-        after, between = written(self.after), f"token_lifetime - renew_before ({written(room)})"
-        so = f'the next token would come first. Write revoke_after = "{about(room / 2)}"'
+        after, between = (
+            exact(self.after),
+            f"token_lifetime - renew_before ({exact(room)})",
+        )
+        so = f'the next token would come first. Write revoke_after = "{rounded(room / 2)}"'
         short = f"leaves too little time: revoke_after is {after}, not shorter than {between}, and {so}"
         return {
             "revoke_after": f"must be shorter than {between}: it is {after}, and {so}",

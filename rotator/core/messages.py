@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from rotator.core.blockers import held
@@ -25,6 +25,7 @@ from rotator.core.steps import (
     Write,
 )
 from rotator.core.verification import current_targets, overdue, resting
+from rotator.durations import human_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,12 @@ def why_issue(step: Issue, seen: Observation, policy: Policy, now: datetime) -> 
     token = earliest(seen)
     match step.reason:
         case Reason.EXPIRED:
-            return f"{told(token)} expired {span(now - token.expires_at)} ago"
+            return f"{told(token)} expired {human_duration(now - token.expires_at)} ago"
         case Reason.REVOKED:
             return f"{told(token)} is dead: its key was regenerated, or nobody has it any more"
         case Reason.NEARING_EXPIRY:
-            left = span(token.expires_at - now)
-            return f"{told(token)} expires in {left}, sooner than renew_before ({span(policy.renew_before)})"
+            left, before = human_duration(token.expires_at - now), human_duration(policy.renew_before)
+            return f"{told(token)} expires in {left}, sooner than renew_before ({before})"
         case Reason.REQUESTED:
             request = pending(seen)
             by = f" by {request.by}" if request and request.by else ""
@@ -110,7 +111,7 @@ def why_first(t: Target, now: datetime) -> str:
     if t.fingerprint is None or t.expires_at is None:
         return f"{t.name} holds no token"
     if t.expires_at <= now:
-        return f"the token in {t.name} expired {span(now - t.expires_at)} ago"
+        return f"the token in {t.name} expired {human_duration(now - t.expires_at)} ago"
     return f"the token in {t.name} is dead: its key was regenerated"
 
 
@@ -159,17 +160,3 @@ def unproven(t: Target) -> str:
 
 def stamp(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def span(time: timedelta) -> str:
-    """Return a duration as people say it, in its two largest units: `6 d 3 h`, `12 min 5 s`."""
-    seconds = max(0, round(time.total_seconds()))
-    units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
-    parts = []
-    for unit, size in units:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"

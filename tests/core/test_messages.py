@@ -6,10 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
-import pytest
-
 from rotator.app.status import status_of
-from rotator.core.messages import explain, span
+from rotator.core.messages import explain
 from rotator.core.policy import Policy
 from rotator.core.records import Reason
 from rotator.core.steps import Rest, Step
@@ -73,20 +71,6 @@ def test_every_kind_of_step_is_explained_somewhere_in_a_long_life() -> None:
     told = sentences(world)
     assert set(told) >= {"Issue", "Write", "Restart", "Await", "RollBack", "Rest"}
     assert all(told.values()) and len(get_args(Step)) == 10
-
-
-@pytest.mark.parametrize(
-    ("time", "words"),
-    [
-        (timedelta(days=6, hours=3, minutes=5), "6 d 3 h"),
-        (timedelta(days=6, minutes=5), "6 d"),
-        (timedelta(minutes=12, seconds=5), "12 min 5 s"),
-        (timedelta(seconds=0.2), "0 s"),
-        (timedelta(seconds=-5), "0 s"),
-    ],
-)
-def test_durations_read_as_people_say_them(time: timedelta, words: str) -> None:
-    assert span(time) == words
 
 
 def test_a_first_look_tells_what_follows_the_adoption() -> None:

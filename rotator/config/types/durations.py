@@ -11,15 +11,6 @@ from pydantic import BeforeValidator
 _WRITE = 'Write a number and a unit, such as "30s", "15m", "1h30m" or "29d"'
 _LONGEST = timedelta(days=366)
 """Whatever is added to a time of day stays one."""
-_UNITS = (
-    ("d", 86_400_000_000),
-    ("h", 3_600_000_000),
-    ("m", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1_000),
-    ("us", 1),
-)
-"""With their microseconds."""
 
 
 def parse_duration(text: object) -> timedelta:
@@ -40,25 +31,6 @@ def parse_duration_or_zero(text: object) -> timedelta:
     if length < timedelta():
         raise ValueError(f"must not be negative. {_WRITE}")
     return length
-
-
-def written(length: timedelta) -> str:
-    """Return a length of time that is not negative as it stands in the file: `5d`, `1h30m`."""
-    rest = length // timedelta(microseconds=1)
-    parts = []
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
-
-
-def about(length: timedelta) -> str:
-    """Return a length of time in whole numbers of its largest unit, rounded down: `9d` for 9d16h."""
-    for unit, size in _UNITS:
-        if count := length // timedelta(microseconds=size):
-            return f"{count}{unit}"
-    return "0s"
 
 
 def _parse(text: object) -> timedelta:

@@ -14,8 +14,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from rotator.config.schema.sections import Table
 from rotator.config.types.cron import Cron, shortest_gap
-from rotator.config.types.durations import Duration, written
+from rotator.config.types.durations import Duration
 from rotator.core.observation import ALWAYS, MaintenanceWindow
+from rotator.durations import exact
 
 _MANY = 1000
 """Windows that follow each other without a gap are counted so far, then looked at again."""
@@ -63,8 +64,8 @@ class WindowTable(Table):
         cron = others.data.get("cron")  # absent: it has a mistake of its own
         if cron and duration > (gap := shortest_gap(cron)):
             raise ValueError(
-                f"must not be longer than {written(gap)}, after which this cron opens it again: it is "
-                f'{written(duration)}. Write "{written(gap)}" or less, or a cron that comes less often: '
+                f"must not be longer than {exact(gap)}, after which this cron opens it again: it is "
+                f'{exact(duration)}. Write "{exact(gap)}" or less, or a cron that comes less often: '
                 '"0 22 * * *" is once a day, "* 22 * * *" each minute of that hour'
             )
         return duration

@@ -8,7 +8,7 @@ from datetime import datetime
 from rotator.app.bootstrap import GatewayServices
 from rotator.app.status import Json, iso, status_of
 from rotator.core.observation import Observation
-from rotator.errors import RotatorError
+from rotator.diagnostics import exception_summary
 
 
 class StatusCache:
@@ -26,8 +26,7 @@ class StatusCache:
 
     def failed(self, name: str, error: Exception) -> None:
         """Keep the sentence of an error of ours; of any other only its class: it may quote a Secret."""
-        kind = type(error).__name__
-        self._errors[name] = f"{kind}: {error}" if isinstance(error, RotatorError) else kind
+        self._errors[name] = exception_summary(error)
 
     def show(self) -> Json:
         """Return all gateways in the order of the configuration; one not seen yet has no state."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from rotator.clock_offset import describe_offset, measure_offset
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +44,10 @@ class Skew(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         """Compare. Never raises: an answer without a usable `Date` says nothing. One that waited for us while
         this process was held up was true at some moment since it was asked for: the best one counts.
         """
-        try:
-            at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
-        except (ValueError, TypeError):
+        measured = measure_offset(response.http_response.headers, request.context.get(_SENT), self._clock())
+        if measured is None:
             return
-        now = self._clock()
-        offset = at.replace(tzinfo=at.tzinfo or UTC) - now
-        if offset < timedelta():
-            offset = min(timedelta(), offset + (now - request.context.get(_SENT, now)))
-        self.offset = offset
+        self.offset = offset = measured.nearest(timedelta())
         if (off := abs(offset) > WORTH_TELLING) != self._told:
             self._told = off
             self._tell(offset, off=off)
@@ -62,10 +58,8 @@ class Skew(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         if not off:
             log.info("this machine's clock agrees with Azure's again", extra={"seconds": seconds})
             return
-        side = "behind" if seconds > 0 else "ahead of"
         log.warning(
-            "this machine's clock is %d s %s Azure's: set it right (NTP). Rotations go on",
-            abs(seconds),
-            side,
+            "this machine's clock is %s Azure's: set it right (NTP). Rotations go on",
+            describe_offset(offset),
             extra={"seconds": seconds},
         )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import zlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import TypeVar
 
 from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientSSLError
@@ -21,7 +19,10 @@ from azure.core.exceptions import (
 )
 
 from rotator.config import ResourceId
+from rotator.diagnostics import causes
 from rotator.errors import Refused, RotatorError, Unavailable
+from rotator.redaction import redact
+from rotator.retry import parse_retry_after
 
 T = TypeVar("T")
 
@@ -33,9 +34,6 @@ _CONFLICTS = {
 }
 """Conflicts that do not pass by themselves, as other 409 answers do."""
 _LONGEST_TEXT = 500
-_LONGEST_WAIT = timedelta(hours=1)
-"""ARM's buckets fill within seconds or minutes; a proxy's maintenance page may ask for days."""
-_TOKEN = re.compile(r"[^\s\"'&]+&(amp;)?[0-9]{12}&\S+")
 
 
 class Rejected(Refused):
@@ -130,51 +128,31 @@ def _unreadable(call: Call) -> Unavailable:
 
 
 def _unanswered(call: Call, error: BaseException) -> RotatorError:
-    """No answer: the outcome is unknown. aiohttp's exception stands in the chain of the SDK's."""
-    causes = list(_chain(error))
-    if any(isinstance(cause, ClientConnectorCertificateError | ClientSSLError) for cause in causes):
-        why = (
-            "its certificate is not trusted. If a proxy opens TLS, or the endpoint has a CA of its own, "
-            "write ca_file under [azure]"
-        )
-    elif any(isinstance(cause, ClientConnectorError) for cause in causes):
-        why = "it cannot be reached"
-    elif isinstance(error, FileNotFoundError | PermissionError):
+    """No answer: the outcome is unknown."""
+    if isinstance(error, FileNotFoundError | PermissionError):
         return Refused(
             f"Azure could not {call.what}: {error.filename} cannot be read",
             "Check AZURE_FEDERATED_TOKEN_FILE and the volume that holds the projected token",
         )
-    else:
-        why = "the connection broke before it answered"
-    return Unavailable(f"Azure could not {call.what}: {why}")
+    return Unavailable(f"Azure could not {call.what}: {connection_problem(error)}")
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or getattr(error, "inner_exception", None)
-    return found
+def connection_problem(error: BaseException) -> str:
+    """Return why there was no answer. aiohttp's exception stands in the chain of the SDK's."""
+    chain = list(causes(error))
+    if any(isinstance(cause, ClientConnectorCertificateError | ClientSSLError) for cause in chain):
+        return (
+            "its certificate is not trusted. If a proxy opens TLS, or the endpoint has a CA of its own, "
+            "write ca_file under [azure]"
+        )
+    if any(isinstance(cause, ClientConnectorError) for cause in chain):
+        return "it cannot be reached"
+    return "the connection broke before it answered"
 
 
 def retry_after(error: HttpResponseError) -> timedelta | None:
-    """Return how long Retry-After asks to wait (seconds, or until a date), an hour at most, for tokens run
-    out meanwhile; None if nothing usable.
-    """
-    headers = getattr(error.response, "headers", {})
-    text = str(headers.get("Retry-After", "")).strip()
-    if text.isdecimal() and len(text) <= 8:
-        return min(timedelta(seconds=int(text)), _LONGEST_WAIT)
-    until, now = _date(text), _date(str(headers.get("Date", ""))) or datetime.now(UTC)
-    return min(max(until - now, timedelta()), _LONGEST_WAIT) if until else None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    """Return how long the answer asks to wait, if it does."""
+    return parse_retry_after(getattr(error.response, "headers", {}))
 
 
 def _code(error: HttpResponseError) -> str:
@@ -191,5 +169,5 @@ def _said(error: HttpResponseError) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return text in one line, cut, and without anything that looks like a gateway token."""
-    return _TOKEN.sub("<token>", " ".join(text.split()))[:_LONGEST_TEXT].rstrip(". ")
+    """Return text in one line, cut, and without anything that looks like a credential."""
+    return redact(" ".join(text.split()))[:_LONGEST_TEXT].rstrip(". ")

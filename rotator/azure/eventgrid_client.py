@@ -11,7 +11,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
-from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientSSLError
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
 from azure.core.pipeline.transport import AsyncHttpTransport
@@ -20,6 +19,7 @@ from azure.eventgrid.aio import EventGridConsumerClient
 from azure.eventgrid.models import AcknowledgeResult, RejectResult, ReleaseResult, RenewLocksResult
 
 from rotator import __version__
+from rotator.azure.errors import connection_problem, retry_after
 from rotator.config.schema.pull import PullSettings
 from rotator.errors import Refused, RotatorError, Unavailable
 from rotator.ports import FetchedEvent
@@ -120,7 +120,7 @@ class EventGridClient:
         except (ValueError, RecursionError):
             problem = _unreadable(what)
         except (AzureError, OSError) as error:
-            problem, cause = _unanswered(what, error), error
+            problem, cause = Unavailable(f"Event Grid did not {what}: {connection_problem(error)}"), error
         raise problem from cause
 
     def _answered(self, what: str, error: HttpResponseError) -> RotatorError:
@@ -131,7 +131,7 @@ class EventGridClient:
             return _unreadable(what)
         said = f"Event Grid would not {what} of {self._settings.topic}/{self._settings.subscription}"
         if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500:
-            return Unavailable(f"{said}: it answered {status}", _retry_after(error))
+            return Unavailable(f"{said}: it answered {status}", retry_after(error))
         if status == HTTPStatus.FORBIDDEN:
             return Refused(
                 f"{said}: the rotator may not",
@@ -169,25 +169,3 @@ def _unreadable(what: str) -> Unavailable:
     return Unavailable(
         f"Event Grid did not {what}: what came back is not what it answers (is there a proxy in between?)"
     )
-
-
-def _unanswered(what: str, error: BaseException) -> RotatorError:
-    """What aiohttp raised stands in the chain of the SDK's."""
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or getattr(cause, "inner_exception", None)
-    if any(isinstance(c, ClientConnectorCertificateError | ClientSSLError) for c in causes):
-        why = "its certificate is not trusted. If a proxy opens TLS, write ca_file under [azure]"
-    elif any(isinstance(c, ClientConnectorError) for c in causes):
-        why = "it cannot be reached"
-    else:
-        why = "the connection broke before it answered"
-    return Unavailable(f"Event Grid did not {what}: {why}")
-
-
-def _retry_after(error: HttpResponseError) -> timedelta | None:
-    """Return what Retry-After asks for, in seconds as Event Grid writes it."""
-    text = str(getattr(error.response, "headers", {}).get("Retry-After", "")).strip()
-    return timedelta(seconds=int(text)) if text.isdecimal() and len(text) <= 6 else None

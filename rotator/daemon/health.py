@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from rotator.diagnostics import exception_details
 from rotator.errors import RotatorError, Unavailable
-from rotator.retry import delay
+from rotator.retry import gateway_delay
 from rotator.web import Health
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ class Readiness:
                     tell(check, why)
                 last = why
                 asked = error.retry_after if isinstance(error, Unavailable) else None
-                await asyncio.sleep(min(delay(check, failures, asked), timedelta(minutes=1)).total_seconds())
+                wait = min(gateway_delay(check, failures, asked), timedelta(minutes=1))
+                await asyncio.sleep(wait.total_seconds())
             else:
                 self.fine(check)
                 return

@@ -14,8 +14,8 @@ from rotator.errors import RotatorError, Unavailable
 from rotator.kube.client import paths
 from rotator.kube.client.cluster import Cluster
 from rotator.kube.client.connection import Connection
-from rotator.kube.client.redaction import clean
 from rotator.kube.client.responses import Json, NotFound
+from rotator.redaction import redact_quoted
 
 _WAITING = 256
 _REMEMBERED = 512
@@ -63,7 +63,7 @@ class Outbox:
 
     def put(self, about: Reference, severity: Severity, reason: str, message: str) -> None:
         """Have an Event sent. Returns at once; drops it when too many wait. reason: CamelCase."""
-        happening = _Happening(about, severity, reason, clean(message)[:_LONGEST])
+        happening = _Happening(about, severity, reason, redact_quoted(message)[:_LONGEST])
         try:
             self._queue.put_nowait((happening, datetime.now(UTC)))
         except asyncio.QueueFull:

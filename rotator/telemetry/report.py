@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,6 +13,7 @@ from rotator.core.messages import Explanation, explain, overrides
 from rotator.core.observation import Observation
 from rotator.core.policy import Policy
 from rotator.core.steps import Await, Rest, Step
+from rotator.diagnostics import exception_details, exception_summary
 from rotator.errors import Conflict, RotatorError, Unavailable
 from rotator.ports import Clock, Reporter
 from rotator.telemetry.metrics import Metrics
@@ -145,10 +145,8 @@ def _told(error: BaseException | None) -> Fields:
     if error is None:
         return {}
     if isinstance(error, RotatorError):
-        return {"error": f"{type(error).__name__}: {error}"}
-    frames = traceback.extract_tb(error.__traceback__)[-6:]
-    places = [f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in reversed(frames)]
-    return {"error": type(error).__name__, "where": places}
+        return {"error": exception_summary(error)}
+    return exception_details(error)
 
 
 @contextlib.contextmanager

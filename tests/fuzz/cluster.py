@@ -16,7 +16,6 @@ from rotator.core.policy import Policy
 from rotator.core.records import Decision, Key, Proven, Record, Revocation, Token
 from rotator.errors import Refused, RotatorError, Unavailable
 from rotator.kube.client.paths import Access
-from rotator.kube.client.redaction import clean
 from rotator.kube.client.responses import failure, parse
 from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
 from rotator.kube.targets.annotations import (
@@ -26,6 +25,7 @@ from rotator.kube.targets.annotations import (
     encode_request,
 )
 from rotator.kube.targets.secret import LAST_APPLIED, read_contents, read_token
+from rotator.redaction import redact_quoted
 from rotator.rotation.request import stamp
 from tests.eventgrid.builders import body
 from tests.fuzz.edges import CANARY, TOKEN, parsed, texts_in
@@ -116,10 +116,10 @@ def cleaned(raw: bytes) -> None:
     """A token in the clear or as a Secret holds it, wherever it stands: nothing of it stays."""
     before, _, after = raw.decode("utf-8", "replace").partition("\0")
     encoded = b64encode(TOKEN.encode()).decode()
-    shown = clean(f"{before}{TOKEN} {after}")
+    shown = redact_quoted(f"{before}{TOKEN} {after}")
     assert CANARY not in shown
-    assert clean(shown) == shown
-    assert encoded not in clean(f"{before}{encoded}{after}")
+    assert redact_quoted(shown) == shown
+    assert encoded not in redact_quoted(f"{before}{encoded}{after}")
 
 
 _MARK = fingerprint(TOKEN)

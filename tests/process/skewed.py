@@ -11,7 +11,7 @@ import sys
 from datetime import datetime, timedelta, tzinfo
 
 MODULES = (
-    "rotator.azure.errors",
+    "rotator.retry",
     "rotator.azure.clock_offset",
     "rotator.app.clock",
     "rotator.kube.lease",

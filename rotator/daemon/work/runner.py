@@ -14,7 +14,7 @@ from rotator.daemon.work.schedule import stable_jitter
 from rotator.errors import Busy, LeaseLost, RotatorError, Stopping, Unavailable
 from rotator.kube import EventSink
 from rotator.ports import Clock
-from rotator.retry import delay
+from rotator.retry import gateway_delay
 from rotator.rotation import Outcome, rotate
 from rotator.telemetry.metrics import Metrics
 from rotator.telemetry.report import RunReport
@@ -87,7 +87,7 @@ class Runner:
             return
         self._failures[name] += 1
         asked = error.retry_after if isinstance(error, Unavailable) else None
-        wait = delay(name, self._failures[name], asked)
+        wait = gateway_delay(name, self._failures[name], asked)
         refused = not isinstance(error, Unavailable)
         self._again(name, max(wait, TRY_REFUSED_AGAIN) if refused else wait)
 

@@ -21,24 +21,25 @@ from rotator.eventgrid.events import TokenEvent
 from rotator.eventgrid.pull.batch import Complaint, delay, read_batch
 from rotator.eventgrid.webhook import OTHER, CountEvent, Dispatch
 from rotator.ports import EventQueue, FetchedEvent
+from rotator.retry import Backoff
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LONGEST_ASKED = timedelta(hours=1)
+BACKOFF = Backoff(first=timedelta(seconds=1), longest=timedelta(minutes=1))
+"""After rounds in which nothing could be fetched or made durable."""
 GOODBYE = 3.0
 """Seconds that a cancelled puller takes to give back what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """first, longest: waits after failures in a row. lock: the shortest that Azure grants; a longer one is
+    """backoff: the waits after failures in a row. lock: the shortest that Azure grants; a longer one is
     merely renewed early. dispatch: how long the events of one token may take to be made durable.
     """
 
-    first: timedelta = timedelta(seconds=1)
-    longest: timedelta = timedelta(minutes=1)
+    backoff: Backoff = BACKOFF
     lock: timedelta = timedelta(seconds=60)
     dispatch: timedelta = timedelta(minutes=2)
 
@@ -102,7 +103,7 @@ class Puller:
         self._fine()
         if not fetched:
             # Whatever answers at once, and with nothing, must not be asked in a tight loop.
-            await asyncio.sleep(begun + self._pace.first.total_seconds() - _monotonic())
+            await asyncio.sleep(begun + self._pace.backoff.first.total_seconds() - _monotonic())
         return fetched
 
     def _fine(self) -> None:
@@ -119,10 +120,9 @@ class Puller:
 
     def _wait(self, failures: int, problem: RotatorError) -> float:
         """Return 1 s, 2 s … 1 min, or what was asked for, and up to a quarter more."""
-        plain = min(self._pace.first * (1 << min(failures - 1, 16)), self._pace.longest)
         asked = problem.retry_after if isinstance(problem, Unavailable) else None
-        wait = max(plain, min(asked or timedelta(), LONGEST_ASKED))
-        return (wait + plain / 4 * random.random()).total_seconds()  # noqa: S311 - no secret
+        jitter = random.random()  # noqa: S311 - no secret
+        return self._pace.backoff.delay(failures, asked, jitter=jitter).total_seconds()
 
     async def _handle(self, fetched: Sequence[FetchedEvent]) -> RotatorError | None:
         batch = read_batch(fetched)

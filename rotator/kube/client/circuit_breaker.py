@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
+from rotator.diagnostics import exception_details
 from rotator.errors import Refused, Unavailable
+from rotator.retry import Backoff
 
 MIN_BACKOFF = 1.0
 """Seconds that the circuit stays open at least; each failure in a row doubles that."""
@@ -15,7 +17,6 @@ MAX_BACKOFF = 120.0
 """Seconds between two probes at most."""
 _WAIT_FACTOR = 3.0
 """The circuit stays open at least this many times as long as the failed call took."""
-_MAX_DOUBLINGS = 10
 _log = logging.getLogger("rotator.kube")
 
 
@@ -52,10 +53,11 @@ class CircuitBreaker:
         if self.error or self._ended:
             return
         asked = error.retry_after if isinstance(error, Unavailable) else None
-        pause = max(self._min_backoff, _WAIT_FACTOR * waited) * 2 ** min(self._failures, _MAX_DOUBLINGS)
-        pause = min(self._max_backoff, max(pause, asked.total_seconds() if asked else 0.0))
-        self.error = error
+        first = timedelta(seconds=max(self._min_backoff, _WAIT_FACTOR * waited))
+        backoff = Backoff(first, longest=timedelta(seconds=self._max_backoff))
         self._failures += 1
+        pause = min(self._max_backoff, backoff.delay(self._failures, asked).total_seconds())
+        self.error = error
         self._closed.clear()
         _log.warning("%s is unreachable, next probe in %.0f s: %s", self.name, max(1.0, pause), error)
         self._probing = asyncio.create_task(self._probe_until_answered(pause), name=f"probe of {self.name}")
@@ -80,16 +82,11 @@ class CircuitBreaker:
             except (Refused, Unavailable) as error:
                 self.error = error
             except Exception as defect:  # noqa: BLE001 - a circuit that stays open for ever would be worse
-                _log.error("%s could not be probed: %s", self.name, _class_and_place(defect))
+                kind = type(defect).__name__
+                _log.error("%s could not be probed: %s", self.name, kind, extra=exception_details(defect))
             else:
                 break
             pause = min(self._max_backoff, 2 * pause)
         self.error = None
         self._closed.set()
         _log.warning("%s answers again", self.name)
-
-
-def _class_and_place(defect: Exception) -> str:
-    """Return which class of exception came from where: its text may quote an answer."""
-    innermost = traceback.extract_tb(defect.__traceback__)[-1]
-    return f"{type(defect).__name__} in {innermost.filename.rpartition('/')[2]}:{innermost.lineno}"

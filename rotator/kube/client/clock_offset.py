@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+
+from rotator.clock_offset import describe_offset, measure_offset
 
 TOLERANCE = timedelta(seconds=5)
 """An offset below this counts as none: a `Date` has whole seconds, and an answer takes some time."""
@@ -38,15 +39,11 @@ class ServerClock:
         while this process was suspended: it contradicts the offset only if no moment since then explains its
         `Date`.
         """
-        try:
-            at = parsedate_to_datetime(headers.get("Date", ""))
-        except (ValueError, TypeError):
+        if (found := measure_offset(headers, sent, local_time())) is None:
             return
-        at, now = at.replace(tzinfo=at.tzinfo or UTC), local_time()
-        measured = at - now
-        took = now - sent if sent else timedelta()
-        if took > TOLERANCE and -TOLERANCE <= self.offset - measured <= took + TOLERANCE:
+        if found.took > TOLERANCE and abs(found.nearest(self.offset) - self.offset) <= TOLERANCE:
             return
+        measured = found.low
         if abs(measured) <= TOLERANCE:
             measured = timedelta()
         if abs(measured - self.offset) <= TOLERANCE and measured:
@@ -60,10 +57,8 @@ class ServerClock:
         if not seconds:
             _log.info("this machine's clock agrees with the cluster's again")
             return
-        side = "behind" if seconds > 0 else "ahead of"
         _log.warning(
-            "this machine's clock is %d s %s the cluster's; the rotator uses the cluster's time. Check NTP",
-            abs(seconds),
-            side,
+            "this machine's clock is %s the cluster's; the rotator uses the cluster's time. Check NTP",
+            describe_offset(self.offset),
             extra={"seconds": seconds},
         )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from rotator.errors import Conflict, Refused, RotatorError, Unavailable
 from rotator.kube.client.paths import Access
-from rotator.kube.client.redaction import clean
+from rotator.redaction import redact_quoted
+from rotator.retry import parse_retry_after
 
 Json = dict[str, Any]
 
@@ -44,7 +44,7 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, access: Access
     """Return the error that an answer of 300 or above stands for."""
     told = _status(body)
     reason = str(told.get("reason") or "")
-    message = clean(str(told.get("message") or f"HTTP status {status}"))
+    message = redact_quoted(str(told.get("message") or f"HTTP status {status}"))
     if status == 404:
         return NotFound(f"{what} does not exist ({message})")
     if status == 409:
@@ -54,9 +54,9 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, access: Access
     if status == 401:
         return Unavailable(f"{what}: the Kubernetes API does not accept this process's credentials (401)")
     if budget := _budget(told):
-        return Withheld(f"{what} may not be evicted now: {budget}", _retry_after(headers))
+        return Withheld(f"{what} may not be evicted now: {budget}", parse_retry_after(headers))
     if status in {408, 410, 429} or status >= 500:
-        return Unavailable(f"{what}: {message} ({status})", _retry_after(headers))
+        return Unavailable(f"{what}: {message} ({status})", parse_retry_after(headers))
     return Refused(
         f"{what}: the Kubernetes API refused the request ({status}): {message}",
         f"Mend {what} as the message says.",
@@ -78,12 +78,12 @@ def _budget(told: Json) -> str:
     """
     message = str(told.get("message") or "")
     if told.get("code") == 500 and "more than one PodDisruptionBudget" in message:
-        return clean(message)
+        return redact_quoted(message)
     details = told.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     listed = [cause for cause in causes if isinstance(cause, dict)] if isinstance(causes, list) else []
     said = [str(cause.get("message") or "") for cause in listed if cause.get("reason") == "DisruptionBudget"]
-    return clean("; ".join(said) or message) if said else ""
+    return redact_quoted("; ".join(said) or message) if said else ""
 
 
 def _status(body: bytes) -> Json:
@@ -92,11 +92,3 @@ def _status(body: bytes) -> Json:
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) and told.get("kind") == "Status" else {}
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Kubernetes writes whole seconds (source: API Priority and Fairness)."""
-    try:
-        return timedelta(seconds=min(max(0.0, float(headers.get("Retry-After", ""))), 3600.0))
-    except ValueError:
-        return None

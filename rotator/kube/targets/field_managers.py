@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rotator.kube.client.connection import FIELD_MANAGER
-from rotator.kube.client.redaction import clean
 from rotator.kube.client.responses import Json
 from rotator.kube.targets.annotations import read_time
+from rotator.redaction import redact_quoted
 
 
 def writer(meta: Json, fields: Sequence[str], since: datetime | None = None) -> str:
@@ -29,7 +29,7 @@ def writer(meta: Json, fields: Sequence[str], since: datetime | None = None) -> 
     last = strangers[-1]
     if since is not None and _time(last) <= since.replace(microsecond=0):
         return ""
-    return clean(f"{last.get('manager') or 'somebody'} ({last.get('operation')}, {last.get('time')})")
+    return redact_quoted(f"{last.get('manager') or 'somebody'} ({last.get('operation')}, {last.get('time')})")
 
 
 def _owns(entry: Json, fields: Sequence[str]) -> bool:

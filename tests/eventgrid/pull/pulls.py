@@ -20,13 +20,14 @@ from rotator.config import AzureSettings
 from rotator.config.schema.pull import PullSettings
 from rotator.eventgrid import TokenEvent
 from rotator.eventgrid.pull.puller import Pace, Puller
+from rotator.retry import Backoff
 from sandbox.azure.pull_queue import PullQueue
 from sandbox.world import Sandbox
 from tests.eventgrid.builders import cloud
 
 TOPIC, SUBSCRIPTION = "gateway-tokens", "rotator"
 IDENTITY = AzureSettings(credential="managed-identity")
-QUICK = Pace(first=timedelta(seconds=0.02), longest=timedelta(seconds=0.1))
+QUICK = Pace(Backoff(first=timedelta(seconds=0.02), longest=timedelta(seconds=0.1)))
 
 
 @dataclass

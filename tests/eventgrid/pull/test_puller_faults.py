@@ -107,7 +107,9 @@ async def test_what_answers_at_once_with_nothing_is_not_asked_in_a_tight_loop(na
     rule = namespace.fault("receive", action="status", status=200, body='{"value": []}', times=None)
     begun = asyncio.get_running_loop().time()
 
-    async with pulling(namespace, Desk(), replace(QUICK, first=timedelta(seconds=0.1))):
+    async with pulling(
+        namespace, Desk(), replace(QUICK, backoff=replace(QUICK.backoff, first=timedelta(seconds=0.1)))
+    ):
         await rule.hit(4)
 
     assert asyncio.get_running_loop().time() - begun >= 0.3
@@ -119,7 +121,12 @@ async def test_while_nothing_can_be_made_durable_less_is_fetched(namespace: Name
     desk = Desk(errors={name: [Unavailable("away")] * 50 for name in names})
     namespace.put(*(other(name) for name in names))
 
-    async with pulling(namespace, desk, replace(QUICK, first=timedelta(seconds=0.05)), max_events=1):
+    async with pulling(
+        namespace,
+        desk,
+        replace(QUICK, backoff=replace(QUICK.backoff, first=timedelta(seconds=0.05))),
+        max_events=1,
+    ):
         await namespace.until(lambda: len(namespace.calls("receive")) > 3)
 
     first, _, _, fourth, *_ = namespace.calls("receive")

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from rotator.kube.client.paths import Access
-from rotator.kube.client.redaction import clean
 from rotator.kube.client.responses import failure
+from rotator.redaction import redact_quoted
 from tests.kube.data import encoded
 
 SIGNATURE = b64encode(bytes(range(150, 214))).decode()
@@ -50,7 +50,7 @@ def pieces(form: str) -> set[str]:
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("around", ['"{}" in Secret s', "k: {} end", "|{}| {} end", "<{}> then"])
 def test_no_form_of_a_token_is_left_but_for_its_name_and_time(form: str, around: str) -> None:
-    shown = clean(around.format(form, form))
+    shown = redact_quoted(around.format(form, form))
     harmless = ("oslo", "2030", "0102", "0304", "u0026", "%26", "GatewayKey")
     left = {piece for piece in pieces(form) if piece in shown and not any(word in piece for word in harmless)}
     assert not left, shown
@@ -59,12 +59,12 @@ def test_no_form_of_a_token_is_left_but_for_its_name_and_time(form: str, around:
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_what_is_clean_stays_as_it_is(form: str) -> None:
-    once = clean(f"a {form} b")
-    assert clean(once) == once
+    once = redact_quoted(f"a {form} b")
+    assert redact_quoted(once) == once
 
 
 def test_the_short_end_of_a_broken_value_goes_with_it() -> None:
-    assert clean(f"data: {'Ab1' * 20}\n  cGFzcw==\nnext: line") == "data: …\nnext: line"
+    assert redact_quoted(f"data: {'Ab1' * 20}\n  cGFzcw==\nnext: line") == "data: [redacted]\nnext: line"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_short_end_of_a_broken_value_goes_with_it() -> None:
     ],
 )
 def test_names_and_sentences_are_kept(text: str) -> None:
-    assert clean(text) == text
+    assert redact_quoted(text) == text
 
 
 def refused(message: str) -> str:
@@ -102,8 +102,8 @@ def test_a_whole_secret_is_quoted_without_its_other_values_however_short(quoting
 
 
 def test_a_quoted_secret_that_is_cut_off_shows_no_value() -> None:
-    assert clean('x {"data":{"a":"cGFzcw==","b":"c') == 'x {"data":{…'
-    assert clean('x {"stringData":{"a":"{}}","b":"pass"}} y') == 'x {"stringData":{…'
+    assert redact_quoted('x {"data":{"a":"cGFzcw==","b":"c') == 'x {"data":{[redacted]'
+    assert redact_quoted('x {"stringData":{"a":"{}}","b":"pass"}} y') == 'x {"stringData":{[redacted]'
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_quoted_secret_that_is_cut_off_shows_no_value() -> None:
         "1 ",
         "1,",
         "ab:",
-        "…\n",
+        "[redacted]\n",
         '"data":{',
         '"data',
         "&",
@@ -133,5 +133,5 @@ def test_cleaning_takes_a_time_in_proportion_to_the_text(piece: str) -> None:
     """Quadratic time would be seconds here, in which nothing else runs."""
     text = piece * (200_000 // len(piece)) + "."
     began = time.process_time()
-    clean(text)
+    redact_quoted(text)
     assert time.process_time() - began < 2

@@ -1,4 +1,4 @@
-"""What one process works with: a connection to the cluster, one to Azure, and a unit per gateway."""
+"""The composition root: connects every room for one configuration, gateway by gateway."""
 
 from __future__ import annotations
 
@@ -8,165 +8,136 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from rotator import __version__
-from rotator.app.clock import utc_now
-from rotator.azure import Arm, ArmIssuer, ArmRevoker, Skew
+from rotator.app.clock import SystemClock, utc_now
+from rotator.azure import Arm, ArmIssuer, ArmRevoker
 from rotator.config import GatewaySettings, Settings
+from rotator.core.policy import Policy
 from rotator.errors import ConfigError, Refused
-from rotator.kube import Clusters, Connection, EventSink, KubeEvictor, KubeLease, KubeTargetStore
-from rotator.ports import Clock, Reporter
+from rotator.kube import Clusters, EventSink, KubeEvictor, KubeLease, KubeTargetStore
 from rotator.rotation import Gateway, Ports, SignerCache
 
 T = TypeVar("T")
 STARTED = utc_now()
 """When this process began. A reload of the configuration does not put off the next proof of the keys."""
 PROOF_AGE = timedelta(hours=6)
-"""So often Azure is asked again which key signs the tokens in place."""
+"""How long an answer of Azure about which key signs a token is believed."""
 REGENERATE_WITHIN = timedelta(seconds=10)
-"""Nothing calls a regenerateKey off that is still on its way: it must not outlive the Lease."""
+"""Timeout of one regenerateKey call, at most half of the Lease: a call that was sent cannot be called off,
+so it has to end before the Lease does."""
 PRODUCT = "apim-token-rotator"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much this process does at a time, over all gateways."""
-
-    turn: asyncio.Semaphore
-    rollouts: asyncio.Semaphore
-
-
-@dataclass(frozen=True, slots=True)
 class GatewayServices:
-    """One gateway with everything that works for it."""
+    """One configured gateway, and everything that works for it.
 
-    gateway: Gateway
+    store and lease are the adapters behind ports: this process asks them for what no rotation needs.
+    """
+
     settings: GatewaySettings
-    issuer: ArmIssuer
-    signers: SignerCache
-    fleet: KubeTargetStore
+    gateway: Gateway
+    ports: Ports
+    store: KubeTargetStore
     lease: KubeLease
-    revoker: ArmRevoker
-    evictor: KubeEvictor
-    skew: Skew
-    bounds: Bounds
 
-    def ports(self, clock: Clock, reporter: Reporter) -> Ports:
-        return Ports(
-            self.issuer,
-            self.signers,
-            self.fleet,
-            self.lease,
-            clock,
-            reporter,
-            revoker=self.revoker,
-            evictor=self.evictor,
-            turn=self.bounds.turn,
-            rollouts=self.bounds.rollouts,
-        )
+    @property
+    def name(self) -> str:
+        return self.gateway.name
+
+    @property
+    def policy(self) -> Policy:
+        return self.gateway.policy
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """Everything that works for one configuration. gateways: by name, in the order of the configuration."""
+
     settings: Settings
     clusters: Clusters
     arm: Arm
     events: EventSink
-    units: Mapping[str, GatewayServices]
-
-    @property
-    def kube(self) -> Connection:
-        """The home cluster."""
-        return self.clusters.home
-
-    def now(self) -> datetime:
-        """Return the time of day (UTC) by the home cluster's clock, which all records go by."""
-        return self.clusters.home.clock.now()
+    clock: SystemClock
+    gateways: Mapping[str, GatewayServices]
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, environ: Mapping[str, str], identity: str
+    settings: Settings, environ: Mapping[str, str], identity: str, stop: asyncio.Event
 ) -> AsyncIterator[Services]:
-    """Connect to the cluster and to Azure, without a call yet; everything is closed at the end.
+    """Open connections to the clusters and to Azure without sending a request; close them at the end.
+
+    stop: set when the rotations have to end after the step under way.
 
     Raises:
         ConfigError: a kubeconfig, a certificate or a credential is missing; says which.
     """
     contexts = [t.context for g in settings.gateways for t in g.targets]
-    clusters = await configured(
-        Clusters.connect(settings.kubernetes, contexts, f"{PRODUCT}/{__version__}", environ=environ)
-    )
-    try:
+    async with AsyncExitStack() as stack:
+        clusters = await configured(
+            Clusters.connect(settings.kubernetes, contexts, f"{PRODUCT}/{__version__}", environ=environ)
+        )
+        stack.push_async_callback(clusters.close)
         arm = await configured(Arm.connect(settings.azure, environ))
-        try:
-            events = EventSink(clusters, PRODUCT, identity)
-            try:
-                yield Services(
-                    settings, clusters, arm, events, units(settings, clusters, arm, events, identity)
-                )
-            finally:
-                await events.aclose()
-        finally:
-            await arm.close()
-    finally:
-        await clusters.close()
+        stack.push_async_callback(arm.close)
+        events = EventSink(clusters, PRODUCT, identity)
+        stack.push_async_callback(events.aclose)
+        # All records go by the clock of the home cluster.
+        clock = SystemClock(stop, clusters.home.clock.now)
+        services = Services(settings, clusters, arm, events, clock, {})
+        yield replace(services, gateways=gateway_services(services, identity))
 
 
 async def configured(connecting: Awaitable[T]) -> T:
-    """Return the connection. Nothing has been sent yet: what is refused here is a mistake of ours."""
+    """Return the connection. Nothing has been sent yet, so a refusal is a mistake in the configuration."""
     try:
         return await connecting
     except Refused as mistake:
         raise ConfigError((str(mistake),)) from mistake
 
 
-def units(
-    settings: Settings, clusters: Clusters, arm: Arm, events: EventSink, identity: str
-) -> dict[str, GatewayServices]:
-    at_once = settings.rotation
-    bounds = Bounds(
-        asyncio.Semaphore(at_once.max_concurrent_rotations),
-        asyncio.Semaphore(at_once.max_concurrent_rollouts),
-    )
-    return {g.name: unit(settings, g, clusters, arm, events, identity, bounds) for g in settings.gateways}
-
-
-def unit(
-    settings: Settings,
-    gateway: GatewaySettings,
-    clusters: Clusters,
-    arm: Arm,
-    events: EventSink,
-    identity: str,
-    bounds: Bounds,
-) -> GatewayServices:
-    namespace = lease_namespace(settings, gateway, clusters)
+def gateway_services(shared: Services, identity: str) -> dict[str, GatewayServices]:
+    """Return what works for each gateway, over connections and under limits that all of them share."""
+    settings, clusters, arm, now = shared.settings, shared.clusters, shared.arm, shared.clock.now
+    turn = asyncio.Semaphore(settings.rotation.max_concurrent_rotations)
+    rollouts = asyncio.Semaphore(settings.rotation.max_concurrent_rollouts)
     lasts = settings.kubernetes.lease_duration
-    now = clusters.home.clock.now
-    lease = KubeLease(clusters.home, namespace, f"{PRODUCT}-{gateway.name}", identity, lasts, clock=now)
-    issuer = ArmIssuer(arm, gateway.resource_id, now)
-    fleet = KubeTargetStore(clusters, gateway.resource_id.gateway, gateway.targets, lease, now, events)
-    return GatewayServices(
-        Gateway(gateway.name, gateway.policy, gateway.calendar.hours),
-        gateway,
-        issuer,
-        SignerCache(issuer, PROOF_AGE, STARTED),
-        fleet,
-        lease,
-        ArmRevoker(arm, gateway.resource_id, min(REGENERATE_WITHIN, lasts / 2)),
-        KubeEvictor(fleet),
-        arm.skew,
-        bounds,
-    )
+
+    def build(gateway: GatewaySettings) -> GatewayServices:
+        namespace = lease_namespace(settings, gateway, clusters)
+        name, resource_id = f"{PRODUCT}-{gateway.name}", gateway.resource_id
+        lease = KubeLease(clusters.home, namespace, name, identity, lasts, clock=now)
+        issuer = ArmIssuer(arm, resource_id, now)
+        store = KubeTargetStore(clusters, resource_id.gateway, gateway.targets, lease, now, shared.events)
+        ports = Ports(
+            issuer,
+            SignerCache(issuer, PROOF_AGE, STARTED),
+            store,
+            lease,
+            shared.clock,
+            revoker=ArmRevoker(arm, resource_id, min(REGENERATE_WITHIN, lasts / 2)),
+            evictor=KubeEvictor(store),
+            turn=turn,
+            rollouts=rollouts,
+        )
+        rotated = Gateway(gateway.name, gateway.policy, gateway.calendar.hours)
+        return GatewayServices(gateway, rotated, ports, store, lease)
+
+    return {gateway.name: build(gateway) for gateway in settings.gateways}
 
 
 def lease_namespace(settings: Settings, gateway: GatewaySettings, clusters: Clusters) -> str:
-    """Return where every process looks for the gateway's Lease. Raises ConfigError: nothing says where."""
+    """Return the namespace of the gateway's Lease, the same for every process.
+
+    Raises:
+        ConfigError: neither the configuration nor a target in the home cluster names one.
+    """
     if settings.kubernetes.lease_namespace:
         return settings.kubernetes.lease_namespace
     at_home = (t.namespace for t in gateway.targets if clusters.at(t.context).at_home)
@@ -178,14 +149,14 @@ def lease_namespace(settings: Settings, gateway: GatewaySettings, clusters: Clus
 
 
 def daemon_identity(environ: Mapping[str, str]) -> str:
-    """Return who holds this process's leases. In a pod, its name: a container that Kubernetes starts
-    again is the same holder, for the one before is dead, and goes on at once.
+    """Return the holder identity for the Leases of the daemon. In a pod this is the pod's name: a container
+    that Kubernetes restarts has the same identity, because its predecessor is dead, and continues at once.
     """
     return environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def person() -> str:
-    """Return who runs this process, as people say it: user@host."""
+    """Return the operator who runs this process, as user@host."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as containers have
@@ -194,5 +165,5 @@ def person() -> str:
 
 
 def person_identity() -> str:
-    """Return who holds the leases of a command that somebody runs by hand."""
+    """Return the holder identity for the Leases of a command that an operator runs."""
     return f"{person()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -1,4 +1,4 @@
-"""Tells `kubectl describe` what happened: Kubernetes Events on the Secret and on the workload."""
+"""Emits Kubernetes Events on the Secret and on the workload, for `kubectl describe`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from rotator.core.steps import Adopt, Issue, Replace, Rest, Restart, Revoke, Rol
 from rotator.kube import EventSink, Reference
 from rotator.telemetry.report import Listener, When
 
-TROUBLE = frozenset({Reason.UNSETTLED, Reason.FIGHTING, Reason.ROLLED_BACK})
-"""Rests that somebody should know of."""
+WARNING_RESTS = frozenset({Reason.UNSETTLED, Reason.FIGHTING, Reason.ROLLED_BACK})
+"""Reasons to rest that become an Event of type Warning."""
 
 
-def event_listener(unit: GatewayServices, events: EventSink) -> Listener:
-    """Return a listener that turns steps done, and ends without proof, into Events."""
+def event_listener(gateway: GatewayServices, events: EventSink) -> Listener:
+    """Return a listener that emits an Event for each step done, and for each rest that needs attention."""
 
     def tell(_: str, why: Explanation, step: Step, when: When) -> None:
         if when == "done" and isinstance(step, Revoke):
-            for target in unit.settings.targets:
-                emit(unit.fleet.reference(target.place), "Normal", why)
+            for target in gateway.settings.targets:
+                emit(gateway.store.reference(target.place), "Normal", why)
         elif when == "done":
-            emit(about(unit, step), "Warning" if isinstance(step, RollBack) else "Normal", why)
-        elif when == "decided" and isinstance(step, Rest) and why.reason in TROUBLE:
-            for target in unit.settings.targets:
-                emit(unit.fleet.reference(target.place), "Warning", why)
+            emit(changed_object(gateway, step), "Warning" if isinstance(step, RollBack) else "Normal", why)
+        elif when == "decided" and isinstance(step, Rest) and why.reason in WARNING_RESTS:
+            for target in gateway.settings.targets:
+                emit(gateway.store.reference(target.place), "Warning", why)
 
     def emit(reference: Reference | None, severity: Literal["Normal", "Warning"], why: Explanation) -> None:
         if reference:
@@ -35,11 +35,11 @@ def event_listener(unit: GatewayServices, events: EventSink) -> Listener:
     return tell
 
 
-def about(unit: GatewayServices, step: Step) -> Reference | None:
+def changed_object(gateway: GatewayServices, step: Step) -> Reference | None:
     """Return the object that step changed."""
     match step:
         case Restart(target, workload):
-            return unit.fleet.reference(target.name, workload.name)
+            return gateway.store.reference(target.name, workload.name)
         case (
             Adopt(target)
             | Issue(target)
@@ -48,6 +48,6 @@ def about(unit: GatewayServices, step: Step) -> Reference | None:
             | Verify(target)
             | Replace(target)
         ):
-            return unit.fleet.reference(target.name)
+            return gateway.store.reference(target.name)
         case _:
             return None

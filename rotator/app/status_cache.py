@@ -1,4 +1,4 @@
-"""The last that was seen of each gateway: what the status pages of this process show."""
+"""The last observation of each gateway, for /api/v1/gateways of this process."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from rotator.diagnostics import exception_summary
 
 
 class StatusCache:
-    """due: when a gateway is looked at next, by its name."""
+    """due: returns when a gateway of a name is observed next."""
 
-    def __init__(self, units: Mapping[str, GatewayServices], due: Callable[[str], datetime | None]) -> None:
-        self._units = units
+    def __init__(
+        self, gateways: Mapping[str, GatewayServices], due: Callable[[str], datetime | None]
+    ) -> None:
+        self._gateways = gateways
         self._due = due
-        self._seen: dict[str, tuple[Observation, datetime]] = {}
+        self._observations: dict[str, tuple[Observation, datetime]] = {}
         self._errors: dict[str, str] = {}
 
-    def seen(self, name: str, seen: Observation, at: datetime) -> None:
-        self._seen[name] = seen, at
+    def observed(self, name: str, observation: Observation, at: datetime) -> None:
+        self._observations[name] = observation, at
         self._errors.pop(name, None)
 
     def failed(self, name: str, error: Exception) -> None:
@@ -29,12 +31,12 @@ class StatusCache:
         self._errors[name] = exception_summary(error)
 
     def show(self) -> Json:
-        """Return all gateways in the order of the configuration; one not seen yet has no state."""
-        return {"gateways": [self._gateway(u) for u in self._units.values()]}
+        """Return all gateways in the order of the configuration; Unknown is one not observed yet."""
+        return {"gateways": [self._state(g) for g in self._gateways.values()]}
 
-    def _gateway(self, unit: GatewayServices) -> Json:
-        name, policy = unit.gateway.name, unit.gateway.policy
-        last = self._seen.get(name)
+    def _state(self, gateway: GatewayServices) -> Json:
+        name, policy = gateway.name, gateway.policy
+        last = self._observations.get(name)
         state = status_of(name, last[0], policy, last[1]) if last else {"name": name, "state": "Unknown"}
         return state | {
             "seen_at": iso(last[1]) if last else None,

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from rotator.app.bootstrap import GatewayServices, Services, person
-from rotator.app.clock import SystemClock
 from rotator.app.event_listener import event_listener
 from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
@@ -25,7 +24,6 @@ from rotator.core.verification import resting
 from rotator.durations import human_duration
 from rotator.errors import Busy, LeaseLost, Refused, RotatorError
 from rotator.rotation import Noted, Outcome, Result, look, request, rotate
-from rotator.rotation.null_reporter import NULL_REPORTER
 
 RECENT = timedelta(hours=1)
 """Who asks again so soon most likely repeats a command: --force if not."""
@@ -47,9 +45,9 @@ def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
     if bool(names) == wish.every:
         raise UsageError("name the gateways to rotate, or say --all (not both)")
 
-    async def work(site: Services, units: Sequence[GatewayServices], clock: SystemClock) -> Exit:
+    async def work(services: Services) -> Exit:
         with shown() as progress:
-            jobs = (Job(site, unit, clock, progress, wish).run() for unit in units)
+            jobs = (Job(services, gateway, progress, wish).run() for gateway in services.gateways.values())
             return worst(list(await asyncio.gather(*jobs)))
 
     return work_on(config, names, work)
@@ -58,28 +56,30 @@ def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
 class Job:
     """One gateway, from the wish to its rest."""
 
-    def __init__(
-        self, site: Services, unit: GatewayServices, clock: SystemClock, progress: Progress, wish: Wish
-    ) -> None:
-        self.site = site
-        self.unit = unit
-        self.clock = clock
+    def __init__(self, services: Services, gateway: GatewayServices, progress: Progress, wish: Wish) -> None:
+        self.arm = services.arm
+        self.lease = gateway.lease
+        self.ports = gateway.ports
+        self.clock = services.clock
+        self.resource_id = gateway.settings.resource_id
         self.progress = progress
         self.wish = wish
         # Who says --force, or has leaked a token, does not wait for a window.
         urgent = wish.force or wish.leak
-        self.gateway = replace(unit.gateway, window=lambda _: ALWAYS) if urgent else unit.gateway
-        self.name = unit.gateway.name
-        self.policy = unit.gateway.policy
+        self.gateway = replace(gateway.gateway, window=lambda _: ALWAYS) if urgent else gateway.gateway
+        self.configured = gateway.gateway
+        self.name = gateway.name
+        self.policy = gateway.policy
         self.before = "none"
         self.asked = False
-        self.reporter = WatchedReport(self.name, self.policy, progress, event_listener(unit, site.events))
+        listener = event_listener(gateway, services.events)
+        self.reporter = WatchedReport(self.name, self.policy, progress, listener)
 
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""
         try:
-            self.unit.signers.forget()  # somebody may have regenerated a key: ask, whatever is on record
-            seen = await look(self.gateway, self.unit.ports(self.clock, NULL_REPORTER))
+            self.ports.signers.forget()  # somebody may have regenerated a key: ask, whatever is on record
+            seen = await look(self.gateway, self.ports)
             if self.wish.leak and None in exposed(seen, self.clock.now()):
                 raise Refused(
                     "nobody can tell which key signed a token in place, so it cannot be revoked",
@@ -118,7 +118,7 @@ class Job:
     async def rehearse(self, seen: Observation) -> Exit:
         """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
         now = self.clock.now()
-        await self.site.arm.prove(self.unit.settings.resource_id)
+        await self.arm.prove(self.resource_id)
         asked = tuple(replace(t, request=Request(now, self.wish.leak, "you")) for t in seen.targets)
         wanted = replace(seen, targets=asked)
         step = next_step(wanted, self.policy, now)
@@ -143,9 +143,9 @@ class Job:
         if self.wish.leak and seen.condemned and self.wish.wait:
             # A leak that was noted earlier is gone on with: else the token in place would count as leaked.
             return self.conclude(await self.until_rest())
-        noted = await request(self.unit.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
+        noted = await request(self.ports.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
-            seen = await look(self.gateway, self.unit.ports(self.clock, NULL_REPORTER))
+            seen = await look(self.gateway, self.ports)
             self.progress.end(
                 self.name, "Unsettled", why_rest(seen, self.policy, self.clock.now()), good=False
             )
@@ -157,10 +157,7 @@ class Job:
 
     async def leave_it(self) -> Exit:
         """Say what becomes of the request, which this process does not carry out."""
-        seen, now = (
-            await look(self.unit.gateway, self.unit.ports(self.clock, NULL_REPORTER)),
-            self.clock.now(),
-        )
+        seen, now = await look(self.configured, self.ports), self.clock.now()
         text = f"a service that runs looks at it within {human_duration(self.policy.look_every)}"
         if isinstance(next_step(seen, self.policy, now), Rest):
             text += f", but cannot go on yet: {why_rest(seen, self.policy, now)}"
@@ -172,11 +169,11 @@ class Job:
         give_up = self.clock.now() + self.policy.rollout_timeout + PATIENCE
         while True:
             try:
-                return await rotate(self.gateway, self.unit.ports(self.clock, self.reporter))
+                return await rotate(self.gateway, self.ports.reporting_to(self.reporter))
             except (Busy, LeaseLost):
                 if self.clock.now() >= give_up:
                     raise
-                holder = self.unit.lease.holder or "another process"
+                holder = self.lease.holder or "another process"
                 self.progress.tell(self.name, "Waiting", f"{holder} is at work on it")
                 await self.clock.wait(asyncio.sleep(ASK_AGAIN))
 

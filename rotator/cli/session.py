@@ -1,4 +1,4 @@
-"""What the commands share: settings, the gateways that are meant, a site to work with."""
+"""What the commands share: settings, the gateways to work on, the services for them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rotator.app.bootstrap import GatewayServices, Services, open_services, person_identity
-from rotator.app.clock import SystemClock, utc_now
+from rotator.app.bootstrap import Services, open_services, person_identity
+from rotator.app.clock import utc_now
 from rotator.cli.exits import Exit, UsageError
 from rotator.config import Settings, load, warnings
 from rotator.telemetry.logs import configure
 
-Work = Callable[[Services, Sequence[GatewayServices], SystemClock], Awaitable[Exit]]
+Work = Callable[[Services], Awaitable[Exit]]
 
 
 def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
@@ -54,5 +54,5 @@ async def _work_on(settings: Settings, work: Work) -> Exit:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(sign, stop.set)
-    async with open_services(settings, os.environ, person_identity()) as site:
-        return await work(site, list(site.units.values()), SystemClock(stop, site.now))
+    async with open_services(settings, os.environ, person_identity(), stop) as services:
+        return await work(services)

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from rotator.app.bootstrap import GatewayServices, Services
-from rotator.app.clock import SystemClock
 from rotator.app.status import Json, status_of
 from rotator.cli.exits import Exit, exit_for, worst
 from rotator.cli.session import work_on
@@ -18,28 +17,30 @@ from rotator.cli.table import table
 from rotator.core.messages import about
 from rotator.errors import RotatorError
 from rotator.rotation import look
-from rotator.rotation.null_reporter import NULL_REPORTER
 
 WIDE = 1000
 
 
 def plan(config: Path, names: Sequence[str]) -> Exit:
-    async def work(site: Services, units: Sequence[GatewayServices], clock: SystemClock) -> Exit:
-        states = await look_at(units, clock)
+    async def work(services: Services) -> Exit:
+        states = await look_at(services)
         for state in states:
             print(sentence(state))
             print_troubles(state)
-        return worst([exit_of(s) for s in states] + [await known_to_azure(site, u) for u in units])
+        return worst(
+            [exit_of(s) for s in states]
+            + [await known_to_azure(services, g) for g in services.gateways.values()]
+        )
 
     return work_on(config, names, work)
 
 
-async def known_to_azure(site: Services, unit: GatewayServices) -> Exit:
+async def known_to_azure(services: Services, gateway: GatewayServices) -> Exit:
     """Ask Azure for the gateway: a mistyped resource_id shall be told before the first rotation."""
     try:
-        await site.arm.prove(unit.settings.resource_id)
+        await services.arm.prove(gateway.settings.resource_id)
     except RotatorError as error:
-        print(f"{unit.gateway.name}: {type(error).__name__}: {error}")
+        print(f"{gateway.name}: {type(error).__name__}: {error}")
         return exit_for(error)
     return Exit.OK
 
@@ -49,13 +50,13 @@ def sentence(state: Json) -> str:
 
 
 def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
-    async def work(_: Services, units: Sequence[GatewayServices], clock: SystemClock) -> Exit:
-        states = await look_at(units, clock)
+    async def work(services: Services) -> Exit:
+        states = await look_at(services)
         if as_json:
             print(json.dumps({"gateways": states}, indent=2))
         else:
             # Nothing is cut off; a narrow terminal wraps it.
-            Console(width=WIDE).print(table(states, clock.now()))
+            Console(width=WIDE).print(table(states, services.clock.now()))
             for state in states:
                 if state["state"] != "Settled":
                     print(f"{state['name']}: {state['message']}")
@@ -65,20 +66,20 @@ def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
     return work_on(config, names, work)
 
 
-async def look_at(units: Sequence[GatewayServices], clock: SystemClock) -> list[Json]:
+async def look_at(services: Services) -> list[Json]:
     """Return the state of each gateway; one that cannot be looked at says why."""
-    return list(await asyncio.gather(*(one(u, clock) for u in units)))
+    return list(await asyncio.gather(*(one(g) for g in services.gateways.values())))
 
 
-async def one(unit: GatewayServices, clock: SystemClock) -> Json:
+async def one(gateway: GatewayServices) -> Json:
     try:
-        async with unit.bounds.turn:
-            seen = await look(unit.gateway, unit.ports(clock, NULL_REPORTER))
+        async with gateway.ports.turn:
+            observation = await look(gateway.gateway, gateway.ports)
     except RotatorError as error:
         name = type(error).__name__
-        unknown: Json = {"name": unit.gateway.name, "state": "Unknown", "reason": name, "message": str(error)}
+        unknown: Json = {"name": gateway.name, "state": "Unknown", "reason": name, "message": str(error)}
         return unknown | {"token": None, "renewal_at": None, "targets": [], "exit": exit_for(error)}
-    return status_of(unit.gateway.name, seen, unit.gateway.policy, clock.now())
+    return status_of(gateway.name, observation, gateway.policy, gateway.ports.clock.now())
 
 
 def exit_of(state: Json) -> Exit:

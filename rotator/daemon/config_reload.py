@@ -101,9 +101,9 @@ class Reload:
         """
         settings = load(self._config, self._environ)
         self._watched.follow(files_of(self._config, settings, self._environ))
-        opening = await self._asked.unless_leaving(self._prepare(settings))
+        resources = await self._asked.unless_leaving(self._prepare(settings))
         self._in_force, self._settings = self._watched.accepted, settings
-        return opening
+        return resources
 
     async def following(self) -> Resources | None:
         """Return what the next generation works with; None when the process is asked to leave."""
@@ -118,8 +118,8 @@ class Reload:
                 continue
             wait = EVERY
             # A plugin behind a kubeconfig may take its time: whoever asks us to leave does not wait for it.
-            if self._due(look) and (opening := await self._asked.unless_leaving(self._again(look))):
-                return opening
+            if self._due(look) and (resources := await self._asked.unless_leaving(self._again(look))):
+                return resources
 
     def _due(self, look: Look) -> bool:
         """Whether to read the configuration now."""
@@ -139,7 +139,7 @@ class Reload:
             self._fine("the files are again as they were when they were last put into force")
             return None
         try:
-            opening = await self._read()
+            resources = await self._read()
         except ConfigError as error:
             self._wrong(error.mistakes, look)
         except RotatorError as error:
@@ -152,7 +152,7 @@ class Reload:
         else:
             self._mistakes = ()
             self._in_force = self._watched.accepted
-            return opening
+            return resources
         return None
 
     async def _read(self) -> Resources | None:
@@ -164,10 +164,10 @@ class Reload:
         if self._differing() <= {self._config} and settings == self._settings:
             self._fine("the configuration says the same as before")
             return None
-        opening = await self._prepare(settings)
+        resources = await self._prepare(settings)
         self._settings = settings
         self._watched.follow(files_of(self._config, settings, self._environ))
-        return opening
+        return resources
 
     def _back_in_force(self) -> bool:
         return not self._differing()

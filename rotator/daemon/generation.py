@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from starlette.types import ASGIApp
 
-from rotator.app.clock import GRACE, SystemClock, set_back
+from rotator.app.clock import GRACE, set_back
 from rotator.app.status_cache import StatusCache
 from rotator.azure.eventgrid_client import EventGridClient
 from rotator.daemon.health import Readiness, sentence
@@ -34,29 +34,21 @@ class Generation:
     """The rooms, wired: events and schedule wake, the runner works. Its tasks live in group."""
 
     def __init__(
-        self, opening: Resources, metrics: Metrics, readiness: Readiness, group: asyncio.TaskGroup
+        self, resources: Resources, metrics: Metrics, readiness: Readiness, group: asyncio.TaskGroup
     ) -> None:
-        self.site = site = opening.site
-        self.settings = site.settings
-        self.authenticator = opening.authenticator
+        self.services = services = resources.services
+        self.settings = services.settings
+        self.authenticator = resources.authenticator
         self.metrics = metrics
         self.readiness = readiness
         self.group = group
-        self.stop = asyncio.Event()
-        self.clock = SystemClock(self.stop, site.now)
-        self.schedule = Schedule(lambda name: self.wakeups.wake(name, "schedule"))
-        self.board = StatusCache(site.units, self.schedule.due)
+        self.schedule = Schedule(lambda name: self.workqueue.wake(name, "schedule"))
+        self.status = StatusCache(services.gateways, self.schedule.due)
         runner = Runner(
-            site.units,
-            self.clock,
-            metrics,
-            site.events,
-            self.board,
-            self.schedule.set,
-            self.settings.rotation.schedule_jitter,
+            services, metrics, self.status, self.schedule.set, self.settings.rotation.schedule_jitter
         )
-        self.wakeups = WorkQueue(runner.work, group)
-        self.dispatcher = EventHandler(site.units, self.clock, self.wakeups.wake)
+        self.workqueue = WorkQueue(runner.work, group)
+        self.event_handler = EventHandler(services.gateways, self.workqueue.wake)
         self.helpers: list[asyncio.Task[None]] = []
         """Tasks that are no runs: they are cancelled when the generation ends."""
 
@@ -67,13 +59,13 @@ class Generation:
             work.append(self.pull())
         self.helpers = [self.group.create_task(w) for w in work]
         self.schedule.start()
-        for name in self.site.units:
-            self.wakeups.wake(name, cause)
+        for name in self.services.gateways:
+            self.workqueue.wake(name, cause)
 
     def webhook(self) -> ASGIApp:
         """Return what answers deliveries at the public port."""
         return delivery_app(
-            self.settings.webhook, self.authenticator, self.dispatcher.dispatch, self.metrics.event
+            self.settings.webhook, self.authenticator, self.event_handler.handle, self.metrics.event
         )
 
     async def end(self, webhook: SwappableApp) -> None:
@@ -81,33 +73,33 @@ class Generation:
 
         One that hangs is left, for its outcome can be looked up.
         """
-        self.stop.set()
+        self.services.clock.stop.set()
         self.schedule.stop()
-        self.wakeups.close()
+        self.workqueue.close()
         for task in self.helpers:
             task.cancel()
         try:
             async with asyncio.timeout(GRACE.total_seconds()):
-                await asyncio.gather(self.wakeups.idle(), webhook.idle())
+                await asyncio.gather(self.workqueue.idle(), webhook.idle())
         except TimeoutError:
             log.warning("a step or a request hangs: going on without it")
-            self.wakeups.abandon()
+            self.workqueue.abandon()
 
     async def follow_the_clock(self) -> None:
         """Look at every gateway when this machine's clock was set back: each then gets a new due time."""
         while True:
             await set_back()
             log.warning("this machine's clock was set back: looking at every gateway")
-            for name in self.site.units:
-                self.wakeups.wake(name, "clock")
+            for name in self.services.gateways:
+                self.workqueue.wake(name, "clock")
 
     async def pull(self) -> None:
-        arm, settings = self.site.arm, self.settings.pull
+        arm, settings = self.services.arm, self.settings.pull
         if settings:
             await Puller(
                 settings,
                 EventGridClient(settings, arm.credentials, arm.transport),
-                self.dispatcher.dispatch,
+                self.event_handler.handle,
                 self.metrics.event,
                 tell=self.pulled,
             ).run()
@@ -115,7 +107,7 @@ class Generation:
     def pulled(self, problem: str) -> None:
         """Pulling has to work once; later the schedule makes up for it, and a warning is enough."""
         if not problem:
-            self.metrics.pulled(self.clock.now())
+            self.metrics.pulled(self.services.clock.now())
             self.readiness.fine(PULL)
         elif self.readiness.health().checks[PULL]:
             self.readiness.failed(PULL, problem)
@@ -123,22 +115,24 @@ class Generation:
 
     async def prove_kubernetes(self) -> None:
         """Show that the home cluster answers: others may be away for as long as they like."""
-        at = self.site.clusters.at
+        at = self.services.clusters.at
         targets = (t for g in self.settings.gateways for t in g.targets if at(t.context).at_home)
         if (target := next(targets, None)) is None:
-            unit = next(iter(self.site.units.values()))
-            await self.readiness.prove("kubernetes", unit.lease.read, unproven)
+            gateway = next(iter(self.services.gateways.values()))
+            await self.readiness.prove("kubernetes", gateway.lease.read, unproven)
             return
         await self.readiness.prove(
-            "kubernetes", lambda: check_access(self.site.kube, target.namespace, target.secret), unproven
+            "kubernetes",
+            lambda: check_access(self.services.clusters.home, target.namespace, target.secret),
+            unproven,
         )
 
     async def prove_azure(self) -> None:
         first, *others = self.settings.gateways
-        await self.readiness.prove("azure", lambda: self.site.arm.prove(first.resource_id), unproven)
+        await self.readiness.prove("azure", lambda: self.services.arm.prove(first.resource_id), unproven)
         for gateway in others:  # a mistyped id shall be told now, not at its renewal
             try:
-                await self.site.arm.prove(gateway.resource_id)
+                await self.services.arm.prove(gateway.resource_id)
             except Unavailable as error:
                 log.debug("Azure could not be asked for gateway %s: %s", gateway.name, error)
                 await asyncio.sleep(min(error.retry_after or timedelta(), LEFT_ALONE).total_seconds())

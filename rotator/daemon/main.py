@@ -67,31 +67,31 @@ class Daemon:
         self.present: Generation | None = None
 
     async def run(self) -> None:
-        opening: Resources | None = await self.reload.first()
+        resources: Resources | None = await self.reload.first()
         async with asyncio.TaskGroup() as group:
-            while opening:
-                opening = await self.live(opening, group)
-                if opening and self.asked.leave:
-                    await opening.stack.aclose()
-                    opening = None
+            while resources:
+                resources = await self.live(resources, group)
+                if resources and self.asked.leave:
+                    await resources.stack.aclose()
+                    resources = None
                     self.leave()
             self.listeners.close(INTERNAL)
         log.info("left")
 
-    async def live(self, opening: Resources, group: asyncio.TaskGroup) -> Resources | None:
+    async def live(self, resources: Resources, group: asyncio.TaskGroup) -> Resources | None:
         """Let one generation work. Returns what the next one needs, or None if there shall be none."""
-        async with opening.stack, asyncio.TaskGroup() as own:
+        async with resources.stack, asyncio.TaskGroup() as own:
             first = self.present is None
-            self.configure(opening.settings)
-            generation = self.present = Generation(opening, self.metrics, self.readiness, own)
-            self.verdict.events = opening.site.events
+            self.configure(resources.settings)
+            generation = self.present = Generation(resources, self.metrics, self.readiness, own)
+            self.verdict.events = resources.services.events
             self.verdict.accepted()
             generation.begin("start" if first else "reload")
-            self.listeners.open(opening.settings, opening.bound, group)
+            self.listeners.open(resources.settings, resources.bound, group)
             self.webhook.swap(generation.webhook())
             self.readiness.fine(CONFIG)
             self.readiness.fine(WEBHOOK)
-            self.tell("started" if first else "reloaded", opening.settings)
+            self.tell("started" if first else "reloaded", resources.settings)
             remember()
             following = await self.reload.following()
             if following:
@@ -111,13 +111,13 @@ class Daemon:
     async def prepare(self, settings: Settings) -> Resources:
         if self.present is None:
             configure(settings.log.level, settings.log.format)
-        opening = await prepare(settings, self.environ, self.identity, self.listeners)
-        if self.present and (why := shut(opening.authenticator)):
-            await opening.stack.aclose()  # the generation at work has secrets that still let people in
+        resources = await prepare(settings, self.environ, self.identity, self.listeners)
+        if self.present and (why := shut(resources.authenticator)):
+            await resources.stack.aclose()  # the generation at work has secrets that still let people in
             raise ConfigError((f"webhook.secret_file: {why}",))
-        if self.present and self.present.authenticator and opening.authenticator:
-            opening.authenticator.inherit(self.present.authenticator)
-        return opening
+        if self.present and self.present.authenticator and resources.authenticator:
+            resources.authenticator.inherit(self.present.authenticator)
+        return resources
 
     def configure(self, settings: Settings) -> None:
         configure(settings.log.level, settings.log.format)
@@ -134,7 +134,7 @@ class Daemon:
         return self.readiness.health()
 
     def status(self) -> Json:
-        return self.present.board.show() if self.present else {"gateways": []}
+        return self.present.status.show() if self.present else {"gateways": []}
 
     def tell(self, event: str, settings: Settings) -> None:
         gateways, ports = [g.name for g in settings.gateways], self.listeners.ports

@@ -27,17 +27,17 @@ class Hanging(Unavailable):
 @dataclass(frozen=True, slots=True)
 class Resources:
     """authenticator: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when
-    they are served. Leave stack in the end: it closes the site and what is still bound.
+    they are served. Leave stack in the end: it closes the services and what is still bound.
     """
 
-    site: Services
+    services: Services
     authenticator: Authenticator | None
     bound: dict[str, socket.socket]
     stack: AsyncExitStack
 
     @property
     def settings(self) -> Settings:
-        return self.site.settings
+        return self.services.settings
 
 
 async def prepare(
@@ -53,14 +53,14 @@ async def prepare(
         Unavailable: a file that should be there is not (yet). Hanging: a plugin does not answer.
     """
     async with AsyncExitStack() as stack:
-        site = await _site(open_services(settings, environ, identity), stack)
+        services = await _services(open_services(settings, environ, identity, asyncio.Event()), stack)
         authenticator = await _authenticator(settings, stack) if settings.webhook.enabled else None
         bound = listeners.bind(settings)
         stack.callback(close, bound)
-        return Resources(site, authenticator, bound, stack.pop_all())
+        return Resources(services, authenticator, bound, stack.pop_all())
 
 
-async def _site(opened: AbstractAsyncContextManager[Services], stack: AsyncExitStack) -> Services:
+async def _services(opened: AbstractAsyncContextManager[Services], stack: AsyncExitStack) -> Services:
     try:
         async with asyncio.timeout(PATIENCE):
             return await stack.enter_async_context(opened)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 from rotator.core.observation import ALWAYS, MaintenanceWindow
 from rotator.core.policy import Policy
 from rotator.ports import Clock, Evictor, Issuer, Lease, Reporter, Revoker, TargetStore
+from rotator.rotation.null_reporter import NULL_REPORTER
 from rotator.rotation.signer_cache import SignerCache
 
 
@@ -36,8 +38,12 @@ class Ports:
     fleet: TargetStore
     lease: Lease
     clock: Clock
-    reporter: Reporter
+    reporter: Reporter = NULL_REPORTER
     revoker: Revoker | None = None
     evictor: Evictor | None = None
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     rollouts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    def reporting_to(self, reporter: Reporter) -> Self:
+        """Return the same ports with another reporter, for one run."""
+        return replace(self, reporter=reporter)

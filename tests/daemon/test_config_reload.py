@@ -67,9 +67,9 @@ class World:
             raise Hanging("a plugin hangs")
         if self.trouble:
             raise Refused(self.trouble, "Mend it.")
-        opening = await prepare(settings, {}, "me", Listeners({}))
-        await self.stack.enter_async_context(opening.stack)
-        return opening
+        resources = await prepare(settings, {}, "me", Listeners({}))
+        await self.stack.enter_async_context(resources.stack)
+        return resources
 
     async def hup(self) -> None:
         """Have it look, and return when it has looked."""
@@ -101,8 +101,8 @@ async def test_what_is_half_written_is_not_read(world: World) -> None:
     for part in (OTHER[:50], OTHER[:200], OTHER):
         world.config.write_text(part)
         await world.hup()
-    opening = await asyncio.wait_for(following, 5)
-    assert opening and opening.settings.gateways[0].targets[0].namespace == "elsewhere"
+    resources = await asyncio.wait_for(following, 5)
+    assert resources and resources.settings.gateways[0].targets[0].namespace == "elsewhere"
     assert world.refused == []
 
 
@@ -203,8 +203,8 @@ async def test_a_kubeconfig_that_changes_is_read_with_the_same_configuration(wor
     changed = yaml.safe_dump(KUBECONFIG).replace("invented", "another")
     (world.folder / "kube" / "config").write_text(changed)
     await world.hup()
-    opening = await asyncio.wait_for(following, 5)
-    assert opening and opening.settings == world.tried[0]
+    resources = await asyncio.wait_for(following, 5)
+    assert resources and resources.settings == world.tried[0]
 
 
 async def test_a_bad_kubeconfig_is_not_taken_for_mended_when_it_is_tried_again(world: World) -> None:

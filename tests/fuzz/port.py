@@ -65,7 +65,7 @@ class Witness:
         self.log.truncate()
         return said
 
-    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+    async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         """As the daemon's: most is foreign; what is named `later` cannot be noted now."""
         names = {event.gateway for event in events}
         if "later" in names:
@@ -176,7 +176,7 @@ def _server(
 ) -> Server:
     """Put together what the daemon puts together, by its own hand."""
     webhook = SwappableApp()
-    webhook.swap(delivery_app(table, authenticator, witness.dispatch, metrics.event))
+    webhook.swap(delivery_app(table, authenticator, witness.handle, metrics.event))
     return Server(public_app(webhook), bind(Listen("127.0.0.1", 0)), GRACE.total_seconds())
 
 

@@ -9,7 +9,7 @@ FLEET, LEASE, CONTENTS = (
     "rotator/kube/lease.py",
     "rotator/kube/targets/secret.py",
 )
-WEBHOOK, WAKEUPS, DISPATCH = (
+WEBHOOK, WORKQUEUE, EVENT_HANDLER = (
     "rotator/eventgrid/webhook.py",
     "rotator/daemon/work/workqueue.py",
     "rotator/daemon/work/event_handler.py",
@@ -105,21 +105,21 @@ ADAPTERS = [
     ),
     Mutation(
         "2xx though it could not be noted",
-        DISPATCH,
+        EVENT_HANDLER,
         "            raise failed\n",
         '            return ["accepted"] * len(events)\n',
         EVENTS,
     ),
     Mutation(
         "a wake-up without a request",
-        DISPATCH,
-        "            outcome = await request(unit.fleet, self._clock, expires_at=event.expires_at, by=by)\n",
+        EVENT_HANDLER,
+        "            outcome = await request(ports.fleet, ports.clock, expires_at=event.expires_at, by=by)\n",
         "            outcome = Noted.ACCEPTED\n",
         EVENTS,
     ),
     Mutation(
         "a wake-up during a run is lost",
-        WAKEUPS,
+        WORKQUEUE,
         "        while causes := self._causes.pop(name, None):",
         "        if causes := self._causes.pop(name, None):",
         ("tests/daemon/work/test_workqueue.py",),

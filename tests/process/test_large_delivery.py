@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.daemon.work.event_handler import AT_ONCE
+from rotator.daemon.work.event_handler import MAX_CONCURRENT_REQUESTS
 from sandbox.azure.events import near_expiry
 from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, fetch, post, run_ended
 
@@ -24,11 +24,14 @@ async def test_a_large_delivery_about_many_tokens_opens_few_connections_at_a_tim
             server="kubernetes", path="/secrets/", action="latency", seconds=1, times=None
         )
         first = env.expiry("oslo")
-        events = [near_expiry(env.azure("oslo"), first + timedelta(minutes=n)) for n in range(3 * AT_ONCE)]
+        events = [
+            near_expiry(env.azure("oslo"), first + timedelta(minutes=n))
+            for n in range(3 * MAX_CONCURRENT_REQUESTS)
+        ]
         answer = asyncio.create_task(post(daemon, events))
-        await slow.hit(AT_ONCE)
+        await slow.hit(MAX_CONCURRENT_REQUESTS)
         assert (await fetch(daemon, "/healthz"))[0] == 200
-        assert slow.caught == AT_ONCE
+        assert slow.caught == MAX_CONCURRENT_REQUESTS
         env.sandbox.faults.clear()
         assert (await answer)[0] in {200, 503}
         await env.deliver_near_expiry("oslo", daemon)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from rotator.app.bootstrap import GatewayServices
+from rotator.app.bootstrap import GatewayServices, Services
 from rotator.app.clock import utc_now
 from rotator.app.event_listener import event_listener
 from rotator.app.status_cache import StatusCache
 from rotator.core.renewal import renewal_time
 from rotator.daemon.work.schedule import stable_jitter
 from rotator.errors import Busy, LeaseLost, RotatorError, Stopping, Unavailable
-from rotator.kube import EventSink
-from rotator.ports import Clock
 from rotator.retry import gateway_delay
 from rotator.rotation import Outcome, rotate
 from rotator.telemetry.metrics import Metrics
@@ -29,61 +27,58 @@ class Runner:
 
     def __init__(
         self,
-        units: Mapping[str, GatewayServices],
-        clock: Clock,
+        services: Services,
         metrics: Metrics,
-        events: EventSink,
-        board: StatusCache,
+        status: StatusCache,
         set_due: Callable[[str, datetime], None],
         jitter: timedelta,
     ) -> None:
-        self._units = units
-        self._clock = clock
+        self._services = services
+        self._clock = services.clock
         self._metrics = metrics
-        self._events = events
-        self._board = board
+        self._status = status
         self._set_due = set_due
         self._jitter = jitter
-        self._failures = dict.fromkeys(units, 0)
+        self._failures = dict.fromkeys(services.gateways, 0)
         self._said: dict[str, str] = {}
 
     async def work(self, name: str, causes: frozenset[str]) -> None:
         """Bring one gateway to rest, or note when to try again."""
-        unit = self._units[name]
-        listener = event_listener(unit, self._events)
+        gateway = self._services.gateways[name]
+        listener = event_listener(gateway, self._services.events)
         said = self._said.get(name, "")
-        report = RunReport(name, causes, unit.gateway.policy, self._clock, self._metrics, listener, said)
+        report = RunReport(name, causes, gateway.policy, self._clock, self._metrics, listener, said)
         # Whatever dies from here on, somebody looks again.
-        self._again(name, unit.gateway.policy.recheck)
+        self._again(name, gateway.policy.recheck)
         try:
-            outcome = await rotate(unit.gateway, unit.ports(self._clock, report))
+            outcome = await rotate(gateway.gateway, gateway.ports.reporting_to(report))
         except Stopping as error:
             report.finish(error)
         except Exception as error:
             report.finish(error)
-            self._failed(unit, error)
+            self._failed(gateway, error)
             if not isinstance(error, RotatorError):
                 raise
         else:
             report.finish()
             self._said[name] = report.sentence
-            self._rested(unit, outcome)
+            self._rested(gateway, outcome)
         finally:
-            self._metrics.skew(unit.skew.offset)
+            self._metrics.skew(self._services.arm.skew.offset)
 
-    def _rested(self, unit: GatewayServices, outcome: Outcome) -> None:
-        name, until = unit.gateway.name, outcome.rest.until
+    def _rested(self, gateway: GatewayServices, outcome: Outcome) -> None:
+        name, until = gateway.name, outcome.rest.until
         self._failures[name] = 0
-        self._board.seen(name, outcome.last, self._clock.now())
-        if outcome.last.current and until == renewal_time(outcome.last, unit.gateway.policy):
+        self._status.observed(name, outcome.last, self._clock.now())
+        if outcome.last.current and until == renewal_time(outcome.last, gateway.policy):
             until += stable_jitter(name, self._jitter)
         self._again(name, until - self._clock.now())
 
-    def _failed(self, unit: GatewayServices, error: Exception) -> None:
-        name = unit.gateway.name
-        self._board.failed(name, error)
+    def _failed(self, gateway: GatewayServices, error: Exception) -> None:
+        name = gateway.name
+        self._status.failed(name, error)
         if isinstance(error, Busy | LeaseLost):
-            self._again(name, max(unit.lease.expires_in, LOOK_AFTER_BUSY))
+            self._again(name, max(gateway.lease.expires_in, LOOK_AFTER_BUSY))
             return
         self._failures[name] += 1
         asked = error.retry_after if isinstance(error, Unavailable) else None

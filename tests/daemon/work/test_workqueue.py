@@ -37,41 +37,41 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_duplicate_wakeups_coalesce_into_one_run() -> None:
+async def test_duplicate_wake_ups_coalesce_into_one_run() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
+        queue = WorkQueue(work, group)
         for cause in ("schedule", "event", "event"):
-            wakeups.wake("oslo", cause)
+            queue.wake("oslo", cause)
         await turn()
         work.end("oslo")
-        await wakeups.idle()
+        await queue.idle()
     assert work.begun == [("oslo", frozenset({"schedule", "event"}))]
 
 
 async def test_a_wakeup_during_a_run_causes_exactly_one_more() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
-        wakeups.wake("oslo", "a")
+        queue = WorkQueue(work, group)
+        queue.wake("oslo", "a")
         await turn()
-        wakeups.wake("oslo", "b")
-        wakeups.wake("oslo", "c")
+        queue.wake("oslo", "b")
+        queue.wake("oslo", "c")
         await turn()
         assert len(work.begun) == 1
         work.end("oslo")
         await turn()
         work.end("oslo")
-        await wakeups.idle()
+        await queue.idle()
     assert work.begun[1:] == [("oslo", frozenset({"b", "c"}))]
 
 
 async def test_one_name_does_not_wait_for_another() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
-        wakeups.wake("oslo", "a")
-        wakeups.wake("bergen", "a")
+        queue = WorkQueue(work, group)
+        queue.wake("oslo", "a")
+        queue.wake("bergen", "a")
         await turn()
         assert set(work.running) == {"oslo", "bergen"}
         work.end("oslo")
@@ -83,18 +83,18 @@ async def test_an_error_is_told_without_its_text_and_ends_nothing_else(
 ) -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
-        wakeups.wake("oslo", "a")
-        wakeups.wake("bergen", "a")
+        queue = WorkQueue(work, group)
+        queue.wake("oslo", "a")
+        queue.wake("bergen", "a")
         await turn()
         with caplog.at_level(logging.ERROR):
             work.end("oslo", ValueError("GatewayKey of somebody"))
             await turn()
-        wakeups.wake("oslo", "b")
+        queue.wake("oslo", "b")
         await turn()
         work.end("oslo")
         work.end("bergen")
-        await wakeups.idle()
+        await queue.idle()
     assert "oslo failed: ValueError" in caplog.text
     assert "GatewayKey" not in caplog.text
     assert work.begun[-1] == ("oslo", frozenset({"b"}))
@@ -103,10 +103,10 @@ async def test_an_error_is_told_without_its_text_and_ends_nothing_else(
 async def test_a_stray_cancellation_inside_work_loses_no_wakeup() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
-        wakeups.wake("oslo", "a")
+        queue = WorkQueue(work, group)
+        queue.wake("oslo", "a")
         await turn()
-        wakeups.wake("oslo", "b")
+        queue.wake("oslo", "b")
         work.running["oslo"].cancel()
         await turn()
         assert work.begun[-1] == ("oslo", frozenset({"b"}))
@@ -119,11 +119,11 @@ async def test_a_wakeup_in_the_very_moment_in_which_a_run_ends_is_not_lost() -> 
     async def work(name: str, causes: frozenset[str]) -> None:
         begun.append(causes)
         if len(begun) == 1:
-            asyncio.get_running_loop().call_soon(wakeups.wake, name, "late")
+            asyncio.get_running_loop().call_soon(queue.wake, name, "late")
 
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
-        wakeups.wake("oslo", "a")
+        queue = WorkQueue(work, group)
+        queue.wake("oslo", "a")
         await turn()
     assert begun == [frozenset({"a"}), frozenset({"late"})]
 
@@ -131,13 +131,13 @@ async def test_a_wakeup_in_the_very_moment_in_which_a_run_ends_is_not_lost() -> 
 async def test_after_close_nothing_new_begins_and_idle_waits_for_what_runs() -> None:
     work = Work()
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
-        wakeups.wake("oslo", "a")
+        queue = WorkQueue(work, group)
+        queue.wake("oslo", "a")
         await turn()
-        wakeups.wake("oslo", "b")
-        wakeups.close()
-        wakeups.wake("bergen", "c")
-        waiting = asyncio.ensure_future(wakeups.idle())
+        queue.wake("oslo", "b")
+        queue.close()
+        queue.wake("bergen", "c")
+        waiting = asyncio.ensure_future(queue.idle())
         await turn()
         assert not waiting.done()
         work.end("oslo")
@@ -149,11 +149,11 @@ async def test_cancelling_the_group_ends_the_runs() -> None:
     work = Work()
     with pytest.raises(ExceptionGroup):
         async with asyncio.TaskGroup() as group:
-            wakeups = WorkQueue(work, group)
-            wakeups.wake("oslo", "a")
+            queue = WorkQueue(work, group)
+            queue.wake("oslo", "a")
             await turn()
             raise RuntimeError
-    await wakeups.idle()
+    await queue.idle()
     assert not work.running
 
 
@@ -171,12 +171,12 @@ def test_whatever_the_order_each_wakeup_is_followed_by_a_run_that_knows_its_caus
 async def play(moves: list[tuple[str, str]]) -> None:
     work, asked = Work(), {"oslo": set[str](), "bergen": set[str]()}
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(work, group)
+        queue = WorkQueue(work, group)
         for n, (move, name) in enumerate(moves):
             if move in "efg" and name in work.running and not work.running[name].done():
                 work.end(name, ValueError() if move == "f" else None)
             if move in "wg":
-                wakeups.wake(name, str(n))
+                queue.wake(name, str(n))
                 asked[name].add(str(n))
             if move == "t":
                 await asyncio.sleep(0)
@@ -185,7 +185,7 @@ async def play(moves: list[tuple[str, str]]) -> None:
             for name in list(work.running):
                 work.end(name)
             await turn()
-        await asyncio.wait_for(wakeups.idle(), 5)
+        await asyncio.wait_for(queue.idle(), 5)
     for name, causes in asked.items():
         ran = [c for n, cs in work.begun if n == name for c in cs]
         assert sorted(ran) == sorted(causes), "each cause belongs to exactly one run"

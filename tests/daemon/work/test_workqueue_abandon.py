@@ -18,10 +18,10 @@ async def test_abandoned_work_ends_and_nothing_is_left_to_wait_for() -> None:
             ended.append(name)
 
     async with asyncio.TaskGroup() as group:
-        wakeups = WorkQueue(hang, group)
-        wakeups.wake("oslo", "test")
+        queue = WorkQueue(hang, group)
+        queue.wake("oslo", "test")
         await begun.wait()
-        wakeups.close()
-        wakeups.abandon()
-        await wakeups.idle()
+        queue.close()
+        queue.abandon()
+        await queue.idle()
     assert ended == ["oslo"]

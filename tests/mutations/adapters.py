@@ -221,9 +221,9 @@ ADAPTERS = [
     ),
     Mutation(
         "an event that is being noted is dropped at the deadline",
-        DISPATCH,
-        "            outcome = await asyncio.shield(task)\n        else:",
-        "            outcome = await task\n        else:",
+        EVENT_HANDLER,
+        "            return await asyncio.shield(task)\n",
+        "            return await task\n",
         PUBLIC_PORT,
     ),
     Mutation(

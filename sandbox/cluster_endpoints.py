@@ -7,16 +7,14 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from starlette.types import Receive, Scope, Send
 
 from sandbox.cluster import Cluster
+from sandbox.common import Json
 from sandbox.names import server_of
 from sandbox.serve import Servers
-
-Json = dict[str, Any]
 
 
 def new_token() -> str:

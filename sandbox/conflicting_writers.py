@@ -7,19 +7,19 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 from sandbox.cluster import Cluster
 from sandbox.cluster_endpoints import ClusterEndpoint
+from sandbox.common import WORKLOADS, Json
 from sandbox.names import HOME
 
-Json = dict[str, Any]
 What = Literal["value", "template", "whole", "recreate"]
 _KINDS = {
     "value": ("Secret",),
     "whole": ("Secret",),
     "recreate": ("Secret",),
-    "template": ("Deployment", "StatefulSet", "DaemonSet"),
+    "template": WORKLOADS,
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from sandbox import serializers
 from sandbox.azure.events import EXPIRED, NEAR_EXPIRY, Schema, token_event
 from sandbox.azure.keys import Gateway
+from sandbox.common import WORKLOADS, Json
 from sandbox.control_requests import BadInputError, guard, named_cluster, named_gateway, read_object
 from sandbox.control_routes import control_routes
 from sandbox.faults import Action, When
@@ -25,9 +26,7 @@ from sandbox.names import HOME
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
 
-Json = dict[str, Any]
 KINDS = {"near-expiry": NEAR_EXPIRY, "expired": EXPIRED}
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 MAX_WAIT = 60.0
 """Seconds that one request waits for a fault at most."""
 LOOPBACK = ("http://127.0.0.1:", "http://localhost:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response
 from sandbox.azure.delivery import HandshakeError
 from sandbox.azure.keys import Gateway
 from sandbox.cluster_endpoints import ClusterEndpoint
+from sandbox.common import Json
 from sandbox.faults import FaultError
 
 if TYPE_CHECKING:
     from sandbox.world import Sandbox
 
-Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.common import disconnected, while_connected
 from sandbox.journal import raw_path
 from sandbox.serve import TRANSPORT
 
@@ -209,22 +210,12 @@ class _Caught:
         return receive
 
     async def _hang(self) -> None:
-        waits = [asyncio.ensure_future(self.rule.released.wait()), asyncio.ensure_future(self._gone())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await while_connected(self.rule.released.wait(), self.receive)
         await self._cut()
 
     async def _cut(self) -> None:
         self.scope["extensions"][TRANSPORT]["transport"].abort()
-        await self._gone()  # uvicorn answers 500 if the application returns first
-
-    async def _gone(self) -> Literal[True]:
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        return True
+        await disconnected(self.receive)  # uvicorn answers 500 if the application returns first
 
 
 def _default_body(rule: Rule) -> str:

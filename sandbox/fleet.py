@@ -7,18 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 from sandbox.azure.keys import Gateway, fingerprint
 from sandbox.cluster import Cluster
 from sandbox.cluster.manifests import parse
+from sandbox.common import WORKLOADS, Json
 from sandbox.names import HOME
 from sandbox.world import Sandbox
 
-Json = dict[str, Any]
 Layout = Literal["how-to", "portal", "helm"]
-
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ async def deploy(
     target = sandbox.clusters[cluster].cluster
     owner = next(iter(sandbox.azure.named(gateway)), None) or sandbox.azure.add_gateway(gateway)
     token = owner.mint(key, expires_at)
-    documents = _documents(layout, owner, namespace, f"GatewayKey {token}")
+    documents = render_manifest(layout, owner, namespace, f"GatewayKey {token}")
     workload = next(document for document in documents if document["kind"] in WORKLOADS)
     workload["spec"]["replicas"] = replicas
     for document in documents:
@@ -67,7 +65,7 @@ async def deploy(
         return int(status.get("readyReplicas", 0)) == replicas
 
     await target.wait_for(ready)
-    secret, secret_key = _token_secret(documents, token)
+    secret, secret_key = find_token(documents, token)
     place = (namespace, secret, secret_key, f"{kind.lower()}/{name}")
     return Deployed(owner, *place, fingerprint(token), cluster)
 
@@ -99,7 +97,8 @@ async def deploy_everywhere(
     ]
 
 
-def _documents(layout: Layout, gateway: Gateway, namespace: str, token: str) -> list[Json]:
+def render_manifest(layout: Layout, gateway: Gateway, namespace: str, token: str) -> list[Json]:
+    """Return the objects of the layout's manifest, with the gateway and its token filled in."""
     text = resources.files("sandbox").joinpath("manifests", f"{layout}.yaml").read_text()
     values = {
         "namespace-name": namespace,
@@ -113,7 +112,7 @@ def _documents(layout: Layout, gateway: Gateway, namespace: str, token: str) -> 
     return documents
 
 
-def _token_secret(documents: Iterable[Json], token: str) -> tuple[str, str]:
+def find_token(documents: Iterable[Json], token: str) -> tuple[str, str]:
     """Return name and key of the Secret that holds the token."""
     for document in documents:
         if document["kind"] == "Secret":

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from sandbox.azure.delivery import Delivery
 from sandbox.azure.gateway_pod import PodAuth
 from sandbox.azure.keys import Gateway
 from sandbox.cluster_endpoints import ClusterEndpoint
+from sandbox.common import Json
 from sandbox.conflicting_writers import ConflictingWriter
 from sandbox.faults import Rule
 from sandbox.journal import Call
-
-Json = dict[str, Any]
 
 
 def with_time(record: Call | Delivery) -> Json:

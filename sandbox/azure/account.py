@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from sandbox.azure.entra import Entra
 from sandbox.azure.identity import Identity
-from sandbox.azure.keys import Gateway, utc_now
+from sandbox.azure.keys import Gateway
 from sandbox.azure.throttle import TokenBucket
+from sandbox.common import utc_now
 from sandbox.names import HOME
 
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"

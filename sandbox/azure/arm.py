@@ -7,7 +7,6 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,8 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.azure.account import Azure
 from sandbox.azure.keys import KEYS, Gateway
-
-Json = dict[str, Any]
+from sandbox.common import Json
 
 MAX_LIFETIME = timedelta(days=30)
 """How far ahead the expiry of a token may be."""

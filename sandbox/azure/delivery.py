@@ -12,8 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.azure.events import Json, Schema, timestamp
-from sandbox.azure.keys import utc_now
+from sandbox.azure.events import Schema, timestamp
+from sandbox.common import Json, utc_now
 
 ORIGIN = "eventgrid.azure.net"
 REQUEST_TIMEOUT = 30.0

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-Json = dict[str, Any]
+from sandbox.common import Json
+
 Version = Literal["1.0", "2.0"]
 
 TENANT = "22222222-3333-4444-8555-666666666666"

@@ -27,8 +27,8 @@ from sandbox.azure.delivery import (
     shake_hands,
     system_event,
 )
-from sandbox.azure.events import Json, Schema, event_id, in_schema, is_cloud_event
-from sandbox.azure.keys import utc_now
+from sandbox.azure.events import Schema, event_id, in_schema, is_cloud_event
+from sandbox.common import Json, utc_now
 
 PATH = "/api/events"
 TOPIC = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/gateways/providers/Microsoft.EventGrid/topics/tokens"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from sandbox.azure.keys import Gateway, utc_now
+from sandbox.azure.keys import Gateway
+from sandbox.common import Json, utc_now
 
-Json = dict[str, Any]
 Schema = Literal["eventgrid", "cloudevents"]
 Casing = Literal["documented", "lower", "upper"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 
@@ -15,9 +15,8 @@ from sandbox.azure.account import Azure
 from sandbox.azure.configuration import CLUSTER, NAMESPACE, POD
 from sandbox.azure.keys import fingerprint, read
 from sandbox.cluster import Verdict
+from sandbox.common import Json
 from sandbox.names import HOME
-
-Json = dict[str, Any]
 
 PREFIX = "GatewayKey "
 CONFIGURATION = b'{"api":"echo"}'

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox.azure.keys import utc_now
+from sandbox.common import utc_now
 
 PATH = "/msi/token"
 API_VERSION = "2019-08-01"

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sandbox.common import utc_now
+
 KEYS = ("primary", "secondary")
 _TOKEN = re.compile(r"(?P<gateway>[^&]+)&(?P<expiry>\d{12})&(?P<signature>[A-Za-z0-9+/=]+)")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def sign(key: str, gateway: str, expires_at: datetime, nonce: str = "") -> str:

@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.azure.delivery import ORIGIN
-from sandbox.azure.events import Json, event_id, in_schema, is_cloud_event
+from sandbox.azure.events import event_id, in_schema, is_cloud_event
 from sandbox.azure.identity import Identity
 from sandbox.azure.pull_queue import BAD, LOST, Locked, PullQueue
+from sandbox.common import Json, disconnected
 
 API_VERSION = "2024-06-01"
 RELEASE_DELAYS = (0, 10, 60, 600, 3600)
@@ -134,7 +135,7 @@ class Namespace:
     async def _receive(self, queue: PullQueue, request: Request) -> Response:
         limit = _number(request, "maxEvents", 1, 1, MAX_EVENTS)
         wait = _number(request, "maxWaitTime", DEFAULT_WAIT, MIN_WAIT, MAX_WAIT) * self.time_scale
-        taken = await self._take(queue, limit, wait, asyncio.create_task(_gone(request)))
+        taken = await self._take(queue, limit, wait, asyncio.create_task(disconnected(request.receive)))
         value = [
             {
                 "brokerProperties": {"lockToken": locked.token, "deliveryCount": locked.deliveries},
@@ -194,11 +195,6 @@ class Namespace:
 
 
 _MESSAGES = {LOST: "The lock has expired or the event has been settled.", BAD: "The lock token is not known."}
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _json(request: Request) -> object:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from sandbox.azure.events import Json
+from sandbox.common import Json
 
 BAD, LOST = "BadToken", "TokenLost"
 REJECTED, EXHAUSTED = "Rejected", "MaxDeliveryCountExceeded"

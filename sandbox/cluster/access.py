@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox.cluster.objects import Clock, stamp, utc_now
-from sandbox.cluster.resources import Json
+from sandbox.cluster.objects import stamp
 from sandbox.cluster.statuses import bad_method, no_such_path
+from sandbox.common import Clock, Json, utc_now
 
 USER = "sandbox"
 REVIEWS = {

@@ -21,7 +21,6 @@ from sandbox.cluster.objects import name_of, namespace_of
 from sandbox.cluster.ownership import Writer
 from sandbox.cluster.patch import PATCHES
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import Json
 from sandbox.cluster.statuses import (
     ApiError,
     bad_method,
@@ -33,6 +32,7 @@ from sandbox.cluster.statuses import (
     unknown_patch,
 )
 from sandbox.cluster.watch import WatchOptions, WatchResponse
+from sandbox.common import Json
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _PROTOBUF = "application/vnd.kubernetes.protobuf"

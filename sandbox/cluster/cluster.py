@@ -16,14 +16,14 @@ from sandbox.cluster.access import Access, Rule
 from sandbox.cluster.api import Api
 from sandbox.cluster.controllers import Controllers
 from sandbox.cluster.kubelet import Delays, Kubelet
-from sandbox.cluster.objects import Clock, utc_now
 from sandbox.cluster.ownership import Writer
 from sandbox.cluster.pod_faults import PodFaults
 from sandbox.cluster.program import Program
 from sandbox.cluster.recorder import Recorder
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import BY_KIND, BY_PLURAL, Json
+from sandbox.cluster.resources import BY_KIND, BY_PLURAL
 from sandbox.cluster.store import Change, Store
+from sandbox.common import Clock, Json, utc_now
 
 Objects = list[Json]
 NODE_STATUS: Json = {

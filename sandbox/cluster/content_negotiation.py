@@ -9,8 +9,9 @@ from typing import Literal
 
 from starlette.requests import Request
 
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
 from sandbox.cluster.tables import partial, table
+from sandbox.common import Json
 
 
 def dumps(value: Json) -> bytes:

@@ -6,8 +6,9 @@ import json
 
 from sandbox.cluster import validation
 from sandbox.cluster.objects import without_nulls
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
 from sandbox.cluster.statuses import ApiError, bad_request, invalid, malformed, unreadable_patch
+from sandbox.common import Json
 
 
 def patched(resource: Resource, namespace: str, body: Json) -> Json:

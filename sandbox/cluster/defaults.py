@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 def fill(obj: Json) -> Json:

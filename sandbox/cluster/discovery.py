@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sandbox.cluster.access import REVIEWS
-from sandbox.cluster.resources import GROUPS, RESOURCES, Json, Resource
+from sandbox.cluster.resources import GROUPS, RESOURCES, Resource
+from sandbox.common import Json
 
 VERSION: Json = {
     "major": "1",

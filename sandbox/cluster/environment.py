@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator
 
 from sandbox.cluster.objects import name_of, namespace_of
-from sandbox.cluster.resources import Json
 from sandbox.cluster.store import Store
+from sandbox.common import Json
 
 _PLURALS = {"secret": "secrets", "configmap": "configmaps"}
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap"}

@@ -21,8 +21,9 @@ from sandbox.cluster.objects import (
 )
 from sandbox.cluster.preconditions import check_preconditions
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import BY_PLURAL, Json
+from sandbox.cluster.resources import BY_PLURAL
 from sandbox.cluster.statuses import ApiError, bad_request, conflict, too_many_disruptions
+from sandbox.common import Json
 
 _PODS, _BUDGETS = BY_PLURAL["pods"], BY_PLURAL["poddisruptionbudgets"]
 _TARGET = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}

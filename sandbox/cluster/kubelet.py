@@ -24,8 +24,8 @@ from sandbox.cluster.podstatus import Life, running, status, waiting
 from sandbox.cluster.program import Program, Verdict
 from sandbox.cluster.recorder import Recorder
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import Json
 from sandbox.cluster.store import Change
+from sandbox.common import Json
 
 MAX_BACK_OFF = 20.0
 """Seconds between two starts of a failing container at most."""

@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 _PLACEHOLDER = re.compile(r"<[a-z][a-z0-9]*(-[a-z0-9]+)*>")
 

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
-Clock = Callable[[], datetime]
 Key = tuple[str, str, str]
 """(plural, namespace, name); the namespace is "" at the cluster scope."""
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """The letters of random names and hashes in Kubernetes (k8s.io/apimachinery util/rand)."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def stamp(moment: datetime) -> str:

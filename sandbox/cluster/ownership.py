@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
+from sandbox.common import Json
 
 KINDS = frozenset({"Secret", "ConfigMap", "Deployment", "StatefulSet", "DaemonSet"})
 Path = tuple[str, ...]

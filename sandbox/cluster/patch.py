@@ -8,9 +8,9 @@ from typing import Any
 
 from jsonpatch import JsonPatch, JsonPatchException, JsonPointerException
 
-from sandbox.cluster.resources import Json
 from sandbox.cluster.statuses import rejected
 from sandbox.cluster.strategic import strategic_merge
+from sandbox.common import Json
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sandbox.cluster.objects import annotations_of, controller_of, namespace_of
-from sandbox.cluster.resources import Json
 from sandbox.cluster.store import Store
+from sandbox.common import Json
 
 FAULT = "sandbox/pod-fault"
 """The annotation of a pod template that names a fault."""

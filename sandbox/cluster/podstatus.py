@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sandbox.cluster.objects import is_ready, stamp, status_of, uid_of
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 @dataclass(slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sandbox.cluster.objects import name_of
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
 from sandbox.cluster.statuses import unmet_deletion
+from sandbox.common import Json
 
 
 def check_preconditions(resource: Resource, obj: Json, wanted: Json) -> None:

@@ -6,7 +6,8 @@ import base64
 
 from sandbox.cluster.defaults import fill
 from sandbox.cluster.objects import annotations_of
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
+from sandbox.common import Json
 
 
 def first_status(resource: Resource) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 class Verdict(StrEnum):

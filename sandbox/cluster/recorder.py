@@ -7,8 +7,9 @@ from typing import Literal
 
 from sandbox.cluster.objects import name_of, namespace_of, random_suffix, stamp, uid_of
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import BY_PLURAL, Json
+from sandbox.cluster.resources import BY_PLURAL
 from sandbox.cluster.statuses import ApiError
+from sandbox.common import Json
 
 MAX_EVENTS = 2_000
 """Events that are kept; a real API server deletes them after an hour."""

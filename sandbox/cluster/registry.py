@@ -19,7 +19,7 @@ from sandbox.cluster.ownership import CONTROLLERS, Writer, owned
 from sandbox.cluster.patch import APPLY, PATCHES
 from sandbox.cluster.preconditions import check_preconditions
 from sandbox.cluster.prepare import first_status, new_generation, settled
-from sandbox.cluster.resources import BY_KIND, BY_PLURAL, Json, Resource
+from sandbox.cluster.resources import BY_KIND, BY_PLURAL, Resource
 from sandbox.cluster.statuses import (
     ApiError,
     already_exists,
@@ -33,6 +33,7 @@ from sandbox.cluster.statuses import (
     unmet,
 )
 from sandbox.cluster.store import Store
+from sandbox.common import Json
 
 _SERVER_FIELDS = (
     "uid",

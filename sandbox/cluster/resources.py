@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-Json = dict[str, Any]
-"""A raw JSON object, as sent over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)

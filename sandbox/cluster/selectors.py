@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sandbox.cluster.resources import Json
 from sandbox.cluster.statuses import bad_request
+from sandbox.common import Json
 
 Test = Callable[[Json], bool]
 """Whether an object is selected."""

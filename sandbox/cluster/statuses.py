@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
+from sandbox.common import Json
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 

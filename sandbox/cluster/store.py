@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox.cluster.objects import Clock, Key, name_of, namespace_of, utc_now
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.objects import Key, name_of, namespace_of
+from sandbox.cluster.resources import Resource
 from sandbox.cluster.statuses import expired
+from sandbox.common import Clock, Json, utc_now
 
 LOG_LENGTH = 10_000
 """Changes of each kind that are kept for watches from an older version."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 _MERGE_KEYS = {
     "containers": ("name",),

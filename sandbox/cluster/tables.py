@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sandbox.cluster.objects import is_terminating, status_of
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
+from sandbox.common import Json
 
 Cell = str | int
 Columns = tuple[tuple[str, Callable[[Json, datetime], Cell]], ...]

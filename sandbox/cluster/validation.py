@@ -10,8 +10,9 @@ from typing import Any
 
 from sandbox.cluster import selectors
 from sandbox.cluster.objects import labels_of, name_of
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
 from sandbox.cluster.statuses import invalid, malformed
+from sandbox.common import Json
 
 MAX_SECRET_BYTES = 1024 * 1024
 MAX_ANNOTATION_BYTES = 256 * 1024

@@ -12,10 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.cluster import selectors
 from sandbox.cluster.content_negotiation import ResponseFormat, dumps
-from sandbox.cluster.resources import Json, Resource
+from sandbox.cluster.resources import Resource
 from sandbox.cluster.selectors import Test
 from sandbox.cluster.statuses import ApiError, bad_request, no_number
 from sandbox.cluster.store import Change, Feed, Store
+from sandbox.common import Json, while_connected
 
 DEFAULT_TIMEOUT = 2700.0
 """Seconds of a watch whose client names no timeout; a real API server takes 30 to 60 minutes."""
@@ -88,15 +89,7 @@ class WatchResponse:
         del scope
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-cache, private")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        stream = asyncio.create_task(self._stream(send))
-        gone = asyncio.create_task(_disconnected(receive))
-        try:
-            await asyncio.wait({stream, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (stream, gone):
-                task.cancel()
-            await asyncio.gather(stream, gone, return_exceptions=True)
-        if not stream.cancelled() and stream.result():
+        if await while_connected(self._stream(send), receive):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream(self, send: Send) -> bool:
@@ -156,8 +149,3 @@ class WatchResponse:
             meta["annotations"] = annotations
         head = {"kind": self._resource.kind, "apiVersion": self._resource.api_version}
         return {"type": "BOOKMARK", "object": head | {"metadata": meta}}
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rotator.core.messages import stamp
-from sandbox.demo.process import Json
+from sandbox.common import Json
 from sandbox.demo.setup import DemoGateway
 from sandbox.fleet import Deployed
 

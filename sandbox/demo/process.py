@@ -7,9 +7,10 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
-Json = dict[str, Any]
+from sandbox.common import Json
+
 STOP_TIMEOUT = 15
 """Seconds after SIGTERM until the process is killed."""
 

@@ -13,9 +13,10 @@ import aiohttp
 
 from rotator.cli.exits import Exit
 from sandbox import Sandbox
+from sandbox.common import Json
 from sandbox.demo.interactive import run_until_stopped
 from sandbox.demo.output import Output
-from sandbox.demo.process import Daemon, DaemonError, Json
+from sandbox.demo.process import Daemon, DaemonError
 from sandbox.demo.setup import BY_COMMAND, BY_EVENT, BY_SCHEDULE, GATEWAYS, DemoGateway, environment, set_up
 from sandbox.demo.state import State
 

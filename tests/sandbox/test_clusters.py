@@ -11,6 +11,7 @@ import yaml
 from sandbox import Sandbox
 from sandbox.faults import FaultError
 from sandbox.fleet import deploy, deploy_everywhere
+from tests.sandbox.pods import crashing, ready
 
 
 @pytest.fixture
@@ -142,18 +143,3 @@ async def test_a_pod_fault_stays_in_its_cluster(sandbox, in_29_days):
         cluster.delete("Pod", "apim", pod["metadata"]["name"])
     await sandbox.clusters["hill"].cluster.wait_for(crashing)
     await sandbox.clusters["harbour"].cluster.wait_for(ready)
-
-
-def crashing(cluster):
-    containers = [
-        container
-        for pod in cluster.list("Pod", "apim")
-        for container in pod["status"].get("containerStatuses", [])
-    ]
-    return any(
-        container["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for container in containers
-    )
-
-
-def ready(cluster):
-    return cluster.get("Deployment", "apim", "apim-gateway")["status"].get("readyReplicas") == 1

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox import serve
 from sandbox.fleet import deploy
+from tests.sandbox.pods import crashing, ready
 
 
 @pytest.fixture
@@ -132,19 +133,6 @@ async def test_pods_traffic_and_events_follow_what_runs(sandbox, call, inbox, in
 
 
 async def test_a_workload_with_a_fault_crashes_until_the_fault_is_removed(sandbox, call):
-    def crashing(cluster):
-        containers = [
-            container
-            for pod in cluster.list("Pod", "apim")
-            for container in pod["status"].get("containerStatuses", [])
-        ]
-        return any(
-            container["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff"
-            for container in containers
-        )
-
-    def ready(cluster):
-        return cluster.get("Deployment", "apim", "apim-gateway")["status"].get("readyReplicas") == 1
 
     fault = {"namespace": "apim", "workload": "apim-gateway", "fault": "crash-loop"}
     await deploy(sandbox, "how-to", "oslo", namespace="apim", expires_at=datetime.now(UTC))

@@ -11,8 +11,9 @@ from sandbox.cluster.controllers.deployment import DeploymentController
 from sandbox.cluster.objects import Key, controller_of, is_terminating, name_of, namespace_of, uid_of
 from sandbox.cluster.recorder import Recorder
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import BY_KIND, Json
+from sandbox.cluster.resources import BY_KIND
 from sandbox.cluster.store import Change
+from sandbox.common import Json
 
 _GARBAGE = "garbage"
 

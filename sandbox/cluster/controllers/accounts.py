@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sandbox.cluster.controllers.common import Tools
 from sandbox.cluster.objects import is_terminating, name_of
-from sandbox.cluster.resources import BY_PLURAL, Json
+from sandbox.cluster.resources import BY_PLURAL
+from sandbox.common import Json
 
 NAME = "default"
 

@@ -24,9 +24,10 @@ from sandbox.cluster.objects import (
 )
 from sandbox.cluster.recorder import Recorder
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.resources import BY_KIND, BY_PLURAL, Json
+from sandbox.cluster.resources import BY_KIND, BY_PLURAL
 from sandbox.cluster.statuses import ApiError
 from sandbox.cluster.store import Store
+from sandbox.common import Json
 
 
 @dataclass(slots=True)

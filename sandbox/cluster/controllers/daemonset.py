@@ -8,7 +8,7 @@ from collections import defaultdict
 from sandbox.cluster.controllers import revisions
 from sandbox.cluster.controllers.common import Tools, key_of, scaled, without_zeros
 from sandbox.cluster.objects import is_ready, is_terminating, labels_of, name_of
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 def sync(tools: Tools, owner: Json) -> None:

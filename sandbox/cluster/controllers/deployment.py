@@ -6,7 +6,8 @@ from sandbox.cluster.controllers import progress, replicasets
 from sandbox.cluster.controllers.common import Tools, key_of, scaled
 from sandbox.cluster.controllers.replicasets import Sets
 from sandbox.cluster.objects import is_terminating, name_of, namespace_of, status_of
-from sandbox.cluster.resources import BY_PLURAL, Json
+from sandbox.cluster.resources import BY_PLURAL
+from sandbox.common import Json
 
 
 class DeploymentController:

@@ -16,7 +16,8 @@ from sandbox.cluster.objects import (
     stamp,
     status_of,
 )
-from sandbox.cluster.resources import BY_KIND, Json
+from sandbox.cluster.resources import BY_KIND
+from sandbox.common import Json
 
 DELETED_WITHIN = timedelta(minutes=2)
 """Time after which an evicted pod that is not terminating counts again."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sandbox.cluster.controllers.common import Tools
 from sandbox.cluster.objects import is_terminating, name_of, namespace_of
-from sandbox.cluster.resources import BY_KIND, Json
+from sandbox.cluster.resources import BY_KIND
+from sandbox.common import Json
 
 
 def collect(tools: Tools, uid: str) -> None:

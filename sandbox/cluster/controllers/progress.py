@@ -6,7 +6,7 @@ from sandbox.cluster.controllers import replicasets
 from sandbox.cluster.controllers.common import Tools, key_of, scaled, without_zeros
 from sandbox.cluster.controllers.replicasets import Sets
 from sandbox.cluster.objects import condition, name_of, stamp, status_of, uid_of
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 def is_complete(deployment: Json, status: Json) -> bool:

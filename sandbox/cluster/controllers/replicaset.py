@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.cluster.controllers.common import Tools, deletion_rank, key_of, split_terminating, without_zeros
 from sandbox.cluster.objects import is_ready, is_terminating
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 def sync(tools: Tools, replica_set: Json) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sandbox.cluster.controllers.common import Tools, key_of, template_hash
 from sandbox.cluster.objects import annotations_of, name_of, namespace_of, owner_reference, uid_of
-from sandbox.cluster.resources import BY_PLURAL, Json
+from sandbox.cluster.resources import BY_PLURAL
+from sandbox.common import Json
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sandbox.cluster.controllers.common import Tools, key_of, template_hash
 from sandbox.cluster.objects import labels_of, name_of, namespace_of, owner_reference, uid_of
-from sandbox.cluster.resources import BY_PLURAL, Json
+from sandbox.cluster.resources import BY_PLURAL
+from sandbox.common import Json
 
 HASH = "controller-revision-hash"
 _REVISIONS = BY_PLURAL["controllerrevisions"]

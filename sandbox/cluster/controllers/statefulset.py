@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sandbox.cluster.controllers import revisions
 from sandbox.cluster.controllers.common import Tools, key_of, without_zeros
 from sandbox.cluster.objects import is_ready, is_terminating, labels_of, name_of, status_of
-from sandbox.cluster.resources import Json
+from sandbox.common import Json
 
 
 @dataclass(frozen=True, slots=True)

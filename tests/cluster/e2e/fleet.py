@@ -9,7 +9,8 @@ from typing import Any
 
 from sandbox import Sandbox
 from sandbox.azure.keys import fingerprint
-from sandbox.fleet import WORKLOADS, Deployed, _documents, _holder
+from sandbox.common import WORKLOADS
+from sandbox.fleet import Deployed, find_token, render_manifest
 from tests.cluster.contract.test_rollouts import rolled_out
 from tests.cluster.kubelet.nodes import selected
 from tests.cluster.world import World
@@ -33,14 +34,14 @@ async def deploy(world: World, sandbox: Sandbox, order: Order, namespace: str) -
     azure = next(iter(sandbox.azure.named(order.gateway)), None)
     azure = azure or sandbox.azure.add_gateway(order.gateway)
     token = azure.mint("primary", datetime.now(UTC) + timedelta(days=order.days))
-    documents = _documents(order.layout, azure, namespace, f"GatewayKey {token}")
+    documents = render_manifest(order.layout, azure, namespace, f"GatewayKey {token}")
     for document in documents:
         manifest = document if document["kind"] not in WORKLOADS else _workload(document, order)
         await world.apply(manifest, namespace)
         if document["kind"] in WORKLOADS:
             name = manifest["metadata"]["name"]
     await world.until(order.kind, namespace, name, lambda obj: rolled_out(order.kind, obj))
-    secret, key = _holder(documents, token)
+    secret, key = find_token(documents, token)
     return Deployed(azure, namespace, secret, key, f"{order.kind.lower()}/{name}", fingerprint(token))
 
 

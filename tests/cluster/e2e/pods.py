@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.cluster.objects import is_ready
-from sandbox.fleet import WORKLOADS, Deployed
+from sandbox.common import WORKLOADS
+from sandbox.fleet import Deployed
 from tests.cluster.contract.test_rollouts import rolled_out
 from tests.cluster.e2e.process_env import WAIT_TIMEOUT, ClusterEnv
 

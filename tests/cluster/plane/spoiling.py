@@ -5,7 +5,6 @@ In front of it stand the sandbox's faults: requests are held, cut or refused, be
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from sandbox import tls
+from sandbox.common import while_connected
 from sandbox.faults import Faults
 from sandbox.journal import raw_path
 from sandbox.serve import serving
@@ -50,16 +50,7 @@ class _Way:
             if message["type"] == "http.disconnect":
                 return
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        answer = asyncio.create_task(self._relay(scope, body, send))
-        gone = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (answer, gone):
-                task.cancel()
-            ended = await asyncio.gather(answer, gone, return_exceptions=True)
-        if isinstance(ended[0], Exception):
-            raise ended[0]
+        await while_connected(self._relay(scope, body, send), receive)
 
     async def _relay(self, scope: Scope, body: bytes, send: Send) -> None:
         query = scope["query_string"].decode()
@@ -82,8 +73,3 @@ def _own(headers: object) -> list[tuple[bytes, bytes]]:
 def _kept(headers: object) -> list[tuple[str, str]]:
     length = b"content-length"
     return [(n.decode(), v.decode()) for n, v in _own(headers) if n != length]
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

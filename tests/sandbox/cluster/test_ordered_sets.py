@@ -75,13 +75,18 @@ async def test_an_update_goes_from_the_highest_ordinal_down(cluster, program):
     assert status(cluster)["updateRevision"] == revisions(cluster)["2"]["metadata"]["name"]
 
 
-async def test_a_stuck_ordered_set_stays_stuck_after_a_revert_until_the_pod_is_deleted(cluster):
-    stateful(cluster)
+async def stick(cluster, **spec):
+    """Roll a StatefulSet to a template whose first pod never gets ready."""
+    stateful(cluster, **spec)
     await cluster.wait_for(finished)
     cluster.set_pod_fault("default", "db", "never-ready")
     roll(cluster, "2")
     await cluster.wait_for(stuck)
     cluster.set_pod_fault("default", "db", None)
+
+
+async def test_a_stuck_ordered_set_stays_stuck_after_a_revert_until_the_pod_is_deleted(cluster):
+    await stick(cluster)
 
     roll(cluster, "1")
     await cluster.wait_for(lambda cluster: status(cluster)["observedGeneration"] == 3)
@@ -92,12 +97,7 @@ async def test_a_stuck_ordered_set_stays_stuck_after_a_revert_until_the_pod_is_d
 
 
 async def test_a_stuck_parallel_set_recovers_after_a_revert(cluster):
-    stateful(cluster, podManagementPolicy="Parallel")
-    await cluster.wait_for(finished)
-    cluster.set_pod_fault("default", "db", "never-ready")
-    roll(cluster, "2")
-    await cluster.wait_for(stuck)
-    cluster.set_pod_fault("default", "db", None)
+    await stick(cluster, podManagementPolicy="Parallel")
 
     roll(cluster, "1")
 

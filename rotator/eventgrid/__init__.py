@@ -1,4 +1,4 @@
-"""Hears Event Grid: deliveries to the webhook, and events fetched from a namespace."""
+"""Takes events of Event Grid: deliveries to the webhook, and events pulled from a namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads one delivery of Event Grid: (headers, body) in, what it means out. Pure, no I/O.
+"""Reads one delivery of Event Grid: headers and body in, its meaning out. Pure, no I/O.
 
 Contract: https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
 and https://learn.microsoft.com/azure/event-grid/delivery-and-retry.
@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from rotator.eventgrid.events import Ignored, Json, Kind, TokenEvent, event_type, folded, read_event, text
+from rotator.eventgrid.events import (
+    Ignored,
+    Json,
+    Kind,
+    TokenEvent,
+    event_type,
+    lower_names,
+    read_event,
+    text,
+)
 
 __all__ = [
     "Delivery",
@@ -28,18 +37,17 @@ __all__ = [
 CONTENT_TYPES = frozenset(
     {"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"}
 )
-MOST_EVENTS = 5_000
-"""Event Grid's own limit for a batch; it also has one of 1 MB."""
+MAX_EVENTS = 5_000
+"""Events of one delivery. Event Grid's own limit for a batch; it also has one of 1 MB."""
 VALIDATION = "microsoft.eventgrid.subscriptionvalidationevent"
 DELETION = "microsoft.eventgrid.subscriptiondeletedevent"
 
 
 class Rejected(Exception):  # noqa: N818 - named by what it is: an answer
-    """A delivery that can never succeed. sentence says why, without quoting the delivery.
+    """A delivery that can never succeed. sentence: why, without quoting the delivery.
 
-    400 and 413 are never retried by Event Grid: right for a body that will be the same next time.
-    415 is retried for 24 hours: a content type that Event Grid starts to send some day is not
-    lost while somebody looks into it.
+    Event Grid never retries 400 and 413: right for a body that will be the same at every retry. It retries
+    415 for 24 hours: events of a content type that it may introduce some day are not lost meanwhile.
     """
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -50,8 +58,8 @@ class Rejected(Exception):  # noqa: N818 - named by what it is: an answer
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A subscription asks whether this endpoint wants it: echo code. Its validationUrl is left alone:
-    whoever posts here chooses it.
+    """A subscription asks whether this endpoint wants it: echo code. Its validationUrl is not followed: the
+    sender chooses it.
     """
 
     code: str
@@ -59,7 +67,7 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Event Grid says something about a subscription, such as that it was deleted."""
+    """Event Grid reports something about a subscription, such as that it was deleted."""
 
     kind: str
     subscription: str
@@ -85,18 +93,18 @@ def parse_delivery(headers: Mapping[str, str], body: bytes) -> Delivery:
     _check_content_type(named.get("content-type", ""))
     items = _items(body)
     announced = named.get("aeg-event-type", "").lower()
-    first = folded(items[0]) if len(items) == 1 else {}
-    sort = event_type(first).lower()
-    if announced == "subscriptionvalidation" or sort == VALIDATION:
+    first = lower_names(items[0]) if len(items) == 1 else {}
+    name = event_type(first).lower()
+    if announced == "subscriptionvalidation" or name == VALIDATION:
         return _handshake(first)
-    if announced == "subscriptiondeletion" or sort == DELETION:
-        subscription = text(folded(first.get("data")).get("eventsubscriptionid"))
+    if announced == "subscriptiondeletion" or name == DELETION:
+        subscription = text(lower_names(first.get("data")).get("eventsubscriptionid"))
         return Notice("SubscriptionDeletion", subscription or text(named.get("aeg-subscription-name")))
     events = tuple(read_event(item) for item in items)
-    whys = {e.why for e in events if isinstance(e, Ignored) and e.invalid}
+    reasons = {e.reason for e in events if isinstance(e, Ignored) and e.invalid}
     if all(isinstance(e, Ignored) and e.invalid for e in events):
         raise Rejected(
-            400, f"nothing in the body is a usable event: {', '.join(sorted(whys)) or 'it is empty'}"
+            400, f"nothing in the body is a usable event: {', '.join(sorted(reasons)) or 'it is empty'}"
         )
     return Events(events)
 
@@ -104,11 +112,11 @@ def parse_delivery(headers: Mapping[str, str], body: bytes) -> Delivery:
 def _check_content_type(value: str) -> None:
     media_type, _, parameters = value.partition(";")
     if media_type.strip().lower() not in CONTENT_TYPES:
-        raise Rejected(415, f"the content type has to be one of {', '.join(sorted(CONTENT_TYPES))}")
+        raise Rejected(415, f"the content type must be one of {', '.join(sorted(CONTENT_TYPES))}")
     for parameter in parameters.lower().split(";"):
         name, _, charset = parameter.partition("=")
         if name.strip() == "charset" and charset.strip(' "') not in {"utf-8", "utf8", "us-ascii"}:
-            raise Rejected(415, "the charset has to be utf-8")
+            raise Rejected(415, "the charset must be utf-8")
 
 
 def _items(body: bytes) -> list[object]:
@@ -119,8 +127,8 @@ def _items(body: bytes) -> list[object]:
     except ValueError:
         raise Rejected(400, "the body is not JSON in UTF-8") from None
     items = found if isinstance(found, list) else [found]
-    if len(items) > MOST_EVENTS:
-        raise Rejected(413, f"a delivery may hold {MOST_EVENTS} events")
+    if len(items) > MAX_EVENTS:
+        raise Rejected(413, f"a delivery may hold at most {MAX_EVENTS} events")
     return items
 
 
@@ -129,7 +137,7 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _handshake(event: Json) -> Handshake:
-    code = text(folded(event.get("data")).get("validationcode"))
+    code = text(lower_names(event.get("data")).get("validationcode"))
     if not code:
-        raise Rejected(400, "a subscription validation has to be one event with a validationCode")
+        raise Rejected(400, "a subscription validation must be one event with a validationCode")
     return Handshake(code)

@@ -1,4 +1,4 @@
-"""Reads one event: which gateway, which token, and what Azure says about it. Pure."""
+"""Reads one event: which gateway, which token, and what Azure reports about it. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Any
 
 Json = dict[str, Any]
 
-LONGEST_TEXT = 2048
-LONGEST_NAME = 256
+MAX_TEXT_LENGTH = 2048
+"""Characters of any text in an event; a longer one counts as missing."""
+MAX_NAME_LENGTH = 256
+"""Characters of an instance's name or an event's id."""
 _ARM_ID = re.compile(
     r"/?subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)/(?:providers/)?"
     r"microsoft\.apimanagement/service/(?P<service>[^/]+)(?:/gateways?/(?P<gateway>[^/]+))?/?"
 )
 _SUBJECT = re.compile(r"(?:.*/)?gateways?/(?P<gateway>[^/]+)(?:/(?P<instance>[^/]+))?/?")
-_INSTANT = re.compile(
+_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?",
     re.IGNORECASE,
 )
 
 
 class Kind(StrEnum):
-    """What Azure says about a token."""
+    """What Azure reports about a token."""
 
     NEAR_EXPIRY = "NearExpiry"
     EXPIRED = "Expired"
@@ -68,13 +70,13 @@ class TokenEvent:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Something that nothing is done about. type: as the sender wrote it, so never a metric's label.
+    """An event that the rotator does nothing about. type: as the sender wrote it, so never a metric's label.
 
-    invalid: it should have been a token event, or is no event at all.
+    invalid: it should have been a token event, or is not an event.
     """
 
     type: str
-    why: str
+    reason: str
     invalid: bool = False
 
 
@@ -82,40 +84,40 @@ def read_event(item: object) -> TokenEvent | Ignored:
     """Return what one event of either schema says. Never raises."""
     if not isinstance(item, dict):
         return Ignored("", "it is not an object", invalid=True)
-    envelope = folded(item)
-    sort = event_type(envelope)
-    if not sort:
+    envelope = lower_names(item)
+    name = event_type(envelope)
+    if not name:
         return Ignored("", "it has no type", invalid=True)
-    kind = KINDS.get(sort.lower())
+    kind = KINDS.get(name.lower())
     if kind is None:
-        return Ignored(sort, "nothing is done about events of this type")
+        return Ignored(name, "the rotator does nothing about events of this type")
     try:
         return _token_event(kind, envelope)
     except ValueError as e:
-        return Ignored(sort, str(e), invalid=True)
+        return Ignored(name, str(e), invalid=True)
 
 
-def folded(value: object) -> Json:
-    """Return the object with lower-case names: senders disagree about `specVersion`, `Type`, `Time`."""
+def lower_names(value: object) -> Json:
+    """Return the object with its names in lower case: senders write `specVersion` and `Type` differently."""
     return {k.lower(): v for k, v in value.items()} if isinstance(value, Mapping) else {}
 
 
 def event_type(envelope: Json) -> str:
-    """Return the type of a folded CloudEvent or Event Grid event; empty if it has none."""
+    """Return the type of a CloudEvent or Event Grid event with lower-case names; empty if it has none."""
     return text(envelope.get("type")) or text(envelope.get("eventtype"))
 
 
-def text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Return value if it is a text that may be shown to people, else an empty one."""
-    return value if isinstance(value, str) and len(value) <= longest and value.isprintable() else ""
+def text(value: object, max_length: int = MAX_TEXT_LENGTH) -> str:
+    """Return value if it is a printable text that is not too long, else an empty one."""
+    return value if isinstance(value, str) and len(value) <= max_length and value.isprintable() else ""
 
 
-def instant(value: object) -> datetime | None:
-    """Return an ISO 8601 time as UTC (which is what it is if no zone is given); None if it is no time.
+def parse_time(value: object) -> datetime | None:
+    """Return an ISO 8601 time in UTC, which is assumed if no zone is given; None if it is not a time.
 
-    .NET writes seven fractional digits; what is finer than a microsecond is dropped.
+    .NET writes seven fractional digits; those beyond a microsecond are dropped.
     """
-    found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
     if not found:
         return None
     time, fraction, zone = found.groups()
@@ -128,18 +130,18 @@ def instant(value: object) -> datetime | None:
 
 
 def _token_event(kind: Kind, envelope: Json) -> TokenEvent:
-    data = folded(envelope.get("data"))
-    info = folded(data.get("gatewayinfo"))
+    data = lower_names(envelope.get("data"))
+    info = lower_names(data.get("gatewayinfo"))
     subject = _SUBJECT.fullmatch(text(envelope.get("subject")).lower())
     resource = _resource(envelope, text(info.get("gatewayid")), subject["gateway"] if subject else "")
     return TokenEvent(
         kind=kind,
         resource=resource,
         gateway=resource.rpartition("/")[2],
-        expires_at=_expiry(folded(data.get("tokeninfo"))),
-        instance=text(info.get("instanceid"), LONGEST_NAME) or (subject["instance"] or "" if subject else ""),
-        event_id=text(envelope.get("id"), LONGEST_NAME),
-        time=instant(envelope.get("time")) or instant(envelope.get("eventtime")),
+        expires_at=_expiry(lower_names(data.get("tokeninfo"))),
+        instance=text(info.get("instanceid"), MAX_NAME_LENGTH) or (subject and subject["instance"]) or "",
+        event_id=text(envelope.get("id"), MAX_NAME_LENGTH),
+        time=parse_time(envelope.get("time")) or parse_time(envelope.get("eventtime")),
     )
 
 
@@ -170,7 +172,7 @@ def _expiry(token_info: Json) -> datetime | None:
     written = token_info.get("expiresatutc") or token_info.get("expiredatutc")
     if written is None:
         return None
-    at = instant(written)
+    at = parse_time(written)
     if at is None:
-        raise ValueError("the expiry that it names is not a time")
+        raise ValueError("its expiry is not a time")
     return at.replace(second=0, microsecond=0)

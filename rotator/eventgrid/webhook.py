@@ -1,7 +1,7 @@
 """The public end of Event Grid's push delivery: `POST /events`, `OPTIONS /events`, and nothing else.
 
-Event Grid never retries 400, 401, 403 and 413: they are for what will be as wrong the next time.
-Whatever may pass is answered 503; Event Grid then comes again for 24 hours.
+Event Grid never retries 400, 401, 403 and 413: they are for what will be wrong at every retry.
+A fault that may pass is answered 503; Event Grid then retries for 24 hours.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from rotator.eventgrid.events import EventKey, Ignored, TokenEvent
 log = logging.getLogger(__name__)
 
 Dispatch = Callable[[Sequence[TokenEvent]], Awaitable[Sequence[str]]]
-"""Makes the events last (they are answered 2xx afterwards) and returns for each, in order, one of
-accepted, duplicate, stale, foreign. Raises Unavailable or Refused if it could not. Repeatable."""
+"""Makes events durable (a delivery is answered 2xx only afterwards) and returns for each, in order, one of
+accepted, duplicate, stale, foreign. Raises Unavailable or Refused if it could not. Safe to repeat.
+"""
 
 CountEvent = Callable[[str, str], None]
 """Counts one event by (type, outcome). Both come from small closed sets, whatever is delivered."""
@@ -35,7 +36,7 @@ CountEvent = Callable[[str, str], None]
 PATH = "/events"
 OTHER = "Other"
 AUTHENTICATED_MARK = "rotator.authenticated"
-"""In the scope of a request that Authenticator let in."""
+"""Key in the ASGI scope of a request that was authenticated, or may come without a credential."""
 ANSWER_WITHIN = 25.0
 """Seconds from the arrival of a delivery to its answer: Event Grid gives up after 30 s, and retries.
 Nothing inside has a deadline of its own: `rotator.web.deadline` ends it all.
@@ -45,7 +46,7 @@ RETRY_AFTER = 30
 
 
 def webhook_app(settings: WebhookSettings, dispatch: Dispatch, count_event: CountEvent) -> Starlette:
-    """Return the routes as an application of their own, which answers 404 or 405 to all else.
+    """Return the application that takes deliveries, and answers 404 or 405 to all else.
 
     Where settings say who may deliver, a request that no `Authenticator` passed on is answered 503.
     """
@@ -74,11 +75,11 @@ class _Webhook:
             log.warning("delivery put off: %s", e)
             return _later(ceil(e.retry_after.total_seconds()) if e.retry_after else RETRY_AFTER)
         except RotatorError as e:
-            # Somebody may mend it within the 24 hours in which Event Grid comes again.
+            # The operator may correct it within the 24 hours in which Event Grid retries.
             log.error("delivery put off: %s", e)  # noqa: TRY400 - our errors say what to do, not where
             return _later(RETRY_AFTER)
         except Exception as e:  # noqa: BLE001 - 503 is retried; nothing else may come out of here
-            log.error("delivery put off: %s", type(e).__name__, extra=exception_details(e))  # noqa: TRY400 - see mishaps
+            log.error("delivery put off: %s", type(e).__name__, extra=exception_details(e))  # noqa: TRY400 - see diagnostics
             return _later(RETRY_AFTER)
 
     def _permission(self, request: Request) -> Response:
@@ -120,8 +121,8 @@ class _Webhook:
     def _dropped(self, count: int) -> Response:
         """Answer what a foreign subscription sent, as events about foreign topics are answered.
 
-        Not with 403: Event Grid would give the events up just as well, and put each where its owner keeps
-        undelivered ones. Whoever is not on the list is told nothing about the list.
+        Not with 403: Event Grid would drop the events just the same, and dead-letter each of them. The
+        sender learns nothing about the list.
         """
         for _ in range(count):
             self.count_event(OTHER, "foreign-subscription")
@@ -142,9 +143,9 @@ class _Webhook:
         for event in events:
             if isinstance(event, Ignored):
                 self.count_event(OTHER, "invalid" if event.invalid else "ignored")
-        whys = Counter(e.why for e in events if isinstance(e, Ignored) and e.invalid)
-        for why, count in whys.items():
-            log.warning("%d events were left out: %s", count, why)
+        reasons = Counter(e.reason for e in events if isinstance(e, Ignored) and e.invalid)
+        for reason, count in reasons.items():
+            log.warning("%d events were left out: %s", count, reason)
 
     async def _dispatched(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         try:

@@ -1,5 +1,5 @@
-"""Ends connections that are too many, or send no request, or its header too slowly or too long: uvicorn
-takes them all, and waits for ever.
+"""Closes connections beyond a number, and those whose request header is missing, too slow or too large:
+uvicorn accepts them all, and waits without limit.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-LONGEST_HEADER = 32_768
-MOST_CONNECTIONS = 1_000
-"""Of one port. Event Grid opens a few; with the longest header each, these hold 32 MB."""
+MAX_HEADER_BYTES = 32_768
+"""Size of a request's header."""
+MAX_CONNECTIONS = 1_000
+"""Connections of one port. Event Grid opens a few; with the largest header each, these hold 32 MB."""
 
 
-def patient_protocol(header_seconds: float) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol with a limit to the seconds from a connection's, or a request's, first
-    byte to the end of the header, one of 32 KiB to the header's size, and one to the number of connections.
+def protocol_with_limits(header_seconds: float) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol with limits to the header's size and the number of connections.
+
+    header_seconds: from the first byte of a connection, or of a later request, to the end of the header.
 
     httptools, not h11: it refuses a request with both Content-Length and Transfer-Encoding.
     """
 
-    class PatientProtocol(_PatientProtocol):
+    class LimitedProtocol(_LimitedProtocol):
         seconds = header_seconds
 
-    return PatientProtocol
+    return LimitedProtocol
 
 
-class _PatientProtocol(HttpToolsProtocol):
+class _LimitedProtocol(HttpToolsProtocol):
     seconds: float
 
     def __init__(
@@ -45,7 +47,7 @@ class _PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
         self._wait_for_header()
@@ -58,11 +60,11 @@ class _PatientProtocol(HttpToolsProtocol):
         if self._busy:
             super().data_received(data)
             return
-        # The keep-alive timer ends with the first byte, even if that begins no request: ours takes over.
+        # The first byte ends the keep-alive timer, even if it begins no request: the header timer takes over.
         self._wait_for_header()
         self._header_bytes += len(data)
         super().data_received(data)
-        if self._header_timer and self._header_bytes > LONGEST_HEADER:
+        if self._header_timer and self._header_bytes > MAX_HEADER_BYTES:
             self.send_400_response("The header is too long.")
 
     def on_headers_complete(self) -> None:
@@ -71,7 +73,7 @@ class _PatientProtocol(HttpToolsProtocol):
 
     @property
     def _busy(self) -> bool:
-        """Whether a request is being answered: until then the rest is its body, or pipelined."""
+        """Whether a request is being answered: what arrives meanwhile is its body, or pipelined."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _wait_for_header(self) -> None:

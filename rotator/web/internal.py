@@ -1,4 +1,4 @@
-"""The port for machines inside the cluster: probes, metrics, and the gateways' state as JSON."""
+"""The port for clients inside the cluster: probes, metrics, and the gateways' state as JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What this process needs to do its work. checks: by name (config, kubernetes, azure, webhook);
-    empty text: it is fine, else a sentence about what is wrong. warnings: sentences by name about what
-    somebody should look at; they keep nobody from being ready.
+    """Whether this process can do its work. checks: by name (config, kubernetes, azure, webhook); empty text:
+    it passed, else a sentence about what is wrong. warnings: sentences by name for the operator; the process
+    is ready in spite of them.
     """
 
     checks: Mapping[str, str]
@@ -35,7 +35,7 @@ def internal_app(
     """Return the application. metrics: (body, content type). status: plain JSON, no token in it."""
 
     async def healthz(_: Request) -> Response:
-        # Says only that the event loop turns: a restart mends nothing else.
+        # Shows only that the event loop runs: a restart helps against nothing else.
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:

@@ -15,16 +15,16 @@ from starlette.types import ASGIApp
 
 from rotator.config.types.names import Listen
 from rotator.errors import Refused
-from rotator.web.header_timeout import patient_protocol
+from rotator.web.header_timeout import protocol_with_limits
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than proxies keep a connection for re-use (60 s is usual): they, not we, end it."""
+"""How long an idle connection stays open: longer than at proxies (usually 60 s), so that they close it."""
 
 
 def bind(listen: Listen) -> socket.socket:
-    """Return a listening socket; host `::` takes IPv4 as well, port 0 is any that is free.
+    """Return a listening socket; host `::` takes IPv4 as well, port 0 is any free port.
 
-    Clients are queued from now on, so a server may be started later. Raises Refused, with a remedy.
+    The system queues clients from now on; a server may be started later. Raises Refused, with a remedy.
     """
     try:
         bound = socket.create_server(
@@ -34,8 +34,8 @@ def bind(listen: Listen) -> socket.socket:
         )
     except OSError as e:
         raise _cannot_listen(listen, e) from e
-    # asyncio turns Nagle's algorithm off only for sockets that name their protocol. Without it each
-    # answer on a kept connection waits 40 ms for a delayed ACK.
+    # asyncio turns Nagle's algorithm off only for sockets that name their protocol. With it, each answer on
+    # a kept connection would wait 40 ms for a delayed ACK.
     return socket.socket(bound.family, bound.type, socket.IPPROTO_TCP, fileno=bound.detach())
 
 
@@ -47,7 +47,7 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http=patient_protocol(header_seconds),
+                http=protocol_with_limits(header_seconds),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -82,7 +82,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves signals to the daemon, and waits for a call instead of looking ten times a second."""
+    """Leaves signals to the daemon, and waits for stop() instead of checking a flag ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -93,7 +93,7 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # sets the Date header anew
+        while not await self.on_tick(0):  # renews the Date header
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self.leave.wait()

@@ -234,7 +234,7 @@ def test_a_bound_socket_names_its_protocol_so_that_answers_are_not_delayed() -> 
 
 async def test_connections_beyond_the_limit_are_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them may hold a long header until its time is up."""
-    monkeypatch.setattr(header_timeout, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(header_timeout, "MAX_CONNECTIONS", 3)
     server = Server(Door().app, bind(ANY), 1)
     async with serving(server) as url, AsyncExitStack() as stack:
         for _ in range(3):

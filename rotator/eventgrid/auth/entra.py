@@ -1,4 +1,4 @@
-"""Deliveries that prove themselves by a bearer token of Microsoft Entra ID ("secure webhook").
+"""Authenticates deliveries by a bearer token of Microsoft Entra ID ("secure webhook").
 
 https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery and, for the claims,
 https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference.
@@ -22,13 +22,14 @@ from rotator.eventgrid.auth.result import AUTHENTICATED, NO_CREDENTIAL, AuthOutc
 Json = dict[str, Any]
 
 ALGORITHMS = ("RS256",)
-LEEWAY = 300.0
+CLOCK_LEEWAY = 300.0
 """Seconds that clocks may differ, as Microsoft's own libraries allow."""
-LONGEST_TOKEN = 16_384
+MAX_TOKEN_LENGTH = 16_384
+"""Characters of a bearer token."""
 CLOCK = "token expired or not yet valid; check this node's clock"
 _REQUIRED = ["exp", "nbf", "iss", "aud", "tid"]
 _MALFORMED = (jwt.PyJWTError, ValueError, RecursionError)
-"""PyJWT 2.15 makes an error of its own of whatever is wrong with a token; older ones may be installed."""
+"""PyJWT 2.15 raises an error of its own for all that is wrong with a token; older versions do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class BearerToken:
     now: Callable[[], float] = time.time
 
     async def authenticate(self, authorization: str) -> AuthResult:
-        """Return what the value of an Authorization header says of its request. Never raises."""
+        """Return what the value of an Authorization header proves. Never raises."""
         scheme, _, token = authorization.strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
@@ -56,8 +57,8 @@ class BearerToken:
                 algorithms=ALGORITHMS,
                 audience=self.expected.audiences,
                 issuer=self.expected.issuers,
-                leeway=LEEWAY,
-                # The times are judged last, by _timely(): what they say may pass.
+                leeway=CLOCK_LEEWAY,
+                # _check_times() checks them last: a token with wrong times is put off, not refused.
                 options={"require": _REQUIRED, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
         except Unavailable as error:
@@ -69,26 +70,30 @@ class BearerToken:
             return _invalid("a token of another issuer")
         except _MALFORMED:
             return _invalid("a bearer token that cannot be used")
-        return _same_tenant(claims, self.expected) or _entitled(claims, self.expected) or self._timely(claims)
+        return (
+            _check_tenant(claims, self.expected)
+            or _check_application(claims, self.expected)
+            or self._check_times(claims)
+        )
 
-    def _timely(self, claims: Json) -> AuthResult:
-        """Judge the times of a token that is right in all else.
+    def _check_times(self, claims: Json) -> AuthResult:
+        """Check the times of a token that is right in all else.
 
-        One that is too old or too new is put off, not refused: our clock may be wrong, and Event Grid comes
-        again with a new token. A refusal would lose the delivery for a fault that passes.
+        A token that is too old or too new puts the delivery off instead of refusing it: this node's clock may
+        be wrong, and Event Grid retries with a new token. A refusal would lose the delivery.
         """
         try:
             starts, ends = _seconds(claims["nbf"]), _seconds(claims["exp"])
         except (ValueError, OverflowError):
             return _invalid("a bearer token that cannot be used")
-        if starts - LEEWAY <= self.now() < ends + LEEWAY:
+        if starts - CLOCK_LEEWAY <= self.now() < ends + CLOCK_LEEWAY:
             return AUTHENTICATED
         return AuthResult(AuthOutcome.UNDECIDED, CLOCK, 60)
 
 
 def _kid(token: str) -> str:
-    """Return which key is said to have signed. Raises one of _MALFORMED."""
-    if len(token) > LONGEST_TOKEN:
+    """Return the id of the key that the token names. Raises one of _MALFORMED."""
+    if len(token) > MAX_TOKEN_LENGTH:
         raise ValueError("too long")
     header = jwt.get_unverified_header(token)
     kid = header.get("kid")
@@ -97,14 +102,14 @@ def _kid(token: str) -> str:
     return kid
 
 
-def _same_tenant(claims: Json, expected: Expected) -> AuthResult | None:
+def _check_tenant(claims: Json, expected: Expected) -> AuthResult | None:
     if str(claims["tid"]).lower() == expected.tenant:
         return None
     return _invalid("a token of another tenant")
 
 
-def _entitled(claims: Json, expected: Expected) -> AuthResult | None:
-    """Judge the application: tokens of version 1 call it appid, those of version 2 azp."""
+def _check_application(claims: Json, expected: Expected) -> AuthResult | None:
+    """Check the application: tokens of version 1 call it appid, those of version 2 azp."""
     apps = {str(claims[name]).lower() for name in ("appid", "azp") if name in claims}
     if apps != {expected.app}:
         return AuthResult(AuthOutcome.FORBIDDEN, "a token of another application than Event Grid")
@@ -116,7 +121,7 @@ def _entitled(claims: Json, expected: Expected) -> AuthResult | None:
 
 def _seconds(claim: object) -> float:
     if isinstance(claim, bool) or not isinstance(claim, int | float) or not math.isfinite(claim):
-        raise ValueError("no time")
+        raise ValueError("not a time")
     return float(claim)
 
 

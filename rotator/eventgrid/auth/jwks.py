@@ -1,4 +1,4 @@
-"""The public keys by which Microsoft Entra ID signs: fetched, kept, fetched again."""
+"""The public keys with which Microsoft Entra ID signs: fetched, cached, refreshed."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ from rotator.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-DAY = 24 * 3600.0
-"""Microsoft advises to look for new keys once a day, and at once when a key is not known:
+REFRESH_INTERVAL = 24 * 3600.0
+"""Seconds between two regular fetches. Microsoft advises to fetch once a day, and for an unknown key:
 https://learn.microsoft.com/entra/identity-platform/signing-key-rollover.
 """
-GAP = 60.0
-AFTER_FAILURE = 10.0
-FETCH_SECONDS = 10.0
-LARGEST = 1_048_576
+MIN_FETCH_INTERVAL = 60.0
+"""Seconds after a fetch in which an unknown key causes no other."""
+RETRY_INTERVAL = 10.0
+"""Seconds after a failed fetch in which no other begins."""
+FETCH_TIMEOUT = 10.0
+"""Seconds for one fetch."""
+MAX_KEY_SET_BYTES = 1_048_576
+"""Size of an answer."""
 
 
 @dataclass(slots=True)
 class SigningKeys:
     """The keys at an https address. ca_file: a bundle to trust in addition to the system's.
 
-    A key that is not in the set makes it ask again, but at most once a minute (after a failure: every ten
-    seconds), whoever sends what. While the address does not answer, the keys fetched last stay in use.
+    An unknown key causes another fetch, but at most one a minute (after a failure: every ten
+    seconds). While the address does not answer, the keys of the last fetch stay in use.
     """
 
     url: str
@@ -47,10 +51,10 @@ class SigningKeys:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return the key; None: it was asked for just now, and there is none.
+        """Return the key; None: the keys were fetched just now, and it is not among them.
 
         Raises:
-            Unavailable: nobody can say, because the address does not answer or was asked a moment ago.
+            Unavailable: unknown, because the address does not answer or was asked a moment ago.
         """
         if known := self._keys.get(kid):
             return known
@@ -64,44 +68,44 @@ class SigningKeys:
         return self._keys.get(kid)
 
     def inherit(self, other: SigningKeys) -> None:
-        """Begin with the keys that another has of the same address, until they are fetched again."""
+        """Begin with the keys that other fetched from the same address, until the next fetch."""
         if self.url == other.url and not self._keys and other._keys:
             self._keys, self.problem = other._keys, ""
 
     async def refresh(self) -> None:
-        """Fetch the keys now. Raises Unavailable; the old ones stay then."""
+        """Fetch the keys now. Raises Unavailable; the old ones then stay in use."""
         async with self._lock:
             await self._fetch()
 
     async def keep_fresh(self) -> None:
-        """Fetch the keys at once and every day, for ever; soon again while there are none."""
+        """Fetch the keys at once and then every day, until cancelled; retry soon while there are none."""
         while True:
             try:
                 await self.refresh()
-                await asyncio.sleep(DAY)
+                await asyncio.sleep(REFRESH_INTERVAL)
             except Unavailable:
-                await asyncio.sleep(AFTER_FAILURE if not self._keys else GAP)
+                await asyncio.sleep(RETRY_INTERVAL if not self._keys else MIN_FETCH_INTERVAL)
 
     async def _fetch(self) -> None:
-        self._not_before = self.clock() + AFTER_FAILURE
+        self._not_before = self.clock() + RETRY_INTERVAL
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with asyncio.timeout(FETCH_TIMEOUT):
                 found = parse_key_set(await self._get())
             if not found:
-                raise ValueError("it holds no RSA key that signs")  # noqa: TRY301 - as any other bad answer
+                raise ValueError("it holds no RSA key for signatures")  # noqa: TRY301 - as any other bad answer
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
             self._failed(error)
             raise Unavailable(
-                "the signing keys cannot be fetched", timedelta(seconds=AFTER_FAILURE)
+                "the signing keys cannot be fetched", timedelta(seconds=RETRY_INTERVAL)
             ) from error
-        self._not_before = self.clock() + GAP
+        self._not_before = self.clock() + MIN_FETCH_INTERVAL
         if self.problem or set(found) != set(self._keys):
             log.info("the signing keys of Entra were fetched", extra={"keys": len(found)})
         self._keys, self.problem = found, ""
 
     def _failed(self, error: Exception) -> None:
-        """Tell it once, not at each attempt. Who waited for this one does not begin another at once."""
-        self._not_before = self.clock() + AFTER_FAILURE
+        """Log a problem once, not at each attempt. Deliveries that waited for this fetch begin no other."""
+        self._not_before = self.clock() + RETRY_INTERVAL
         why = str(error) if isinstance(error, ValueError) else type(error).__name__
         problem = f"{self.url} does not answer with keys: {why}"
         if problem != self.problem:
@@ -121,25 +125,25 @@ class SigningKeys:
             body = bytearray()
             async for chunk in response.content.iter_chunked(65_536):
                 body += chunk
-                if len(body) > LARGEST:
+                if len(body) > MAX_KEY_SET_BYTES:
                     raise ValueError("it answered with more than a mebibyte")
         return json.loads(body)
 
 
 def parse_key_set(document: object) -> dict[str, jwt.PyJWK]:
-    """Return the RSA keys for signatures by their id; whatever else a key set holds is passed over."""
+    """Return the RSA keys for signatures by their id; ignore whatever else a key set holds."""
     listed = document.get("keys") if isinstance(document, dict) else None
     found: dict[str, jwt.PyJWK] = {}
     for key in listed if isinstance(listed, list) else []:
         if not isinstance(key, dict) or key.get("kty") != "RSA" or key.get("use", "sig") != "sig":
             continue
         kid = key.get("kid")
-        if isinstance(kid, str) and (made := _made(key)):
-            found[kid] = made
+        if isinstance(kid, str) and (parsed := _parse_key(key)):
+            found[kid] = parsed
     return found
 
 
-def _made(key: dict[str, Any]) -> jwt.PyJWK | None:
+def _parse_key(key: dict[str, Any]) -> jwt.PyJWK | None:
     try:
         return jwt.PyJWK(key, algorithm="RS256")
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""Who sends, as an address; and how often one source may."""
+"""The source of a request, as an address, and how often one source may send."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-MOST_HOPS = 32
-MOST_SOURCES = 10_000
-V6_SITE = 64
-"""Whoever has one IPv6 address has 2^64 of them: a /64 counts as one source."""
+MAX_HOPS = 32
+"""Addresses of X-Forwarded-For that are read, from the right."""
+MAX_SOURCES = 10_000
+"""Sources whose rate is kept."""
+IPV6_PREFIX = 64
+"""Bits of an IPv6 address that tell sources apart: a client usually has the whole /64."""
 
 
 def source(peer: str, forwarded: Iterable[str], trusted: tuple[Network, ...]) -> str:
     """Return the source of a request.
 
     peer: the address that the connection comes from. forwarded: the X-Forwarded-For headers, in order.
-    They are believed only as far as trusted proxies wrote them: from the right, up to and with the first
-    address that is no trusted proxy. Anybody can write what stands to the left of it.
+    They count only as far as trusted proxies wrote them: from the right, up to and with the first address
+    that is not a trusted proxy. Any client can write what stands to the left of it.
     """
     here = _address(peer)
     if here is None:
         return peer[:64]
     if _is_trusted(here, trusted):
-        hops = ",".join(forwarded).rsplit(",", MOST_HOPS)[-MOST_HOPS:]
+        hops = ",".join(forwarded).rsplit(",", MAX_HOPS)[-MAX_HOPS:]
         for hop in reversed(hops):
             before = _address(hop)
             if before is None:
@@ -37,7 +39,7 @@ def source(peer: str, forwarded: Iterable[str], trusted: tuple[Network, ...]) ->
             if not _is_trusted(here, trusted):
                 break
     if isinstance(here, IPv6Address):
-        return str(ip_network((here, V6_SITE), strict=False))
+        return str(ip_network((here, IPV6_PREFIX), strict=False))
     return str(here)
 
 
@@ -62,15 +64,15 @@ def _address(text: str) -> Address | None:
 
 @dataclass(slots=True)
 class RateLimit:
-    """A bucket for each of the sources heard last: holds a minute's worth, fills up evenly.
+    """A token bucket per source: it holds a minute's worth, and fills up evenly.
 
-    The table never holds more than `most`: in a flood of sources the one that was silent longest is
-    forgotten, and would start anew with a full bucket. clock: monotonic, seconds.
+    There are never more than max_sources: beyond that, the source that was silent longest is forgotten, and
+    starts with a full bucket when it returns. clock: monotonic, seconds.
     """
 
     per_minute: int
     clock: Callable[[], float] = time.monotonic
-    most: int = MOST_SOURCES
+    max_sources: int = MAX_SOURCES
     _buckets: OrderedDict[object, tuple[float, float]] = field(default_factory=OrderedDict, repr=False)
 
     def __len__(self) -> int:
@@ -84,6 +86,6 @@ class RateLimit:
         passes = left >= 1
         self._buckets[key] = (left - 1 if passes else left, now)
         self._buckets.move_to_end(key)
-        if len(self._buckets) > self.most:
+        if len(self._buckets) > self.max_sources:
             self._buckets.popitem(last=False)
         return 0.0 if passes else (1 - left) / rate

@@ -1,4 +1,4 @@
-"""Deliveries that prove themselves by a secret, in a header or in the query string."""
+"""Authenticates deliveries by a shared secret, in a header or in the query string."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from rotator.eventgrid.auth.result import AUTHENTICATED, NO_CREDENTIAL, AuthOutc
 
 log = logging.getLogger(__name__)
 
-SHORTEST = 16
-MOST = 16
-LARGEST_FILE = 65_536
-MOST_PARAMETERS = 64
-MOST_CANDIDATES = 4
+MIN_SECRET_LENGTH = 16
+"""Characters of a secret."""
+MAX_SECRETS = 16
+"""Secrets in a file."""
+MAX_FILE_BYTES = 65_536
+"""Size of the file of secrets."""
+MAX_PARAMETERS = 64
+"""Parameters of a query string; one with more holds no secret."""
+MAX_CANDIDATES = 4
+"""Values of one request that are compared with the secrets."""
 
 _Stamp = tuple[int, int, int, int]
 
@@ -27,9 +32,9 @@ _Stamp = tuple[int, int, int, int]
 class SecretFile:
     """The secrets of a file, one in each line that is not empty; only keyed digests of them are kept.
 
-    The file is looked at on each request and read when it is another one (by inode, size and times, through
-    symbolic links: that is how Kubernetes swaps a volume). One that cannot be used leaves the last good
-    secrets in force: replacing a file must never shut the door.
+    Each request checks whether the file is another one (by inode, size and time, through symbolic links: that
+    is how Kubernetes swaps a volume); if so it is read. A file that cannot be used leaves the last good
+    secrets in force: replacing a file must not lock Event Grid out.
     """
 
     path: Path
@@ -39,7 +44,7 @@ class SecretFile:
     _stamp: _Stamp | None = field(default=None, init=False)
 
     def refresh(self) -> None:
-        """Read the file if it changed. Never raises; `problem` is a sentence if it cannot be used."""
+        """Read the file if it changed. Never raises; `problem` says why if it cannot be used."""
         before = self.problem
         try:
             stamp = _stamp(self.path)
@@ -62,7 +67,7 @@ class SecretFile:
         return bool(self._digests)
 
     def holds(self, candidates: list[bytes]) -> bool:
-        """Whether one of them is a secret. Compares all with all, whatever is found on the way."""
+        """Whether one of them is a secret. Always compares all with all: the time taken tells nothing."""
         found = False
         for candidate in candidates:
             digest = self._digest(candidate)
@@ -71,25 +76,25 @@ class SecretFile:
         return found
 
     def _digest(self, value: bytes) -> bytes:
-        """Equal lengths for the comparison; the key of this process makes the digests useless elsewhere."""
+        """Digests have equal lengths for the comparison; this process's key makes them useless elsewhere."""
         return hmac.digest(self._key, value, hashlib.sha256)
 
 
 def read_secrets(path: Path) -> list[bytes]:
     """Return the secrets of a file. Raises OSError, or ValueError with a sentence that quotes none."""
     with path.open("rb") as file:
-        raw = file.read(LARGEST_FILE + 1)
-    if len(raw) > LARGEST_FILE:
+        raw = file.read(MAX_FILE_BYTES + 1)
+    if len(raw) > MAX_FILE_BYTES:
         raise ValueError("it is larger than 64 KiB")
     lines = [line.strip() for line in raw.removeprefix(b"\xef\xbb\xbf").splitlines()]
     found = [line for line in lines if line]
     if not found:
         raise ValueError("it holds no secret")
-    if len(found) > MOST:
-        raise ValueError(f"it holds more than {MOST} secrets")
-    short = [n for n, line in enumerate(lines, 1) if 0 < len(line) < SHORTEST]
+    if len(found) > MAX_SECRETS:
+        raise ValueError(f"it holds more than {MAX_SECRETS} secrets")
+    short = [n for n, line in enumerate(lines, 1) if 0 < len(line) < MIN_SECRET_LENGTH]
     if short:
-        raise ValueError(f"line {short[0]} has less than {SHORTEST} characters")
+        raise ValueError(f"line {short[0]} has less than {MIN_SECRET_LENGTH} characters")
     if any(not 0x21 <= byte <= 0x7E for line in found for byte in line):
         raise ValueError("a secret has a blank in it, or a character that is not plain ASCII")
     return found
@@ -109,7 +114,7 @@ class SharedSecret:
     query: str
 
     def authenticate(self, headers: list[tuple[bytes, bytes]], query_string: bytes) -> AuthResult:
-        """Return what the request's secret says of it; headers with names in lower case, as in ASGI."""
+        """Return what the request's secret proves. headers: names in lower case, as in ASGI."""
         presented = self._presented(headers, query_string)
         self.file.refresh()
         if not presented:
@@ -125,13 +130,13 @@ class SharedSecret:
         found = [value.strip() for key, value in headers if key == name]
         if self.query:
             found += [value.encode() for key, value in _parameters(query_string) if key == self.query]
-        return [value for value in found if value][:MOST_CANDIDATES]
+        return [value for value in found if value][:MAX_CANDIDATES]
 
 
 def _parameters(query_string: bytes) -> list[tuple[str, str]]:
-    # A plus is a plus: secrets are often base64, pasted into an address as they are, and have no blanks.
+    # A plus stays a plus: secrets are often base64, pasted into an address unquoted, and have no blanks.
     text = query_string.decode("latin-1").replace("+", "%2B")
     try:
-        return parse_qsl(text, max_num_fields=MOST_PARAMETERS, errors="replace")
+        return parse_qsl(text, max_num_fields=MAX_PARAMETERS, errors="replace")
     except ValueError:
         return []

@@ -53,7 +53,7 @@ def read_batch(fetched: Sequence[FetchedEvent]) -> Batch:
             pods.setdefault(event.key, []).append((one, event))
         elif event.invalid:
             poison.append(one.lock)
-            whys[event.why] += 1
+            whys[event.reason] += 1
         else:
             strange.append(one.lock)
     complaints = (Complaint(group[0][1], tuple(one for one, _ in group)) for group in pods.values())

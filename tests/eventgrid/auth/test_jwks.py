@@ -88,7 +88,7 @@ async def test_a_flood_of_unknown_keys_asks_entra_once_a_minute(
 async def test_keys_that_were_never_reachable_put_off_and_then_come(
     azure: Login, clock: Clock, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.3)
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT", 0.3)
     azure.faults.add(server="entra", action=action, times=None)  # type: ignore[arg-type]
     async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as webhook:
         assert await webhook.bearer(token(azure)) == 503
@@ -213,7 +213,7 @@ async def test_a_door_that_follows_begins_with_the_keys_of_the_one_before(
 async def test_who_waited_for_keys_in_vain_does_not_begin_anew_at_once(
     azure: Login, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.3)
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT", 0.3)
     hang = azure.faults.add(server="entra", action="hang")
     azure.faults.add(server="entra", action="status", times=None)
     async with door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as webhook:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.eventgrid.auth.rate_limit import MOST_SOURCES, RateLimit, source
+from rotator.eventgrid.auth.rate_limit import MAX_SOURCES, RateLimit, source
 from tests.eventgrid.auth.served import OLD, Clock, door
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("127.0.0.1/32"))
@@ -73,14 +73,14 @@ def test_a_bucket_holds_a_minute_and_fills_up_evenly() -> None:
 
 def test_the_table_does_not_grow_under_a_flood_of_sources() -> None:
     rate = RateLimit(600)
-    for n in range(MOST_SOURCES):
+    for n in range(MAX_SOURCES):
         rate.take((f"10.0.{n >> 8}.{n & 255}", False))
     tracemalloc.start()
     for n in range(50_000):
         rate.take((f"2001:db8:{n:x}::/64", False))
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(rate) == MOST_SOURCES
+    assert len(rate) == MAX_SOURCES
     assert grown < 6_000_000
 
 

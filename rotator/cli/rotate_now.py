@@ -19,11 +19,12 @@ from rotator.core.observation import ALWAYS, Observation, Request
 from rotator.core.plan import next_step
 from rotator.core.renewal import pending
 from rotator.core.revocation import exposed
+from rotator.core.run_result import RunResult
 from rotator.core.steps import Rest
 from rotator.core.verification import resting
 from rotator.durations import human_duration
 from rotator.errors import Busy, LeaseLost, Refused, RotatorError
-from rotator.rotation import Noted, Outcome, Result, look, request, rotate
+from rotator.rotation import Noted, Outcome, look, request, rotate
 
 RECENT = timedelta(hours=1)
 """Who asks again so soon most likely repeats a command: --force if not."""
@@ -180,10 +181,10 @@ class Job:
     def conclude(self, outcome: Outcome) -> Exit:
         last = outcome.last
         after, why = last.current, why_rest(last, self.policy, self.clock.now())
-        if outcome.result is Result.ROLLED_BACK:
+        if outcome.result is RunResult.ROLLED_BACK:
             self.progress.end(self.name, "RolledBack", why, good=False)
             return Exit.ROLLED_BACK
-        if outcome.result is Result.UNSETTLED or after is None or last.condemned:
+        if not outcome.proven or after is None or last.condemned:
             self.progress.end(self.name, str(outcome.rest.reason), why, good=False)
             return Exit.UNSETTLED
         if pending(last):

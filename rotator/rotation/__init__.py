@@ -2,8 +2,8 @@
 
 from rotator.rotation.context import Gateway, Ports
 from rotator.rotation.loop import look, rotate
-from rotator.rotation.outcome import Outcome, Result
+from rotator.rotation.outcome import Outcome
 from rotator.rotation.request import Noted, request
 from rotator.rotation.signer_cache import SignerCache
 
-__all__ = ["Gateway", "Noted", "Outcome", "Ports", "Result", "SignerCache", "look", "request", "rotate"]
+__all__ = ["Gateway", "Noted", "Outcome", "Ports", "SignerCache", "look", "request", "rotate"]

@@ -12,6 +12,7 @@ from rotator.core.observation import Observation
 from rotator.core.plan import next_step, usable_previous
 from rotator.core.records import Key
 from rotator.core.revocation import needs_proof
+from rotator.core.run_result import result_at_rest
 from rotator.core.steps import Await, Rest, Restart, Step, step_id
 from rotator.errors import Busy, Conflict, Unavailable
 from rotator.rotation.act import act
@@ -23,7 +24,7 @@ from rotator.rotation.failures import (
     TokenUnrecoverable,
     combine,
 )
-from rotator.rotation.outcome import Outcome, conclude
+from rotator.rotation.outcome import Outcome
 
 LOOK_AGAIN = timedelta(seconds=60)
 """While rollouts go on we are told of changes; this often we look without being told."""
@@ -75,7 +76,7 @@ class Run:
         self.gateway = gateway
         self.policy = gateway.policy
         self.ports = ports
-        self.first = self.seen = seen
+        self.seen = seen
         self.taken: set[type[Step]] = set()
         self.troubles: dict[str, TargetFailure] = {}
         self.lost: dict[str, Key | None] = {}
@@ -89,6 +90,7 @@ class Run:
         while not isinstance(step, Rest):
             clock.checkpoint()
             if isinstance(step, Await):
+                self.taken.add(Await)
                 await clock.wait(
                     self.ports.fleet.changed(self.seen, min(LOOK_AGAIN, self.policy.rollout_timeout))
                 )
@@ -100,7 +102,7 @@ class Run:
             self.ports.reporter.decided(step, self.seen, clock.now())
         if self.troubles:
             raise combine(t.error for t in self.troubles.values())
-        return conclude(self.first, self.seen, step, self.taken)
+        return Outcome(result_at_rest(self.taken, step.reason), step, self.seen)
 
     async def take(self, step: Step) -> None:
         """Take one step under the lease; nothing is done if somebody changed things since the look."""

@@ -21,10 +21,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from rotator import __version__
 from rotator.core.records import PROVEN, Reason
+from rotator.core.run_result import NOTHING_DONE, RunResult
 from rotator.core.steps import Rest
 from rotator.telemetry.events import EventMetrics
 
-RESULTS = ("rotated", "adopted", "rolled-back", "held", "unsettled", "failed", "interrupted")
+RESULTS = tuple(result for result in RunResult if result not in NOTHING_DONE)
+"""The values of the label `result`: how runs end that are counted."""
 DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
 
 
@@ -175,7 +177,7 @@ class Metrics:
         self._success.labels(gateway).set_to_current_time()
         self._settled.labels(gateway).set(0)
         self.at_step(gateway, Rest.__name__)
-        for result in ("rotated", "failed"):
+        for result in (RunResult.ROTATED, RunResult.FAILED):
             self._rotations.labels(gateway, result, Reason.NEARING_EXPIRY)
 
     def config_loaded(self, at: datetime) -> None:
@@ -213,7 +215,7 @@ class Metrics:
         if settled:
             self._success.labels(gateway).set(at.timestamp())
 
-    def rotation(self, gateway: str, result: str, reason: str, took: timedelta) -> None:
+    def rotation(self, gateway: str, result: RunResult, reason: str, took: timedelta) -> None:
         """Count a run that did something or failed."""
         self._rotations.labels(gateway, result, reason).inc()
         self._duration.labels(result).observe(took.total_seconds())

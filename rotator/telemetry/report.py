@@ -12,6 +12,7 @@ import structlog
 from rotator.core.messages import Explanation, explain, overrides
 from rotator.core.observation import Observation
 from rotator.core.policy import Policy
+from rotator.core.run_result import NOTHING_DONE, RunResult
 from rotator.core.steps import Await, Rest, Step
 from rotator.diagnostics import exception_details, exception_summary
 from rotator.errors import Conflict, RotatorError, Unavailable
@@ -24,9 +25,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("rotator.rotation")
 When = Literal["decided", "done", "failed"]
 Listener = Callable[[str, Explanation, Step, When], None]
 """Is told (gateway, why, step, whether it comes next, has happened or could not be taken); quick."""
-
-QUIET = frozenset({"rested", "busy"})
-"""Results of runs that did nothing: not counted, and told at level debug."""
 
 
 class RunReport(Reporter):
@@ -53,15 +51,15 @@ class RunReport(Reporter):
         self._metrics = metrics
         self._listener = listener
         self._said = said
-        self._course = RunSummary()
+        self._summary = RunSummary()
         self._began_at = clock.now()
 
     def decided(self, step: Step, seen: Observation, now: datetime) -> None:
         """Tell what comes next and why. A repeated Await, and Rest, are told at level debug only."""
         with _never_failing("a decision", self._gateway):
             why = explain(step, seen, self._policy, now)
-            again = isinstance(step, Await) and isinstance(self._course.step, Await)
-            self._course.decided(step, seen, why, now)
+            again = isinstance(step, Await) and isinstance(self._summary.step, Await)
+            self._summary.decided(step, seen, why, now)
             if (closed := overrides(step, seen)) and not again:
                 self._metrics.override(self._gateway, _name(step))
                 log.warning(
@@ -82,7 +80,7 @@ class RunReport(Reporter):
     def done(self, step: Step, now: datetime) -> None:
         """Tell that the step's effect has happened."""
         with _never_failing("a step", self._gateway):
-            seconds = self._course.done(step, now)
+            seconds = self._summary.done(step, now)
             log.debug("step done", gateway=self._gateway, step=_name(step), seconds=seconds)
         self._pass_on(step, "done")
 
@@ -94,51 +92,55 @@ class RunReport(Reporter):
         place, for its text may quote a Secret.
         """
         with _never_failing("the end of a run", self._gateway):
-            result = self._course.result(error)
+            result = self._summary.result(error)
             took = max(self._clock.now() - self._began_at, timedelta())  # the clock may have been set
-            reason = self._course.reason or (type(error).__name__ if error else "")
+            reason = self._summary.reason or (type(error).__name__ if error else "")
             fields: Fields = {"gateway": self._gateway, "causes": self._causes}
-            fields |= {"reason": reason, "result": result, "steps": self._course.steps}
+            fields |= {"reason": reason, "result": result.value, "steps": self._summary.steps}
             fields |= {"seconds": round(took.total_seconds(), 3)}
-            fields |= self._course.fields(self._policy) | _told(error)
-            known = result in {"held", "unsettled"} and not self._course.steps and self.sentence == self._said
+            fields |= self._summary.fields(self._policy) | _told(error)
+            known = (
+                result in {RunResult.HELD, RunResult.UNSETTLED}
+                and not self._summary.steps
+                and self.sentence == self._said
+            )
             tell = log.debug if known else _level(result, error)
             tell("rotation", **fields)
             self._metrics.at_step(self._gateway, Rest.__name__)
-            if result not in QUIET and (error or self._course.steps):
+            if result not in NOTHING_DONE and (error or self._summary.steps):
                 self._metrics.rotation(self._gateway, result, reason, took)
 
     @property
     def sentence(self) -> str:
         """Why the last decision was taken; empty before the first."""
-        return self._course.why.text if self._course.why else ""
+        return self._summary.why.text if self._summary.why else ""
 
     def _measure(self, step: Step, now: datetime) -> None:
         self._metrics.at_step(self._gateway, _name(step))
-        if times := self._course.times(self._policy):
+        if times := self._summary.times(self._policy):
             self._metrics.token(self._gateway, *times)
-        self._metrics.looked(self._gateway, self._course.rest, now)
+        self._metrics.looked(self._gateway, self._summary.rest, now)
 
     def _pass_on(self, step: Step, when: When) -> None:
-        if self._listener is None or self._course.why is None:
+        if self._listener is None or self._summary.why is None:
             return
         with _never_failing("a listener", self._gateway):
-            self._listener(self._gateway, self._course.why, step, when)
+            self._listener(self._gateway, self._summary.why, step, when)
 
 
 def _name(step: Step) -> str:
     return type(step).__name__
 
 
-def _level(result: str, error: BaseException | None) -> Callable[..., object]:
+def _level(result: RunResult, error: BaseException | None) -> Callable[..., object]:
     """Return how loud to be: what passes by itself is a warning, as is what is left unsettled."""
-    if result == "failed":
+    if result is RunResult.FAILED:
         return log.warning if isinstance(error, Unavailable | Conflict) else log.error
-    if result == "rolled-back":
+    if result is RunResult.ROLLED_BACK:
         return log.error
-    if result == "unsettled":
+    if result is RunResult.UNSETTLED:
         return log.warning
-    return log.debug if result == "rested" else log.info
+    return log.debug if result is RunResult.RESTED else log.info
 
 
 def _told(error: BaseException | None) -> Fields:

@@ -1,4 +1,4 @@
-"""What is known of a run so far, gathered from what it decides and does."""
+"""Gathers what one run decides and does, for its log line and its metrics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import datetime
 from rotator.core.messages import Explanation
 from rotator.core.observation import Observation
 from rotator.core.policy import Policy
-from rotator.core.records import PROVEN, Reason
+from rotator.core.records import Reason
 from rotator.core.renewal import earliest, renewal_time
-from rotator.core.steps import Adopt, Await, Issue, Rest, RollBack, Step
+from rotator.core.run_result import RunResult, result_at_rest
+from rotator.core.steps import Await, Issue, Rest, Step
 from rotator.errors import Busy, LeaseLost, Stopping
 
 Fields = dict[str, object]
@@ -18,11 +19,11 @@ Fields = dict[str, object]
 
 @dataclass(slots=True)
 class RunSummary:
-    """first, last: what was seen at the first and the last decision. steps: what was done, in order;
-    reason: why, where issuing a token outweighs what led up to it.
+    """first, last: the observations behind the first and the last decision. taken: the kinds of the steps
+    taken, in order; reason: of the first of them, or of the Issue among them.
     """
 
-    steps: list[str] = field(default_factory=list)
+    taken: list[type[Step]] = field(default_factory=list)
     reason: str = ""
     first: Observation | None = None
     last: Observation | None = None
@@ -37,32 +38,33 @@ class RunSummary:
         self.pending = not isinstance(step, Rest | Await)
         if self.pending and (not self.reason or isinstance(step, Issue)):
             self.reason = why.reason.value
-        if isinstance(step, Await) and self.steps[-1:] != [Await.__name__]:
-            self.steps.append(Await.__name__)
+        if isinstance(step, Await) and self.taken[-1:] != [Await]:
+            self.taken.append(Await)
 
     def done(self, step: Step, now: datetime) -> float:
         """Note that step happened. Returns the seconds since it was decided."""
-        self.steps.append(type(step).__name__)
+        self.taken.append(type(step))
         self.pending = False
         return (now - self.decided_at).total_seconds() if self.decided_at else 0.0
 
-    def result(self, error: BaseException | None) -> str:
-        """Return in one word how a run ended that ended now: rested, adopted, rotated, unsettled, busy,
-        rolled-back, held, failed, or interrupted if this process leaves or lost its lease.
-        """
-        if isinstance(error, Busy):
-            return "busy"
-        if isinstance(error, Stopping | LeaseLost):
-            return "interrupted"
-        if error is not None:
-            return "failed" if isinstance(error, Exception) else "interrupted"
-        if RollBack.__name__ in self.steps:
-            return "rolled-back"
-        if self.rest not in PROVEN:
-            return "held" if self.rest is Reason.HELD else "unsettled"
-        if not self.steps:
-            return "rested"
-        return "adopted" if set(self.steps) == {Adopt.__name__} else "rotated"
+    def result(self, error: BaseException | None) -> RunResult:
+        """Return how a run ended that ended now: with error, or at rest."""
+        match error:
+            case None:
+                return result_at_rest(self.taken, self.rest)
+            case Busy():
+                return RunResult.BUSY
+            case Stopping() | LeaseLost():
+                return RunResult.INTERRUPTED
+            case Exception():
+                return RunResult.FAILED
+            case _:  # cancelled
+                return RunResult.INTERRUPTED
+
+    @property
+    def steps(self) -> list[str]:
+        """The names of the steps taken, in order."""
+        return [kind.__name__ for kind in self.taken]
 
     @property
     def rest(self) -> Reason | None:

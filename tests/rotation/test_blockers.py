@@ -9,8 +9,9 @@ from datetime import timedelta
 from rotator.core.messages import overrides
 from rotator.core.observation import MaintenanceWindow
 from rotator.core.records import Reason
+from rotator.core.run_result import RunResult
 from rotator.core.steps import Issue, Rest, Restart
-from rotator.rotation import Result, rotate
+from rotator.rotation import rotate
 from tests.rotation.dsl import (
     DAY,
     HOUR,
@@ -128,7 +129,7 @@ def test_a_gateway_waits_with_its_restart_while_too_many_others_roll() -> None:
             await asyncio.sleep(0)
         assert not world.restarts
         ports.rollouts.release()
-        assert (await task).result is Result.ROTATED
+        assert (await task).result is RunResult.ROTATED
         assert not ports.rollouts.locked()
         at_rest(world, gateway)
 
@@ -140,4 +141,4 @@ def test_a_gateway_whose_pods_have_nothing_good_to_go_on_with_waits_for_no_other
     world.pass_time(30 * DAY)
     ports = world.process()
     drive(ports.rollouts.acquire())
-    assert drive(rotate(gateway, ports)).result is Result.ROTATED
+    assert drive(rotate(gateway, ports)).result is RunResult.ROTATED

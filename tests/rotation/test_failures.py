@@ -9,10 +9,11 @@ import pytest
 
 from rotator.core.observation import Target
 from rotator.core.records import Key, Reason, Record, Revocation
+from rotator.core.run_result import RunResult
 from rotator.core.steps import Issue, Rest
 from rotator.errors import Refused, Unavailable
 from rotator.ports import IssuedToken
-from rotator.rotation import Result, rotate
+from rotator.rotation import rotate
 from rotator.rotation.failures import TARGET_RETRY, TargetFailure, combine
 from tests.rotation.dsl import (
     DAY,
@@ -191,7 +192,7 @@ def test_several_faults_are_one_error_that_waits_for_the_longest() -> None:
 def test_a_target_that_is_away_leaves_the_run_unsettled() -> None:
     world, gateway = rotated(targets=2)
     world.targets["t1"].reachable = False
-    assert drive(rotate(gateway, world.process())).result is Result.UNSETTLED
+    assert drive(rotate(gateway, world.process())).result is RunResult.UNSETTLED
 
 
 def test_a_token_that_would_be_due_at_once_is_not_written() -> None:
@@ -225,6 +226,6 @@ def test_a_cluster_that_did_not_answer_is_tried_again_while_others_roll() -> Non
 
     process.fleet.write = fail_once  # type: ignore[method-assign]
     request_rotation(world)
-    assert drive(rotate(gateway, process)).result is Result.ROTATED
+    assert drive(rotate(gateway, process)).result is RunResult.ROTATED
     assert failures == 1
     at_rest(world, gateway)

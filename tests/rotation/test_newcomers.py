@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from rotator.core.records import Key, Reason
+from rotator.core.run_result import RunResult
 from rotator.core.steps import Issue, Replace, RollBack
-from rotator.rotation import Gateway, Result, rotate
+from rotator.rotation import Gateway, rotate
 from tests.rotation.dsl import (
     DAY,
     GATEWAY,
@@ -182,7 +183,7 @@ def test_a_workload_that_joins_and_does_not_come_up_is_not_called_settled() -> N
     add_workload(world, stuck=True)
     for _ in range(3):
         outcome = drive(rotate(gateway, world.process()))
-        assert (outcome.result, outcome.rest.reason) == (Result.UNSETTLED, Reason.UNSETTLED)
+        assert (outcome.result, outcome.rest.reason) == (RunResult.UNSETTLED, Reason.UNSETTLED)
         world.pass_time(HOUR)
     assert not any(isinstance(step, RollBack) for step in world.steps), "the token was proven by the others"
 

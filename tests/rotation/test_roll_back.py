@@ -11,9 +11,10 @@ import pytest
 from rotator.core.observation import Observation
 from rotator.core.plan import next_step
 from rotator.core.records import Reason
+from rotator.core.run_result import RunResult
 from rotator.core.steps import Issue, Replace, Rest, RollBack, Step
 from rotator.errors import Refused
-from rotator.rotation import Result, rotate
+from rotator.rotation import rotate
 from tests.rotation.dsl import (
     DAY,
     HOUR,
@@ -127,7 +128,7 @@ def test_a_roll_back_names_each_target_that_failed() -> None:
         target.workloads["w0"].stuck = True
     request_rotation(world)
     outcome = drive(rotate(gateway, world.process()))
-    assert outcome.result is Result.ROLLED_BACK
+    assert outcome.result is RunResult.ROLLED_BACK
     reason, text = reason_at_rest(world, gateway)
     assert reason is Reason.ROLLED_BACK
     assert text.startswith(

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from rotator.core.records import Key, Revocation
+from rotator.core.run_result import RunResult
 from rotator.core.steps import Issue, RollBack
 from rotator.errors import Unavailable
-from rotator.rotation import Noted, Result, rotate
+from rotator.rotation import Noted, rotate
 from tests.rotation.dsl import (
     DAY,
     GATEWAY,
@@ -162,7 +163,7 @@ def test_the_others_get_a_copy_of_the_token_that_the_first_one_got() -> None:
 
 def test_what_was_only_adopted_is_called_so() -> None:
     world = fleet(1)
-    assert drive(rotate(GATEWAY, world.process())).result is Result.ADOPTED
-    assert drive(rotate(GATEWAY, world.process())).result is Result.RESTED
+    assert drive(rotate(GATEWAY, world.process())).result is RunResult.ADOPTED
+    assert drive(rotate(GATEWAY, world.process())).result is RunResult.RESTED
     request_rotation(world)
-    assert drive(rotate(GATEWAY, world.process())).result is Result.ROTATED
+    assert drive(rotate(GATEWAY, world.process())).result is RunResult.ROTATED

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.core.records import Reason
+from rotator.core.run_result import RunResult
 from rotator.telemetry import Metrics
 
 AT = datetime(2030, 1, 2, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_times_are_unix_seconds() -> None:
 
 def test_rotations_are_counted_and_timed() -> None:
     metrics = Metrics(["oslo"])
-    metrics.rotation("oslo", "rotated", "Requested", timedelta(minutes=2))
+    metrics.rotation("oslo", RunResult.ROTATED, "Requested", timedelta(minutes=2))
     labels = {"gateway": "oslo", "result": "rotated", "reason": "Requested"}
     assert value(metrics, "rotator_rotations_total", **labels) == 1
     assert value(metrics, "rotator_rotation_duration_seconds_sum", result="rotated") == 120
@@ -98,7 +99,7 @@ def test_a_gateway_that_is_gone_loses_its_series_and_a_new_one_gets_them() -> No
     metrics = Metrics(["oslo", "bergen"])
     metrics.token("oslo", AT, AT)
     metrics.at_step("bergen", "Issue")
-    metrics.rotation("bergen", "rotated", "Requested", timedelta(minutes=2))
+    metrics.rotation("bergen", RunResult.ROTATED, "Requested", timedelta(minutes=2))
     metrics.follow(["oslo", "tromso"])
     gateways = {dict(labels).get("gateway") for _, labels in series(metrics)}
     assert gateways == {None, "oslo", "tromso"}

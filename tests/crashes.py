@@ -8,12 +8,12 @@ NAME = "crash"
 
 
 def note(node: pytest.Item, suite: str, point: str, fault: str) -> None:
-    """Have a run counted: where the process was killed ("before token issued"), what the next one met."""
+    """Count a run: where the process was killed ("before issue"), which fault the next one met."""
     node.user_properties.append((NAME, [suite, point, fault]))
 
 
 def totals(reporter: pytest.TerminalReporter) -> list[str]:
-    """A line for each suite: different points, different faults ("nothing" is none), runs that passed."""
+    """Return a line for each suite: different crash points, different faults ("nothing" is none), runs passed."""
     runs: dict[str, list[tuple[str, str]]] = {}
     for report in reporter.getreports("passed"):
         for name, value in report.user_properties:

@@ -13,10 +13,10 @@ from tests.process.process_env import ProcessEnv
 
 @pytest.fixture(autouse=True)
 def counted(request: pytest.FixtureRequest) -> None:
-    """Have each run of the fault matrix counted, and told at the end."""
+    """Count each run of the fault matrix for the summary at the end."""
     if request.node.get_closest_marker("faults"):
-        of = request.node.callspec.params
-        crashes.note(request.node, "processes", f"{of['when']} {of['point'].what}", of["fault"].what)
+        params = request.node.callspec.params
+        crashes.note(request.node, "processes", str(params["point"]), str(params["fault"]))
 
 
 @pytest.fixture

@@ -1,42 +1,25 @@
-"""I3, I8: a daemon process is killed (SIGKILL) at each step boundary, and another one goes on."""
+"""I3, I8: a daemon process is killed (SIGKILL) around each call of a rotation, and another one goes on."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 
+from tests.process.crash_points import ROTATION, CrashPoint, crash_after, crash_around, crash_before
 from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv
 
 pytestmark = pytest.mark.process
 
-NO_EVENTS = r"^(?!.*/events)"
-BOUNDARIES = [
-    ("kubernetes", "PATCH", 0, "the request is noted"),
-    ("kubernetes", "PATCH", 1, "the Lease is taken"),
-    ("arm", "POST", 0, "a token is issued"),
-    ("kubernetes", "PATCH", 2, "the token is written"),
-    ("kubernetes", "PATCH", 3, "the workload is restarted"),
-    ("kubernetes", "PATCH", 4, "the token is verified"),
-    ("kubernetes", "PATCH", 5, "the Lease is released"),
-]
 
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("server", "method", "skip", "what"), BOUNDARIES, ids=[b[3] for b in BOUNDARIES])
-async def test_a_daemon_killed_anywhere_costs_at_most_one_token(
-    env: ProcessEnv, server: str, method: str, skip: int, what: str, when: Literal["before", "after"]
-) -> None:
+@pytest.mark.parametrize("point", crash_around(ROTATION), ids=str)
+async def test_a_daemon_killed_anywhere_costs_at_most_one_token(env: ProcessEnv, point: CrashPoint) -> None:
     """The call is held before (after) the server acts on it; the process dies there."""
     await env.deploy("oslo", replicas=2)
     async with env.daemon():
         await env.adopted("oslo")
     async with env.daemon() as daemon:
-        point = env.sandbox.faults.add(
-            server=server, method=method, path=NO_EVENTS, skip=skip, when=when, action="hang"
-        )
+        reached = point.hold(env.sandbox.faults)
         await env.deliver_near_expiry("oslo", daemon)
-        await point.hit()
+        await reached.hit()
         await daemon.kill()
     env.sandbox.faults.clear()
     async with env.daemon():
@@ -47,16 +30,12 @@ async def test_a_daemon_killed_anywhere_costs_at_most_one_token(
     await env.pods_run_the_secrets_token("oslo")
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_daemon_killed_while_it_adopts_adopts_again(
-    env: ProcessEnv, when: Literal["before", "after"]
-) -> None:
+@pytest.mark.parametrize("point", [crash_before("adopt"), crash_after("adopt")], ids=str)
+async def test_a_daemon_killed_while_it_adopts_adopts_again(env: ProcessEnv, point: CrashPoint) -> None:
     await env.deploy("oslo")
-    point = env.sandbox.faults.add(
-        server="kubernetes", method="PATCH", path="/secrets/", when=when, action="hang"
-    )
+    reached = point.hold(env.sandbox.faults)
     async with env.daemon() as daemon:
-        await point.hit()
+        await reached.hit()
         await daemon.kill()
     env.sandbox.faults.clear()
     async with env.daemon():
@@ -66,9 +45,9 @@ async def test_a_daemon_killed_while_it_adopts_adopts_again(
 
 async def test_another_pod_takes_over_when_the_lease_has_run_out(env: ProcessEnv) -> None:
     await env.deploy("oslo", days=3)
-    point = env.sandbox.faults.add(server="arm", method="POST", path="generateToken", skip=1, action="hang")
+    reached = crash_before("issue_after_adoption").hold(env.sandbox.faults)
     async with env.daemon("rotator-0") as daemon:
-        await point.hit()
+        await reached.hit()
         await daemon.kill()
     env.sandbox.faults.clear()
     async with env.daemon("rotator-1") as daemon:

@@ -1,7 +1,7 @@
-"""I1, I3, I6, I8 on real processes: SIGKILL at each step boundary, and the next process meets a fault.
+"""I1, I3, I6, I8 on real processes: SIGKILL around each call of a rotation, and the next process meets a fault.
 
-Each case: a daemon is killed before or after one effect; the one that goes on has its first read, its first
-write and its first call of Azure spoilt in one way. All of it has to end in the same rest.
+Each case: a daemon is killed before or after one effect; the one that goes on meets one fault at its first read, its
+first write and its first call of Azure. Every case has to end at rest on the same token.
 """
 
 from __future__ import annotations
@@ -9,55 +9,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
 from rotator.core.records import Key
 from sandbox.demo.process import Daemon
+from tests.process.crash_points import (
+    REVOCATION,
+    ROLL_BACK,
+    ROTATION,
+    CrashPoint,
+    When,
+    crash_around,
+)
 from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, is_ready, run_ended
-
-When = Literal["before", "after"]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """The skip-th call of that kind after the near-expiry event."""
-
-    what: str
-    server: str
-    path: str
-    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    what: str
+    name: str
     action: Literal["latency", "status", "reset", "hang"]
     when: When = "before"
     status: int = 503
 
+    def __str__(self) -> str:
+        return self.name
 
-SECRET, LEASE, WORKLOAD = "/secrets/", "/leases/", "/deployments/"
-ROTATION = [
-    Point("request noted", "kubernetes", SECRET, 0),
-    Point("Lease taken", "kubernetes", LEASE, 0),
-    Point("token issued", "arm", "generateToken", 0),
-    Point("token written", "kubernetes", SECRET, 1),
-    Point("workload restarted", "kubernetes", WORKLOAD, 0),
-    Point("token verified", "kubernetes", SECRET, 2),
-    Point("Lease released", "kubernetes", LEASE, 1),
-    Point("Lease taken to revoke", "kubernetes", LEASE, 2),
-    Point("signers asked", "arm", "generateToken", 1),
-    Point("key regenerated", "arm", "regenerateKey", 0),
-    Point("Lease released after the revocation", "kubernetes", LEASE, 3),
-]
-ROLL_BACK = [
-    Point("rolled back", "kubernetes", SECRET, 2),
-    Point("old template put back", "kubernetes", WORKLOAD, 1),
-    Point("Lease released after the roll-back", "kubernetes", LEASE, 1),
-]
+
 FAULTS = [
     Fault("nothing", "latency"),
     Fault("500 instead of acting", "status", status=500),
@@ -66,11 +45,6 @@ FAULTS = [
     Fault("cut before acting", "reset"),
     Fault("cut after acting", "reset", "after"),
 ]
-CASES = list(product(FAULTS, ["before", "after"]))
-
-
-def name(case: Any) -> str:
-    return case.what if hasattr(case, "what") else str(case)
 
 
 def spoil(env: ProcessEnv, fault: Fault) -> None:
@@ -86,25 +60,17 @@ def spoil(env: ProcessEnv, fault: Fault) -> None:
         )
 
 
-async def kill_at(env: ProcessEnv, point: Point, when: When) -> None:
-    """Have a daemon adopt the gateway and receive a near-expiry event; kill it at point."""
+async def kill_at(env: ProcessEnv, point: CrashPoint) -> None:
+    """Have a daemon adopt the gateway and receive a near-expiry event; kill it at the point."""
     await env.deploy("oslo", replicas=2)
     async with env.daemon() as daemon:
         await daemon.line(run_ended("oslo"), WAIT_TIMEOUT)
-        if "roll" in point.what or "template" in point.what:
+        if point.in_roll_back:
             deployed = env.gateways["oslo"]
             env.sandbox.cluster.set_pod_fault(
                 deployed.namespace, deployed.workload.partition("/")[2], "never-ready"
             )
-        method = "POST" if point.server == "arm" else "PATCH"
-        reached = env.sandbox.faults.add(
-            server=point.server,
-            method=method,
-            path=point.path,
-            skip=point.skip,
-            when=when,
-            action="hang",
-        )
+        reached = point.hold(env.sandbox.faults)
         await env.deliver_near_expiry("oslo", daemon)
         await reached.hit()
         await daemon.kill()
@@ -130,13 +96,11 @@ def regenerations(env: ProcessEnv) -> int:
 
 @pytest.mark.faults
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", ROTATION, ids=name)
-@pytest.mark.parametrize(("fault", "when"), CASES, ids=[f"{w}-{f.what}" for f, w in CASES])
-async def test_a_rotation_and_a_revocation_survive(
-    env: ProcessEnv, point: Point, when: When, fault: Fault
-) -> None:
+@pytest.mark.parametrize("point", crash_around([*ROTATION, *REVOCATION]), ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_a_rotation_and_a_revocation_survive(env: ProcessEnv, point: CrashPoint, fault: Fault) -> None:
     env.settings = 'revoke = "after-verify"\nrevoke_after = "1s"\nrecheck = "1s"\nlook_every = "1s"\n'
-    await kill_at(env, point, when)
+    await kill_at(env, point)
     spoil(env, fault)
 
     async with env.daemon() as daemon:
@@ -153,11 +117,11 @@ async def test_a_rotation_and_a_revocation_survive(
 
 @pytest.mark.faults
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", ROLL_BACK, ids=name)
-@pytest.mark.parametrize(("fault", "when"), CASES, ids=[f"{w}-{f.what}" for f, w in CASES])
-async def test_a_roll_back_survives(env: ProcessEnv, point: Point, when: When, fault: Fault) -> None:
+@pytest.mark.parametrize("point", crash_around(ROLL_BACK), ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_a_roll_back_survives(env: ProcessEnv, point: CrashPoint, fault: Fault) -> None:
     env.settings = 'rollout_timeout = "2s"\nrecheck = "1s"\nlook_every = "1s"\n'
-    await kill_at(env, point, when)
+    await kill_at(env, point)
     spoil(env, fault)
     deployed = env.gateways["oslo"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
 
 import pytest
 
@@ -17,11 +16,20 @@ from tests import crashes
 from tests.cluster.e2e.fleet import Order
 from tests.cluster.e2e.pods import breaks, fingerprints, restored
 from tests.cluster.e2e.process_env import WAIT_TIMEOUT, ClusterEnv
-from tests.process.test_fault_matrix import FAULTS, ROLL_BACK, ROTATION, Fault, Point, no_value_leaked, spoil
+from tests.process.crash_points import (
+    REVOCATION,
+    ROLL_BACK,
+    ROTATION,
+    Call,
+    CrashPoint,
+    crash_after,
+    crash_before,
+)
+from tests.process.test_fault_matrix import FAULTS, Fault, no_value_leaked, spoil
 
-When = Literal["before", "after"]
 NOTHING, CUT, REFUSED = (
-    next(f for f in FAULTS if f.what == what) for what in ("nothing", "cut after acting", "503 after acting")
+    next(fault for fault in FAULTS if fault.name == name)
+    for name in ("nothing", "cut after acting", "503 after acting")
 )
 FAST_CHECKS = 'recheck = "1s"\nlook_every = "1s"\n'
 REVOKING = FAST_CHECKS + 'revoke = "after-verify"\nrevoke_after = "1s"\n'
@@ -29,30 +37,29 @@ REVOKING = FAST_CHECKS + 'revoke = "after-verify"\nrevoke_after = "1s"\n'
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Where the first process is killed, and what the second one meets."""
+    """Where the first process is killed, and which fault the second one meets."""
 
-    point: Point
-    when: When
+    point: CrashPoint
     fault: Fault
 
     def __str__(self) -> str:
-        return f"{self.when} {self.point.what}, {self.fault.what}"
+        return f"{self.point}, {self.fault}"
 
 
-def dealt(points: list[Point]) -> list[Case]:
-    """Each point once."""
+def each_once(calls: list[Call]) -> list[Case]:
+    """Each call once."""
     return [
-        Case(point, ("before", "after")[n % 2], (NOTHING, CUT, REFUSED)[n % 3])
-        for n, point in enumerate(points)
+        Case((crash_before, crash_after)[n % 2](call.name), (NOTHING, CUT, REFUSED)[n % 3])
+        for n, call in enumerate(calls)
     ]
 
 
 TWICE = [
     # what must not happen again: with the effect, and with the fault that hides the next one
-    Case(next(p for p in ROTATION if p.what == "token issued"), "after", REFUSED),
-    Case(next(p for p in ROTATION if p.what == "key regenerated"), "after", CUT),
+    Case(crash_after("issue"), REFUSED),
+    Case(crash_after("regenerate"), CUT),
 ]
-CASES = [*dealt(ROTATION), *TWICE, *dealt(ROLL_BACK)]
+CASES = [*each_once([*ROTATION, *REVOCATION]), *TWICE, *each_once(ROLL_BACK)]
 PAIRS = list(zip(CASES[::2], CASES[1::2], strict=True))
 
 
@@ -63,34 +70,25 @@ async def test_a_crash_is_survived(
     """Two cases at a time, each with an Azure, a gateway and daemons of its own: most of it is waiting."""
     async with asyncio.TaskGroup() as both:
         for env, case in zip(faulty_envs, pair, strict=True):
-            survived = roll_back_survives if case.point in ROLL_BACK else rotation_survives
+            survived = roll_back_survives if case.point.in_roll_back else rotation_survives
             both.create_task(survived(env, case))
     for case in pair:
-        crashes.note(request.node, "a real control plane", f"{case.when} {case.point.what}", case.fault.what)
+        crashes.note(request.node, "a real control plane", str(case.point), str(case.fault))
 
 
-async def kill_at(env: ClusterEnv, case: Case, *, broken: bool = False):
+async def kill_at(env: ClusterEnv, case: Case):
     """Have a daemon adopt the gateway and receive a near-expiry event; kill it at the point."""
     env.webhook = True
     (place,) = await env.deploy(Order("oslo", days=20))
-    faults, point = env.sandbox.faults, case.point
     async with env.daemon() as daemon:
         await daemon.line(lambda x: x["event"] == "rotation" and x["result"] == "adopted", WAIT_TIMEOUT)
-        if broken:
+        if case.point.in_roll_back:
             breaks(env, place)
-        method = "POST" if point.server == "arm" else "PATCH"
-        reached = faults.add(
-            server=point.server,
-            method=method,
-            path=point.path,
-            skip=point.skip,
-            when=case.when,
-            action="hang",
-        )
+        reached = case.point.hold(env.sandbox.faults)
         await env.deliver_near_expiry(place)
         await reached.hit()
         await daemon.kill()
-    faults.clear()
+    env.sandbox.faults.clear()
     return place
 
 
@@ -123,7 +121,7 @@ async def rotation_survives(env: ClusterEnv, case: Case) -> None:
 
 async def roll_back_survives(env: ClusterEnv, case: Case) -> None:
     env.settings = FAST_CHECKS + 'rollout_timeout = "2s"\n'
-    place = await kill_at(env, case, broken=True)
+    place = await kill_at(env, case)
     spoil(env, case.fault)
     async with env.daemon() as daemon:
         await env.sandbox.eventgrid.settled()

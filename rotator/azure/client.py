@@ -19,10 +19,10 @@ from azure.mgmt.apimanagement.models import (
 )
 
 from rotator import __version__
-from rotator.azure.clock_offset import Skew
+from rotator.azure.clock_offset import ClockOffsetPolicy
 from rotator.azure.clouds import cloud
 from rotator.azure.credential import Credential, build
-from rotator.azure.errors import Call, Rejected, ask
+from rotator.azure.errors import Call, CredentialRejected, ask
 from rotator.azure.signer_detection import SignerDetection
 from rotator.config import AzureSettings, ResourceId
 from rotator.core.records import Key
@@ -32,14 +32,15 @@ READ = "Microsoft.ApiManagement/service/gateways/read"
 GENERATE_TOKEN = "Microsoft.ApiManagement/service/gateways/generateToken/action"
 REGENERATE_KEY = "Microsoft.ApiManagement/service/gateways/regenerateKey/action"
 CALL_TIMEOUT = timedelta(seconds=30)
+"""Bounds one call of Azure Resource Manager, including signing in."""
 
 T = TypeVar("T")
 
 
 class Arm:
-    """One credential and one pool of connections for all subscriptions. Close it in the end.
+    """One credential and one pool of connections for all subscriptions. The caller closes it.
 
-    The SDK never retries: a fault becomes Unavailable, and who called decides when to come back.
+    The SDK never retries: a fault becomes Unavailable, and the caller decides when to try again.
     """
 
     def __init__(
@@ -60,14 +61,14 @@ class Arm:
         self._scopes = scopes
         self._within = within
         self._clients: dict[str, ApiManagementClient] = {}
-        self.identification = SignerDetection()
-        self.skew = Skew()
+        self.signer_detection = SignerDetection()
+        self.clock_offset = ClockOffsetPolicy()
 
     @classmethod
     async def connect(
         cls, settings: AzureSettings, environ: Mapping[str, str], within: timedelta = CALL_TIMEOUT
     ) -> Self:
-        """Return a client. Nothing is sent yet: see prove. within bounds each call, signing in included.
+        """Return a client. Nothing is sent yet: see preflight. within bounds each call, signing in included.
 
         Raises:
             Refused: the credential lacks variables, or ca_file cannot be used.
@@ -95,8 +96,8 @@ class Arm:
             await session.close()
             raise
 
-    async def prove(self, resource: ResourceId) -> None:
-        """Return if Azure takes the credential and shows the gateway. Issues nothing.
+    async def preflight(self, resource: ResourceId) -> None:
+        """Check that Azure accepts the credential and shows the gateway. Issues no token.
 
         Raises:
             Unavailable, Refused: as ask does.
@@ -110,7 +111,7 @@ class Arm:
         answer = gateways.get(resource.group, resource.service, resource.gateway)
         shown = await self._ask(call, answer)
         if not getattr(shown, "id", None):  # None for an empty answer
-            raise Unavailable(f"Azure did not {call.what}: its answer is empty")
+            raise Unavailable(f"Azure could not {call.what}: its answer is empty")
 
     async def generate_token(self, resource: ResourceId, key: Key, expires_at: datetime) -> str:
         """Return ARM's token of key and expiry (UTC, whole seconds). The text is a secret.
@@ -127,14 +128,15 @@ class Arm:
         )
         value = getattr(await self._ask(call, answer), "value", None)  # None for an empty answer
         if not isinstance(value, str) or not value:
-            raise Unavailable(f"Azure did not {call.what}: its answer holds none")
+            raise Unavailable(f"Azure could not {call.what}: its answer holds no token")
         return value
 
     async def regenerate_key(self, resource: ResourceId, key: Key, within: timedelta) -> None:
-        """End every token of key: sent once, and given up after within.
+        """End every token of key. Sends the request once and waits at most within.
 
         Raises:
-            Unavailable: whether it happened is unknown. Refused: it did not.
+            Unavailable: the outcome is unknown.
+            Refused: Azure did not regenerate the key.
         """
         call = Call(f"regenerate the {key} key of the gateway {resource.gateway}", REGENERATE_KEY, resource)
         wanted = GatewayKeyRegenerationRequestContract(key_type=KeyType(key.value))
@@ -145,7 +147,7 @@ class Arm:
 
     @property
     def credentials(self) -> Callable[[], Credential]:
-        """Make the same identity anew, for other services of Azure; it sends over the same transport."""
+        """Builds the same credential again for other services of Azure, on the same transport."""
         return self._credentials
 
     @property
@@ -172,9 +174,9 @@ class Arm:
     async def _ask(self, call: Call, answer: Awaitable[T], within: timedelta | None = None) -> T:
         try:
             return await ask(call, answer, within or self._within)
-        except Rejected:
-            # The SDK would offer the same bearer token again for as long as it believes in it, a day perhaps.
-            # Nothing is left to close: the connections are the session's.
+        except CredentialRejected:
+            # The SDK caches a bearer token until it expires, up to a day; a new credential asks anew.
+            # The old one needs no closing: the session owns the connections.
             self._credential = self._credentials()
             self._clients.clear()
             raise
@@ -189,7 +191,7 @@ class Arm:
                 credential_scopes=list(self._scopes),
                 transport=self._transport,
                 retry_total=0,
-                per_call_policies=[self.skew],
+                per_call_policies=[self.clock_offset],
                 user_agent=f"apim-token-rotator/{__version__}",
             )
         return self._clients[subscription]

@@ -1,4 +1,4 @@
-"""Notices that this machine's clock and Azure's disagree: every answer of ARM carries Azure's time."""
+"""Compares this machine's clock with Azure's: every answer of ARM carries Azure's time."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from rotator.clock_offset import describe_offset, measure_offset
 
 log = logging.getLogger(__name__)
 
-WORTH_TELLING = timedelta(minutes=2)
-"""A `Date` has whole seconds and an answer takes some: less than this may be nothing."""
+REPORTED_OFFSET = timedelta(minutes=2)
+"""An offset above this is logged. A `Date` has whole seconds, and an answer takes time to arrive."""
 _SENT = "apim-token-rotator-sent"
 
 
-class Skew(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """offset: Azure's clock minus ours as of the last answer, None before the first.
+class ClockOffsetPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """offset: Azure's clock minus this machine's as of the last answer; None before the first.
 
-    Decisions do not rest on it: requests and tokens are compared by stamps that no clock can
-    turn round, and tokens live for days. It is told, for Kubernetes and TLS care sooner than we do.
+    No decision uses it: tokens live for days, and the times in records only grow. It is logged and measured
+    because TLS and Kubernetes fail sooner than the rotator does.
     """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         super().__init__()
         self._clock = clock
-        self._told = False
+        self._reported = False
         self.offset: timedelta | None = None
 
     def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
-        """Note when it was asked."""
+        """Note when the request was sent."""
         request.context[_SENT] = self._clock()
 
     def on_response(
@@ -41,25 +41,26 @@ class Skew(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         request: PipelineRequest[HttpRequest],
         response: PipelineResponse[HttpRequest, AsyncHttpResponse],
     ) -> None:
-        """Compare. Never raises: an answer without a usable `Date` says nothing. One that waited for us while
-        this process was held up was true at some moment since it was asked for: the best one counts.
+        """Compare the answer's `Date` with this machine's clock. Never raises; ignores an unusable `Date`.
+
+        An answer may be read late if this process was suspended. The smallest offset that explains it counts.
         """
         measured = measure_offset(response.http_response.headers, request.context.get(_SENT), self._clock())
         if measured is None:
             return
         self.offset = offset = measured.nearest(timedelta())
-        if (off := abs(offset) > WORTH_TELLING) != self._told:
-            self._told = off
-            self._tell(offset, off=off)
+        if (off := abs(offset) > REPORTED_OFFSET) != self._reported:
+            self._reported = off
+            self._log(offset, off=off)
 
     @staticmethod
-    def _tell(offset: timedelta, *, off: bool) -> None:
+    def _log(offset: timedelta, *, off: bool) -> None:
         seconds = round(offset.total_seconds())
         if not off:
             log.info("this machine's clock agrees with Azure's again", extra={"seconds": seconds})
             return
         log.warning(
-            "this machine's clock is %s Azure's: set it right (NTP). Rotations go on",
+            "this machine's clock is %s Azure's. Check NTP on this machine. Rotations continue",
             describe_offset(offset),
             extra={"seconds": seconds},
         )

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientSSLError
 from azure.core.exceptions import (
@@ -32,17 +33,21 @@ _CONFLICTS = {
     ),
     "ReadOnlyDisabledSubscription": "The subscription is disabled: ask its owner to enable it",
 }
-"""Conflicts that do not pass by themselves, as other 409 answers do."""
-_LONGEST_TEXT = 500
+"""The remedies of conflicts that last. Other 409 answers pass by themselves."""
+_IDENTITY_PATHS = ("/metadata/identity/oauth2/token", "/msi/token")
+"""Where the SDK asks for the token of a managed identity."""
+_NO_CREDENTIAL = "the rotator has no credential to sign in with"
+_MAX_TEXT = 500
+"""Characters of Azure's own message that an error quotes."""
 
 
-class Rejected(Refused):
-    """Azure does not take the rotator's own credential."""
+class CredentialRejected(Refused):
+    """Azure does not accept the rotator's own credential."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of Azure, as people are told: `what` follows "Azure could not"."""
+    """One call. what: follows "Azure could not" in errors. action: the permission that it needs."""
 
     what: str
     action: str
@@ -52,11 +57,11 @@ class Call:
 async def ask(call: Call, answer: Awaitable[T], within: timedelta) -> T:
     """Return Azure's answer.
 
-    What the SDK raised is chained only if it says nothing of an answer's body, which may be a token.
+    The SDK's exception is chained only if it cannot quote an answer's body, which may be a token.
 
     Raises:
         Unavailable: no answer, a passing fault, or too many requests.
-        Refused: somebody has to change something first.
+        Refused: the operator has to change something first.
     """
     try:
         async with asyncio.timeout(within.total_seconds()):
@@ -79,8 +84,10 @@ def _answered(call: Call, error: HttpResponseError) -> RotatorError:
     if isinstance(error, DecodeError) and status < 400:
         return _unreadable(call)
     if status in (408, 429) or status >= 500:
-        said = "asked to be left alone for a while" if status == 429 else f"answered {status}"
-        return Unavailable(f"Azure could not {call.what}: it {said}{_said(error)}", retry_after(error))
+        said = "limits the number of requests (429)" if status == 429 else f"answered {status}"
+        return Unavailable(
+            f"Azure could not {call.what}: {_server(error)} {said}{_said(error)}", retry_after(error)
+        )
     if isinstance(error, ClientAuthenticationError):
         return _rejected(call, error)
     return _refused(call, status, error)
@@ -96,7 +103,7 @@ def _refused(call: Call, status: int, error: HttpResponseError) -> RotatorError:
         )
     if status == 404:
         return Refused(
-            f"Azure could not {call.what}: there is no such gateway, or the rotator may not see it{said}",
+            f"Azure could not {call.what}: there is no such gateway, or the rotator may not read it{said}",
             f"Check resource_id ({call.resource}): subscription, resource group, service "
             f"{call.resource.service} and gateway {call.resource.gateway}",
         )
@@ -104,31 +111,34 @@ def _refused(call: Call, status: int, error: HttpResponseError) -> RotatorError:
         return Refused(f"Azure could not {call.what}{said}", remedy)
     if status == 409:
         return Unavailable(
-            f"Azure could not {call.what}: it is busy with the service{said}", retry_after(error)
+            f"Azure could not {call.what}: the service is busy with another change{said}",
+            retry_after(error),
         )
     return Refused(
-        f"Azure would not {call.what}: it answered {status}{said}",
+        f"Azure could not {call.what}: it answered {status}{said}",
         f"Check that {call.resource} is a self-hosted gateway and that the service is running",
     )
 
 
-def _rejected(call: Call, error: ClientAuthenticationError) -> Rejected:
-    """A credential that Entra ID or ARM does not take (401), or that has nothing to show (no status)."""
+def _rejected(call: Call, error: ClientAuthenticationError) -> CredentialRejected:
+    """Entra ID or ARM does not accept the credential, or the credential has no token to send (no status)."""
     said = _said(error) or f" ({_shown(str(error.message).partition('Content:')[0])})"
-    return Rejected(
-        f"Azure could not {call.what}: the rotator's own credential was not accepted{said}",
+    asked = getattr(error.response, "request", None) is not None
+    refusal = f"{_server(error)} does not accept the rotator's own credential" if asked else _NO_CREDENTIAL
+    return CredentialRejected(
+        f"Azure could not {call.what}: {refusal}{said}",
         "Check credential, tenant_id and client_id under [azure] and the AZURE_* variables",
     )
 
 
 def _unreadable(call: Call) -> Unavailable:
     return Unavailable(
-        f"Azure did not {call.what}: what came back is not what ARM answers (is there a proxy in between?)"
+        f"Azure could not {call.what}: the answer does not come from Azure. Check for a proxy in between"
     )
 
 
 def _unanswered(call: Call, error: BaseException) -> RotatorError:
-    """No answer: the outcome is unknown."""
+    """Return an error for a call without an answer. Its outcome is unknown."""
     if isinstance(error, FileNotFoundError | PermissionError):
         return Refused(
             f"Azure could not {call.what}: {error.filename} cannot be read",
@@ -138,21 +148,30 @@ def _unanswered(call: Call, error: BaseException) -> RotatorError:
 
 
 def connection_problem(error: BaseException) -> str:
-    """Return why there was no answer. aiohttp's exception stands in the chain of the SDK's."""
-    chain = list(causes(error))
-    if any(isinstance(cause, ClientConnectorCertificateError | ClientSSLError) for cause in chain):
-        return (
-            "its certificate is not trusted. If a proxy opens TLS, or the endpoint has a CA of its own, "
-            "write ca_file under [azure]"
-        )
-    if any(isinstance(cause, ClientConnectorError) for cause in chain):
-        return "it cannot be reached"
-    return "the connection broke before it answered"
+    """Return why there was no answer, and of which host. aiohttp's exception is a cause of the SDK's."""
+    for cause in causes(error):
+        if isinstance(cause, ClientConnectorCertificateError | ClientSSLError):
+            return (
+                f"the server's certificate is not trusted ({cause.host}). If a proxy opens TLS, or the "
+                "endpoint has a CA of its own, write ca_file under [azure]"
+            )
+        if isinstance(cause, ClientConnectorError):
+            return f"{cause.host} cannot be reached"
+    return "the connection broke before an answer arrived"
 
 
 def retry_after(error: HttpResponseError) -> timedelta | None:
     """Return how long the answer asks to wait, if it does."""
     return parse_retry_after(getattr(error.response, "headers", {}))
+
+
+def _server(error: HttpResponseError) -> str:
+    """Return who answered: signing in fails in other ways than ARM does."""
+    request = getattr(error.response, "request", None)
+    path = urlsplit(str(getattr(request, "url", ""))).path
+    if path.endswith("/oauth2/v2.0/token"):
+        return "Microsoft Entra ID"
+    return "the managed identity endpoint" if path.endswith(_IDENTITY_PATHS) else "Azure Resource Manager"
 
 
 def _code(error: HttpResponseError) -> str:
@@ -170,4 +189,4 @@ def _said(error: HttpResponseError) -> str:
 
 def _shown(text: str) -> str:
     """Return text in one line, cut, and without anything that looks like a credential."""
-    return redact(" ".join(text.split()))[:_LONGEST_TEXT].rstrip(". ")
+    return redact(" ".join(text.split()))[:_MAX_TEXT].rstrip(". ")

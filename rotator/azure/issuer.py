@@ -1,4 +1,4 @@
-"""Issues the tokens of one gateway, and finds out who signed them."""
+"""Issues the tokens of one gateway, and finds out which key signed a token."""
 
 from __future__ import annotations
 
@@ -19,52 +19,53 @@ from rotator.ports import IssuedToken
 
 log = logging.getLogger(__name__)
 
-_CUT = timedelta(seconds=59)
-"""Azure may drop the seconds of an expiry: a token's own stamp has none."""
-_AT_ONCE = 4
-"""Calls for one gateway at the same time; ARM grants 200 writes in a burst to all of a subscription."""
+_MAX_TRUNCATION = timedelta(seconds=59)
+"""How much earlier than asked a token may expire: Azure may drop the seconds, which a token does not hold."""
+_MAX_CONCURRENT_CALLS = 4
+"""Calls at the same time for one gateway. ARM allows a burst of 200 writes to a whole subscription."""
 
 
 class ArmIssuer:
-    """The port `Issuer` for one gateway. All issuers of an Arm share what it knows about determinism."""
+    """Implements the port `Issuer` for one gateway. All issuers of an Arm share its SignerDetection."""
 
     def __init__(self, arm: Arm, resource: ResourceId, clock: Callable[[], datetime]) -> None:
         self._arm = arm
         self._resource = resource
         self._clock = clock
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT_CALLS)
 
     async def issue(self, key: Key, expires_at: datetime) -> IssuedToken:
-        """Return the token of key and expiry (UTC, cut to the minute). The same again if asked again.
+        """Return the token of key and expiry (UTC, cut to the minute). The same call returns the same token.
 
         Raises:
-            Unavailable: Azure did not answer, or asked to be left alone for a while.
+            Unavailable: Azure did not answer, or asked the rotator to wait.
             Refused: no such gateway, no permission, or an answer that is not the token asked for.
         """
         token = await self._token(key, expires_at)
         return IssuedToken(token.value, key, token.fingerprint, token.expires_at)
 
     async def signers(self, signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
-        """Return by fingerprint which key signs it today; None if neither does: the token is dead.
+        """Return for each fingerprint the key that signs the token today; None: the token is dead.
 
-        One call if a doubt's hint is right, two if it is not; before a token is called dead, one
-        more shows that Azure still gives the same token for the same key and expiry. Left out:
-        expired tokens, lives that Azure would not grant, and what Azure gave no usable answer to.
-        Never raises Unavailable or Refused.
+        A query costs one call if its hint is right and two if not. Before a token counts as dead, one more
+        call shows that Azure still gives the same token for the same key and expiry. The result leaves out
+        expired tokens, lifetimes that Azure does not grant, and queries without a usable answer. Never
+        raises Unavailable or Refused.
         """
-        now, identification = self._clock(), self._arm.identification
-        askable = [d for d in signer_queries if now < d.expires_at < now + LONGEST_LIFE]
-        if not askable or not identification.on:
+        now, detection = self._clock(), self._arm.signer_detection
+        askable = [query for query in signer_queries if now < query.expires_at < now + LONGEST_LIFE]
+        if not askable or not detection.on:
             return {}
-        inquiry = SignerProbe(self._resource.gateway, identification, self._fingerprint)
-        found = await inquiry.signers(askable)
-        if inquiry.problems:
+        probe = SignerProbe(self._resource.gateway, detection, self._fingerprint)
+        found = await probe.signers(askable)
+        if probe.errors:
+            fingerprints = {query.fingerprint for query in askable}
             log.warning(
-                "could not find out who signed %d of %d tokens of gateway %s: %s",
-                len({d.fingerprint for d in askable} - found.keys()),
-                len({d.fingerprint for d in askable}),
+                "cannot tell which key signed %d of %d tokens of gateway %s: %s",
+                len(fingerprints - found.keys()),
+                len(fingerprints),
                 self._resource.gateway,
-                inquiry.problems[0],
+                probe.errors[0],
             )
         return found
 
@@ -79,17 +80,18 @@ class ArmIssuer:
 
 
 def _checked(value: str, gateway: str, asked: datetime) -> TokenText:
-    """Return the token in Azure's answer if it is the one that was asked for. Raises Refused."""
+    """Return the token in Azure's answer. Raises Refused if it is not the one that was asked for."""
     remedy = (
-        "Nothing was written. Report this with the versions of rotator and service: Azure may have changed"
+        "The rotator wrote nothing. Report this with the versions of the rotator and of the API Management "
+        "service: Azure may have changed"
     )
     try:
         token = parse_token(value)
     except MalformedTokenError as error:
-        raise Refused(f"Azure issued something that is no gateway token: {error}", remedy) from None
+        raise Refused(f"Azure's answer is not a gateway token: {error}", remedy) from None
     if token.gateway.casefold() != gateway.casefold():
         raise Refused(f"Azure issued a token of another gateway than {gateway}", remedy)
-    if not asked - _CUT <= token.expires_at <= asked:
+    if not asked - _MAX_TRUNCATION <= token.expires_at <= asked:
         raise Refused(
             f"Azure issued a token that expires at {token.expires_at:%Y-%m-%dT%H:%MZ}, "
             f"asked was {asked:%Y-%m-%dT%H:%MZ}",

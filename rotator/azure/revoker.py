@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class ArmRevoker:
-    """Implements the port `Revoker`. patience: shorter than what a Lease lasts."""
+    """Implements the port `Revoker`. patience: the longest wait for Azure; shorter than a Lease lasts."""
 
     def __init__(self, arm: Arm, resource: ResourceId, patience: timedelta) -> None:
         self._arm = arm
@@ -24,8 +24,8 @@ class ArmRevoker:
         """End every token of key.
 
         Raises:
-            Unavailable: whether it happened is unknown; ask who signs the tokens.
-            Refused: it did not happen, and somebody has to change something first.
+            Unavailable: the outcome is unknown; query the signers of the tokens.
+            Refused: Azure did not regenerate the key, and the operator has to change something first.
         """
         await self._arm.regenerate_key(self._resource, key, self.patience)
         log.info("the %s key of gateway %s was regenerated", key, self._resource.gateway)

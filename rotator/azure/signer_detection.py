@@ -1,4 +1,7 @@
-"""Who signed a token: issue it again with each key and compare. Needs no key, only `generateToken`."""
+"""Finds out which key signed a token: issues the token again with each key and compares.
+
+Needs the permission `generateToken` only, and no key.
+"""
 
 from __future__ import annotations
 
@@ -19,74 +22,74 @@ Ask = Callable[[Key, datetime], Awaitable[str]]
 
 
 class SignerDetection:
-    """Whether tokens can be recognised by issuing them again: on until Azure answers differently."""
+    """on: whether Azure still gives the same token for the same key and expiry."""
 
     def __init__(self) -> None:
         self.on = True
 
     def switch_off(self, gateway: str) -> None:
-        """Stop recognising tokens for the life of this process, and say so once."""
+        """Stop detecting signers for the life of this process; log it once."""
         if self.on:
             log.warning(
-                "Azure gave two different tokens for the same key and expiry of gateway %s: tokens cannot be "
-                "recognised any more. Renewals go on by expiry, but a key that somebody else regenerates is "
-                "not noticed until this process is restarted",
+                "Azure gave two different tokens for the same key and expiry of gateway %s: the rotator can "
+                "no longer tell which key signed a token. It renews tokens by expiry, but does not notice a "
+                "key that another writer regenerates until this process is restarted",
                 gateway,
             )
         self.on = False
 
 
 class SignerProbe:
-    """One round of questions about the tokens of one gateway; no question is asked twice but as a check."""
+    """One round of queries about the tokens of one gateway. Repeats a call only to check its answer."""
 
-    def __init__(self, gateway: str, identification: SignerDetection, ask: Ask) -> None:
+    def __init__(self, gateway: str, detection: SignerDetection, ask: Ask) -> None:
         self._gateway = gateway
-        self._identification = identification
+        self._detection = detection
         self._ask = ask
-        self.problems: list[RotatorError] = []
-        """Why some tokens are left out of the findings."""
+        self.errors: list[RotatorError] = []
+        """Why the result leaves out some tokens."""
 
     async def signers(self, signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
-        """Return by fingerprint the key that signs it today, None for nobody; without those left open."""
-        alike: dict[datetime, list[SignerQuery]] = defaultdict(list)
-        for doubt in signer_queries:
-            alike[doubt.expires_at].append(doubt)
+        """Return for each fingerprint the key that signs it today; None: no key. Unknown: left out."""
+        by_expiry: dict[datetime, list[SignerQuery]] = defaultdict(list)
+        for query in signer_queries:
+            by_expiry[query.expires_at].append(query)
         async with asyncio.TaskGroup() as tasks:
-            looks = [tasks.create_task(self._look(at, group)) for at, group in alike.items()]
-        return {fingerprint: key for look in looks for fingerprint, key in look.result().items()}
+            probes = [tasks.create_task(self._probe(at, queries)) for at, queries in by_expiry.items()]
+        return {fingerprint: key for probe in probes for fingerprint, key in probe.result().items()}
 
-    async def _look(self, expires_at: datetime, signer_queries: list[SignerQuery]) -> dict[str, Key | None]:
+    async def _probe(self, expires_at: datetime, queries: list[SignerQuery]) -> dict[str, Key | None]:
         found: dict[str, Key | None] = {}
         answers: dict[Key, str] = {}
         try:
-            for doubt in signer_queries:
-                found |= await self._match(doubt, answers)
-            strangers = {d.fingerprint: None for d in signer_queries if d.fingerprint not in found}
-            if strangers and await self._steady(expires_at, answers):
-                found |= strangers
+            for query in queries:
+                found |= await self._match(query, answers)
+            dead = {query.fingerprint: None for query in queries if query.fingerprint not in found}
+            if dead and await self._is_deterministic(expires_at, answers):
+                found |= dead
         except RotatorError as error:
-            self.problems.append(error)
+            self.errors.append(error)
         return found
 
-    async def _match(self, doubt: SignerQuery, answers: dict[Key, str]) -> dict[str, Key]:
-        first = doubt.hint or Key.PRIMARY
+    async def _match(self, query: SignerQuery, answers: dict[Key, str]) -> dict[str, Key]:
+        first = query.hint or Key.PRIMARY
         for key in (first, first.other):
             if key not in answers:
-                answers[key] = await self._ask(key, doubt.expires_at)
-            if answers[key] == doubt.fingerprint:
-                return {doubt.fingerprint: key}
+                answers[key] = await self._ask(key, query.expires_at)
+            if answers[key] == query.fingerprint:
+                return {query.fingerprint: key}
         return {}
 
-    async def _steady(self, expires_at: datetime, answers: dict[Key, str]) -> bool:
-        """Whether the same question gets the same answer: without that nothing follows from a difference.
+    async def _is_deterministic(self, expires_at: datetime, answers: dict[Key, str]) -> bool:
+        """Whether Azure repeats an answer. If it does not, a different token proves nothing.
 
-        Two equal answers after a different one: the key was regenerated just now. Nothing follows
-        from that either, but the next look will tell.
+        Two equal answers after a different one mean that the key was regenerated just now. That proves
+        nothing either; the next round will tell.
         """
         key, before = next(iter(answers.items()))
         again = await self._ask(key, expires_at)
         if again == before:
             return True
         if await self._ask(key, expires_at) != again:
-            self._identification.switch_off(self._gateway)
+            self._detection.switch_off(self._gateway)
         return False

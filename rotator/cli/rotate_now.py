@@ -119,7 +119,7 @@ class Job:
     async def rehearse(self, seen: Observation) -> Exit:
         """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
         now = self.clock.now()
-        await self.arm.prove(self.resource_id)
+        await self.arm.preflight(self.resource_id)
         asked = tuple(replace(t, request=Request(now, self.wish.leak, "you")) for t in seen.targets)
         wanted = replace(seen, targets=asked)
         step = next_step(wanted, self.policy, now)

@@ -38,7 +38,7 @@ def plan(config: Path, names: Sequence[str]) -> Exit:
 async def known_to_azure(services: Services, gateway: GatewayServices) -> Exit:
     """Ask Azure for the gateway: a mistyped resource_id shall be told before the first rotation."""
     try:
-        await services.arm.prove(gateway.settings.resource_id)
+        await services.arm.preflight(gateway.settings.resource_id)
     except RotatorError as error:
         print(f"{gateway.name}: {type(error).__name__}: {error}")
         return exit_for(error)

@@ -129,10 +129,10 @@ class Generation:
 
     async def prove_azure(self) -> None:
         first, *others = self.settings.gateways
-        await self.readiness.prove("azure", lambda: self.services.arm.prove(first.resource_id), unproven)
+        await self.readiness.prove("azure", lambda: self.services.arm.preflight(first.resource_id), unproven)
         for gateway in others:  # a mistyped id shall be told now, not at its renewal
             try:
-                await self.services.arm.prove(gateway.resource_id)
+                await self.services.arm.preflight(gateway.resource_id)
             except Unavailable as error:
                 log.debug("Azure could not be asked for gateway %s: %s", gateway.name, error)
                 await asyncio.sleep(min(error.retry_after or timedelta(), LEFT_ALONE).total_seconds())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotator.azure import Arm
-from rotator.azure.clock_offset import Skew
+from rotator.azure.clock_offset import ClockOffsetPolicy
 from tests.azure.conftest import Cloud
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -26,13 +26,13 @@ def answered(date: str | None) -> Any:
 
 def test_a_clock_that_is_off_is_told_once_and_so_is_its_return(caplog: pytest.LogCaptureFixture) -> None:
     ours = NOW + timedelta(minutes=10)
-    skew = Skew(lambda: ours)
+    policy = ClockOffsetPolicy(lambda: ours)
     with caplog.at_level(logging.INFO, "rotator.azure.clock_offset"):
         for _ in range(3):
-            skew.on_response(asked(), answered("Wed, 02 Jan 2030 03:04:05 GMT"))
-        assert skew.offset == timedelta(minutes=-10)
+            policy.on_response(asked(), answered("Wed, 02 Jan 2030 03:04:05 GMT"))
+        assert policy.offset == timedelta(minutes=-10)
         ours = NOW
-        skew.on_response(asked(), answered("Wed, 02 Jan 2030 03:04:05 GMT"))
+        policy.on_response(asked(), answered("Wed, 02 Jan 2030 03:04:05 GMT"))
     assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
     assert "600 s ahead of Azure's" in caplog.records[0].getMessage()
 
@@ -40,22 +40,22 @@ def test_a_clock_that_is_off_is_told_once_and_so_is_its_return(caplog: pytest.Lo
 def test_an_answer_that_waited_for_a_process_that_was_held_up_tells_nothing_of_a_clock() -> None:
     """The next answer may be hours away, and there is an alert on the metric."""
     ours, request = NOW, asked()
-    skew = Skew(lambda: ours)
-    skew.on_request(request)
+    policy = ClockOffsetPolicy(lambda: ours)
+    policy.on_request(request)
     ours = NOW + timedelta(minutes=20)
-    skew.on_response(request, answered("Wed, 02 Jan 2030 03:04:05 GMT"))
-    assert skew.offset == timedelta()
+    policy.on_response(request, answered("Wed, 02 Jan 2030 03:04:05 GMT"))
+    assert policy.offset == timedelta()
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Jan 2030 03:04:05 GMT"])
 def test_an_answer_without_a_time_says_nothing(date: str | None) -> None:
-    skew = Skew(lambda: NOW)
-    skew.on_response(asked(), answered(date))
-    assert skew.offset is None
+    policy = ClockOffsetPolicy(lambda: NOW)
+    policy.on_response(asked(), answered(date))
+    assert policy.offset is None
 
 
 async def test_every_answer_of_arm_is_looked_at(cloud: Cloud, connected: Arm) -> None:
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
 
-    assert connected.skew.offset is not None
-    assert abs(connected.skew.offset) < timedelta(minutes=1)
+    assert connected.clock_offset.offset is not None
+    assert abs(connected.clock_offset.offset) < timedelta(minutes=1)

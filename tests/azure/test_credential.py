@@ -99,22 +99,22 @@ def test_the_clouds_differ_in_address_scope_and_authority() -> None:
 
 async def test_one_managed_identity_token_serves_many_calls(cloud: Cloud, connected: Arm) -> None:
     for _ in range(3):
-        await connected.prove(cloud.resource)
+        await connected.preflight(cloud.resource)
 
     assert len(cloud.journal.calls(server="identity")) == 1
 
 
 async def test_many_first_calls_sign_in_once(cloud: Cloud, connected: Arm) -> None:
-    await asyncio.gather(*(connected.prove(cloud.resource) for _ in range(20)))
+    await asyncio.gather(*(connected.preflight(cloud.resource) for _ in range(20)))
 
     assert len(cloud.journal.calls(server="identity")) == 1
 
 
 async def test_several_subscriptions_share_one_sign_in(cloud: Cloud, connected: Arm) -> None:
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
     cloud.gateway = cloud.azure.add_gateway("oslo", subscription=TENANT)
 
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
 
     assert len(cloud.journal.calls(server="identity")) == 1
 
@@ -122,35 +122,37 @@ async def test_several_subscriptions_share_one_sign_in(cloud: Cloud, connected: 
 async def test_a_managed_identity_that_stumbles_is_asked_again(cloud: Cloud, connected: Arm) -> None:
     cloud.faults.add(server="identity", action="status", status=503)
 
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
 
     assert len(cloud.journal.calls(server="identity")) == 2
 
 
 async def test_a_rejected_credential_signs_in_anew_at_the_next_call(cloud: Cloud, connected: Arm) -> None:
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
     cloud.azure.identity.forget()
 
     with pytest.raises(Refused, match="InvalidAuthenticationToken"):
-        await connected.prove(cloud.resource)
+        await connected.preflight(cloud.resource)
 
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
 
 
 async def test_a_managed_identity_that_is_not_assigned_is_refused(cloud: Cloud, connected: Arm) -> None:
     answer = '{"statusCode": 400, "message": "No managed identity was found."}'
     cloud.faults.add(server="identity", action="status", status=400, body=answer)
 
-    with pytest.raises(Refused, match="own credential was not accepted"):
-        await connected.prove(cloud.resource)
+    with pytest.raises(
+        Refused, match="the managed identity endpoint does not accept the rotator's own credential"
+    ):
+        await connected.preflight(cloud.resource)
 
 
 async def test_nobody_logged_in_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     settings = cloud.settings.model_copy(update={"credential": "azure-cli"})
     async with await Arm.connect(settings, {}) as arm:
-        with pytest.raises(Refused, match=r"own credential was not accepted \(Azure CLI not found"):
-            await arm.prove(cloud.resource)
+        with pytest.raises(Refused, match=r"has no credential to sign in with \(Azure CLI not found"):
+            await arm.preflight(cloud.resource)
 
 
 async def test_the_systems_certificates_stay_trusted_beside_the_ca_file(cloud: Cloud, connected: Arm) -> None:

@@ -64,7 +64,7 @@ async def entra(cloud: Cloud, tmp_path: Path) -> AsyncIterator[Entra]:
 
 async def test_a_client_secret_signs_in(cloud: Cloud, entra: Entra) -> None:
     async with await Arm.connect(cloud.settings, cloud.identity_env | SECRET) as arm:
-        await arm.prove(cloud.resource)
+        await arm.preflight(cloud.resource)
 
     assert entra.forms[0]["client_secret"] == ["invented"]
     assert entra.forms[0]["scope"] == ["https://management.azure.com/.default"]
@@ -73,8 +73,8 @@ async def test_a_client_secret_signs_in(cloud: Cloud, entra: Entra) -> None:
 async def test_an_expired_secret_is_refused_in_entras_words_and_not_shown(cloud: Cloud, entra: Entra) -> None:
     entra.status = 401
     async with await Arm.connect(cloud.settings, cloud.identity_env | SECRET) as arm:
-        with pytest.raises(Refused, match="AADSTS7000222") as caught:
-            await arm.prove(cloud.resource)
+        with pytest.raises(Refused, match=r"Microsoft Entra ID does not accept .*AADSTS7000222") as caught:
+            await arm.preflight(cloud.resource)
 
     assert "invented" not in str(caught.value)
     assert caught.value.remedy.startswith("Check credential")
@@ -90,8 +90,8 @@ async def test_a_fault_of_entra_will_pass(
     file = {"AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "projected")}
     settings = cloud.settings.model_copy(update={"credential": credential})
     async with await Arm.connect(settings, cloud.identity_env | SECRET | file) as arm:
-        with pytest.raises(Unavailable):
-            await arm.prove(cloud.resource)
+        with pytest.raises(Unavailable, match=f"Microsoft Entra ID .*{status}"):
+            await arm.preflight(cloud.resource)
 
     assert len(entra.forms) == 1, "no retries inside the SDK"
 
@@ -99,8 +99,8 @@ async def test_a_fault_of_entra_will_pass(
 async def test_entra_out_of_reach_is_no_rejected_credential(cloud: Cloud, entra: Entra) -> None:
     nowhere = {"AZURE_AUTHORITY_HOST": "https://127.0.0.1:9"}
     async with await Arm.connect(cloud.settings, SECRET | nowhere) as arm:
-        with pytest.raises(Unavailable, match="cannot be reached"):
-            await arm.prove(cloud.resource)
+        with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
+            await arm.preflight(cloud.resource)
 
 
 async def test_a_workload_identity_signs_in_with_the_projected_token(
@@ -110,7 +110,7 @@ async def test_a_workload_identity_signs_in_with_the_projected_token(
     file.write_text("service-account-token")
     environ = cloud.identity_env | WHO | {"AZURE_FEDERATED_TOKEN_FILE": str(file)}
     async with await Arm.connect(cloud.settings, environ) as arm:
-        await arm.prove(cloud.resource)
+        await arm.preflight(cloud.resource)
 
     assert entra.forms[0]["client_assertion"] == ["service-account-token"]
 
@@ -118,4 +118,4 @@ async def test_a_workload_identity_signs_in_with_the_projected_token(
 async def test_a_projected_token_that_is_not_there_is_refused_by_path(cloud: Cloud, entra: Entra) -> None:
     async with await Arm.connect(cloud.settings, cloud.identity_env | FILE) as arm:
         with pytest.raises(Refused, match="/projected/token cannot be read"):
-            await arm.prove(cloud.resource)
+            await arm.preflight(cloud.resource)

@@ -23,7 +23,10 @@ async def test_too_many_requests_say_how_long_to_wait(
     cloud.azure.throttle(writes=(1, 0.1))
     await issuer.issue(Key.PRIMARY, in_ten_days)
 
-    with pytest.raises(Unavailable, match=r"asked to be left alone.*SubscriptionRequestsThrottled") as caught:
+    with pytest.raises(
+        Unavailable,
+        match=r"Azure Resource Manager limits the number of requests \(429\).*SubscriptionRequestsThrottled",
+    ) as caught:
         await issuer.issue(Key.PRIMARY, in_ten_days)
 
     assert caught.value.retry_after is not None
@@ -50,7 +53,7 @@ async def test_a_cut_connection_will_pass(
 ) -> None:
     cloud.faults.add(server="arm", action="reset", when=when)
 
-    with pytest.raises(Unavailable, match="the connection broke before it answered"):
+    with pytest.raises(Unavailable, match="the connection broke before an answer arrived"):
         await issuer.issue(Key.PRIMARY, in_ten_days)
 
     assert (await issuer.issue(Key.PRIMARY, in_ten_days)).expires_at == in_ten_days
@@ -76,7 +79,7 @@ async def test_a_closed_port_cannot_be_reached(cloud: Cloud) -> None:
     settings = AzureSettings(endpoint=closed)
     async with await Arm.connect(settings, cloud.identity_env) as arm:
         with pytest.raises(Unavailable, match="cannot be reached"):
-            await arm.prove(cloud.resource)
+            await arm.preflight(cloud.resource)
 
 
 async def test_an_untrusted_certificate_is_said_to_be_one(cloud: Cloud, tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ async def test_an_untrusted_certificate_is_said_to_be_one(cloud: Cloud, tmp_path
     settings = cloud.settings.model_copy(update={"ca_file": stranger})
     async with await Arm.connect(settings, cloud.identity_env) as arm:
         with pytest.raises(Unavailable, match=r"certificate is not trusted.*ca_file"):
-            await arm.prove(cloud.resource)
+            await arm.preflight(cloud.resource)
 
 
 async def test_a_missing_permission_is_named(cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime) -> None:
@@ -100,14 +103,14 @@ async def test_proving_names_the_permissions_that_are_missing(cloud: Cloud, conn
     cloud.azure.denied.add("Microsoft.ApiManagement/service/gateways/read")
 
     with pytest.raises(Refused) as caught:
-        await connected.prove(cloud.resource)
+        await connected.preflight(cloud.resource)
 
     assert "Microsoft.ApiManagement/service/gateways/read" in caught.value.remedy
     assert GENERATE in caught.value.remedy
 
 
 async def test_proving_a_gateway_that_is_there_issues_nothing(cloud: Cloud, connected: Arm) -> None:
-    await connected.prove(cloud.resource)
+    await connected.preflight(cloud.resource)
 
     assert cloud.calls() == 0
     assert len(cloud.journal.calls(server="arm", method="GET")) == 1
@@ -117,14 +120,14 @@ async def test_an_empty_answer_proves_nothing(cloud: Cloud, connected: Arm) -> N
     cloud.faults.add(server="arm", action="status", status=200, body="")
 
     with pytest.raises(Unavailable, match="its answer is empty"):
-        await connected.prove(cloud.resource)
+        await connected.preflight(cloud.resource)
 
 
 async def test_a_gateway_that_does_not_exist_is_refused_by_name(cloud: Cloud, connected: Arm) -> None:
     cloud.gateway.name = "atlantis"
 
     with pytest.raises(Refused, match=r"no such gateway.*ResourceNotFound.*gateway atlantis"):
-        await connected.prove(cloud.resource)
+        await connected.preflight(cloud.resource)
 
 
 async def test_a_rejected_credential_is_refused(
@@ -133,7 +136,10 @@ async def test_a_rejected_credential_is_refused(
     await issuer.issue(Key.PRIMARY, in_ten_days)
     cloud.azure.identity.forget()
 
-    with pytest.raises(Refused, match=r"own credential was not accepted.*InvalidAuthenticationToken"):
+    with pytest.raises(
+        Refused,
+        match=r"Azure Resource Manager does not accept the rotator's own credential.*InvalidAuthenticationToken",
+    ):
         await issuer.issue(Key.PRIMARY, in_ten_days)
 
 
@@ -145,7 +151,7 @@ def body(code: str, message: str = "Text.") -> str:
     ("status", "code", "kind", "says"),
     [
         (400, "BadThing", Refused, "BadThing: Text"),
-        (409, "Conflict", Unavailable, "busy with the service"),
+        (409, "Conflict", Unavailable, "busy with another change"),
         (409, "ReadOnlyDisabledSubscription", Refused, "ReadOnlyDisabledSubscription"),
         (412, "PreconditionFailed", Refused, "answered 412"),
         (302, "Found", Refused, "answered 302"),

@@ -19,7 +19,7 @@ VECTOR = (
 )
 
 
-def doubt(value: str, expires_at: datetime, hint: Key | None = None) -> SignerQuery:
+def query(value: str, expires_at: datetime, hint: Key | None = None) -> SignerQuery:
     return SignerQuery(fingerprint(value), expires_at, hint)
 
 
@@ -73,7 +73,7 @@ async def test_more_than_thirty_days_are_refused_in_azures_own_words(issuer: Arm
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        ("no token at all", "no gateway token"),
+        ("no token at all", "not a gateway token"),
         ("paris&203001020304&" + "QUJD" * 16, "of another gateway"),
         ("oslo&203001020304&" + "QUJD" * 16, "expires at 2030-01-02T03:04Z"),
     ],
@@ -105,7 +105,7 @@ async def test_an_answer_without_a_token_means_come_back_later(
 async def test_a_token_whose_hint_is_right_costs_one_call(
     cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime, key: Key
 ) -> None:
-    held = doubt(cloud.gateway.mint(key, in_ten_days), in_ten_days, key)
+    held = query(cloud.gateway.mint(key, in_ten_days), in_ten_days, key)
 
     assert await issuer.signers([held]) == {held.fingerprint: key}
     assert cloud.calls() == 1
@@ -116,7 +116,7 @@ async def test_a_wrong_or_missing_hint_is_found_out(
     cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime, hint: Key | None
 ) -> None:
     signer = PRIMARY if hint else SECONDARY
-    held = doubt(cloud.gateway.mint(signer, in_ten_days), in_ten_days, hint)
+    held = query(cloud.gateway.mint(signer, in_ten_days), in_ten_days, hint)
 
     assert await issuer.signers([held]) == {held.fingerprint: signer}
     assert cloud.calls() == 2
@@ -125,7 +125,7 @@ async def test_a_wrong_or_missing_hint_is_found_out(
 async def test_a_token_of_a_regenerated_key_is_dead(
     cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime
 ) -> None:
-    held = doubt(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
+    held = query(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
     cloud.gateway.regenerate("primary")
 
     assert await issuer.signers([held]) == {held.fingerprint: None}
@@ -135,9 +135,9 @@ async def test_a_token_of_a_regenerated_key_is_dead(
 async def test_tokens_of_one_expiry_share_their_questions(
     cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime
 ) -> None:
-    one = doubt(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
-    other = doubt(cloud.gateway.mint("secondary", in_ten_days), in_ten_days, SECONDARY)
-    stranger = doubt("never issued", in_ten_days)
+    one = query(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
+    other = query(cloud.gateway.mint("secondary", in_ten_days), in_ten_days, SECONDARY)
+    stranger = query("never issued", in_ten_days)
 
     found = await issuer.signers([one, other, stranger])
 
@@ -149,7 +149,7 @@ async def test_expired_tokens_and_impossible_lives_are_not_asked_about(
     cloud: Cloud, issuer: ArmIssuer
 ) -> None:
     now = datetime.now(UTC)
-    old, eternal = doubt("old", now - timedelta(minutes=1)), doubt("eternal", now + timedelta(days=31))
+    old, eternal = query("old", now - timedelta(minutes=1)), query("eternal", now + timedelta(days=31))
 
     assert await issuer.signers([old, eternal]) == {}
     assert cloud.calls() == 0
@@ -159,7 +159,7 @@ async def test_an_issuer_that_is_not_deterministic_is_believed_in_nothing_and_sa
     cloud: Cloud, connected: Arm, issuer: ArmIssuer, in_ten_days: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     cloud.gateway.deterministic = False
-    held = doubt(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
+    held = query(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
 
     first = await issuer.signers([held])
     asked = cloud.calls()
@@ -173,7 +173,7 @@ async def test_an_issuer_that_is_not_deterministic_is_believed_in_nothing_and_sa
 async def test_tokens_are_issued_all_the_same_when_identification_is_off(
     cloud: Cloud, connected: Arm, issuer: ArmIssuer, in_ten_days: datetime
 ) -> None:
-    connected.identification.switch_off("oslo")
+    connected.signer_detection.switch_off("oslo")
 
     assert (await issuer.issue(PRIMARY, in_ten_days)).expires_at == in_ten_days
 
@@ -182,8 +182,8 @@ async def test_what_azure_did_not_answer_is_left_out_and_the_rest_is_not(
     cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     later = in_ten_days + timedelta(days=1)
-    lost = doubt(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
-    held = doubt(cloud.gateway.mint("primary", later), later, PRIMARY)
+    lost = query(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
+    held = query(cloud.gateway.mint("primary", later), later, PRIMARY)
     rule = cloud.faults.add(server="arm", action="status", status=503, times=1)
 
     found = await issuer.signers([lost, held])
@@ -191,13 +191,13 @@ async def test_what_azure_did_not_answer_is_left_out_and_the_rest_is_not(
     assert rule.caught == 1
     assert len(found) == 1
     assert set(found.values()) == {PRIMARY}
-    assert "could not find out who signed 1 of 2 tokens of gateway oslo" in caplog.text
+    assert "cannot tell which key signed 1 of 2 tokens of gateway oslo" in caplog.text
 
 
 async def test_a_token_is_not_called_dead_when_the_proof_fails(
     cloud: Cloud, issuer: ArmIssuer, in_ten_days: datetime
 ) -> None:
-    held = doubt("never issued", in_ten_days)
+    held = query("never issued", in_ten_days)
     cloud.faults.add(server="arm", action="reset", path="generateToken", skip=2)
 
     assert await issuer.signers([held]) == {}

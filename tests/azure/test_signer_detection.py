@@ -14,28 +14,28 @@ AT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 
 async def test_a_key_regenerated_between_two_questions_proves_nothing() -> None:
     answers = iter(["old", "other", "new", "new"])
-    identification = SignerDetection()
+    detection = SignerDetection()
 
     async def ask(_key: Key, _at: datetime) -> str:
         return next(answers)
 
-    found = await SignerProbe("oslo", identification, ask).signers([SignerQuery("mine", AT, None)])
+    found = await SignerProbe("oslo", detection, ask).signers([SignerQuery("mine", AT, None)])
 
     assert found == {}
-    assert identification.on
+    assert detection.on
 
 
 async def test_answers_that_never_repeat_switch_identification_off() -> None:
     answers = iter(["a", "b", "c", "d"])
-    identification = SignerDetection()
+    detection = SignerDetection()
 
     async def ask(_key: Key, _at: datetime) -> str:
         return next(answers)
 
-    found = await SignerProbe("oslo", identification, ask).signers([SignerQuery("mine", AT, None)])
+    found = await SignerProbe("oslo", detection, ask).signers([SignerQuery("mine", AT, None)])
 
     assert found == {}
-    assert not identification.on
+    assert not detection.on
 
 
 async def test_many_tokens_that_are_not_recognised_at_once_are_one_warning(

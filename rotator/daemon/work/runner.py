@@ -64,7 +64,7 @@ class Runner:
             self._said[name] = report.sentence
             self._rested(gateway, outcome)
         finally:
-            self._metrics.skew(self._services.arm.skew.offset)
+            self._metrics.skew(self._services.arm.clock_offset.offset)
 
     def _rested(self, gateway: GatewayServices, outcome: Outcome) -> None:
         name, until = gateway.name, outcome.rest.until

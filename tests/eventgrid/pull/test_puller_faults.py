@@ -53,8 +53,8 @@ async def test_a_fault_is_told_once_and_survived(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"endpoint": "https://127.0.0.1:1"}, "it cannot be reached"),
-        ({"trust": False}, "its certificate is not trusted"),
+        ({"endpoint": "https://127.0.0.1:1"}, "127.0.0.1 cannot be reached"),
+        ({"trust": False}, "the server's certificate is not trusted"),
         ({"topic": "nothing"}, "of nothing/rotator: there is none. Check endpoint, topic and subscription"),
     ],
 )

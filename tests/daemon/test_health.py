@@ -16,7 +16,7 @@ async def test_a_proof_is_tried_until_it_succeeds_whatever_it_raises(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(module, "delay", lambda *_: timedelta())
+    monkeypatch.setattr(module, "gateway_delay", lambda *_: timedelta())
     raised = [KeyError(LEAK), KeyError(LEAK), RecursionError(LEAK), Unavailable("Azure is away")]
     told: list[str] = []
     readiness = Readiness("azure")

@@ -146,16 +146,15 @@ async def test_an_event_that_is_durable_only_after_the_deadline_is_put_off_and_n
     targets, woken = SlowTargets(), list[str]()
     services = SimpleNamespace(
         settings=SimpleNamespace(resource_id=SimpleNamespace(key=RESOURCE)),
-        gateway=SimpleNamespace(name="oslo"),
-        fleet=targets,
+        name="oslo",
+        ports=SimpleNamespace(fleet=targets, clock=SystemClock(asyncio.Event())),
     )
     handler = EventHandler(
         {"oslo": cast(GatewayServices, services)},
-        SystemClock(asyncio.Event()),
         lambda gateway, _: woken.append(gateway),
     )
     clock = Clock()
-    async with public_port({"allow_unauthenticated": True}, handler.dispatch) as port:
+    async with public_port({"allow_unauthenticated": True}, handler.handle) as port:
         status, headers = await at_the_deadline(clock, port.post(cloud()), targets.asked.wait())
         assert (status, headers["retry-after"]) == (503, "30")
         assert port.counted == {("NearExpiry", "postponed"): 1}
@@ -164,7 +163,7 @@ async def test_an_event_that_is_durable_only_after_the_deadline_is_put_off_and_n
         targets.may_answer.set()
         async with asyncio.timeout(5):
             await targets.written.wait()
-    async with public_port({"allow_unauthenticated": True}, handler.dispatch) as port:
+    async with public_port({"allow_unauthenticated": True}, handler.handle) as port:
         assert (await port.post(cloud()))[0] == 200  # Event Grid retries
     assert port.counted == {("NearExpiry", "duplicate"): 1}
     assert set(woken) == {"oslo"}

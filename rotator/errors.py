@@ -1,4 +1,4 @@
-"""What can go wrong, by what to do about it."""
+"""Errors, named by what to do about them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ class RotatorError(Exception):
 
 
 class Conflict(RotatorError):  # noqa: N818 - named by what it is, as HTTP names it
-    """Somebody changed the object since it was read: look again."""
+    """Another writer changed the object since it was read: observe again."""
 
 
 class LeaseLost(RotatorError):  # noqa: N818
-    """Another process has the gateway: stop, write nothing."""
+    """Another process holds the gateway's Lease: stop and write nothing."""
 
 
 class Busy(RotatorError):  # noqa: N818
-    """Another process is at work on the gateway: let it, and look later."""
+    """Another process acts on the gateway: look later."""
 
 
 class Stopping(RotatorError):  # noqa: N818
-    """The process was asked to leave: the step under way is done, the next one is not begun."""
+    """The process is shutting down: the step under way is finished, the next one is not begun."""
 
 
 class Unavailable(RotatorError):  # noqa: N818
-    """Azure or a cluster did not answer, or the outcome is unknown: come back later and look.
+    """Azure or a cluster did not answer, or the outcome is unknown: retry later.
 
-    retry_after: how long the other side asked to be left alone, if it did.
+    retry_after: how long to wait, if the other side said it.
     """
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
@@ -37,7 +37,7 @@ class Unavailable(RotatorError):  # noqa: N818
 
 
 class Refused(RotatorError):  # noqa: N818
-    """Somebody has to change something first. remedy: a sentence that says what."""
+    """The operator has to change something first. remedy: a sentence that says what."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(f"{message.rstrip('.')}. {remedy}")

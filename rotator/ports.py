@@ -1,6 +1,6 @@
-"""What a rotation needs from the world. Every write names the version that it was derived from.
+"""What a rotation needs from the world. Every write names the version of the object that it follows from.
 
-Whatever a library raises stops at the adapter: only the errors of `rotator.errors` come through.
+Errors of libraries stop at the adapter: only the errors of `rotator.errors` come through.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from rotator.core.observation import Observation, Pod, Request, Target, Workload
 from rotator.core.records import Key, Record
+from rotator.core.signing import SignerQuery
 from rotator.core.steps import Step
-from rotator.core.verification import SignerQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class IssuedToken:
 
 
 class Issuer(Protocol):
-    """Mints the tokens of one gateway."""
+    """Issues the tokens of one gateway."""
 
     async def issue(self, key: Key, expires_at: datetime) -> IssuedToken:
         """Return the token of key and expiry (UTC, cut to the minute). The same again if asked again.
 
         Raises:
-            Unavailable: Azure did not answer, or asked to be left alone for a while.
+            Unavailable: Azure did not answer, or asked to retry later.
             Refused: the gateway does not exist, or this process may not issue tokens for it.
         """
         ...
@@ -41,13 +41,13 @@ class Issuer(Protocol):
     async def signers(self, signer_queries: Iterable[SignerQuery]) -> Mapping[str, Key | None]:
         """Return by fingerprint which key signs it today; None if neither does: the token is dead.
 
-        A token that could not be asked about (Azure away, issuer not deterministic) is left out.
+        A token that could not be asked about (Azure unreachable, issuer not deterministic) is left out.
         """
         ...
 
 
 class Revoker(Protocol):
-    """Ends all tokens of a key. A capability apart: it needs a right of its own at Azure.
+    """Regenerates keys. A separate port, because it needs a separate right at Azure.
 
     patience: how long a call may take; the Lease has to last longer.
     """
@@ -58,8 +58,8 @@ class Revoker(Protocol):
         """End every token of key. Has no fence: sent once, and given up well within the Lease's duration.
 
         Raises:
-            Unavailable: whether it happened is unknown; ask who signs the tokens.
-            Refused: it did not happen, and somebody has to change something first.
+            Unavailable: it is not known whether it happened; ask which key signs the tokens.
+            Refused: it did not happen, and the operator has to change something first.
         """
         ...
 
@@ -68,7 +68,7 @@ class TargetStore(Protocol):
     """The targets of one gateway."""
 
     async def observe(self) -> Observation:
-        """Return what is seen just now, without signers.
+        """Return an observation without signers.
 
         Raises:
             Unavailable: the cluster did not answer.
@@ -76,19 +76,19 @@ class TargetStore(Protocol):
         ...
 
     async def secrets(self) -> Observation:
-        """As observe, but without a look at workloads and Lease: for noting requests."""
+        """Return an observation of the Secrets only, without workloads and Lease: for noting requests."""
         ...
 
     async def write(self, target: Target, token: IssuedToken | None, record: Record) -> None:
         """Replace value (None: leave it) and annotations in one guarded request.
 
         Raises:
-            Conflict: the Secret changed since target was seen.
+            Conflict: the Secret changed since target was observed.
         """
         ...
 
     async def request(self, target: Target, request: Request) -> None:
-        """Note durably that somebody wants a rotation. Raises Conflict as write does."""
+        """Note a request durably on the Secret. Raises Conflict as write does."""
         ...
 
     async def restart(self, target: Target, workload: Workload, template_token: str | None) -> None:
@@ -99,20 +99,20 @@ class TargetStore(Protocol):
         """Return the token with its value from any target that holds it."""
         ...
 
-    async def changed(self, seen: Observation, within: timedelta) -> None:
-        """Return when a workload or pod is no longer as seen, or when within has passed. May return early."""
+    async def changed(self, observation: Observation, within: timedelta) -> None:
+        """Return when a workload or pod has changed since observation, or after within. May return early."""
         ...
 
 
 class Evictor(Protocol):
-    """Replaces single pods. A capability apart: it needs rights of its own."""
+    """Replaces single pods. A separate port, because it needs separate rights."""
 
     async def evict(self, target: Target, pod: Pod) -> None:
-        """Have the pod replaced, as PodDisruptionBudgets allow; one that is gone is no error.
+        """Evict the pod, as PodDisruptionBudgets allow. A pod that is gone is not an error.
 
         Raises:
             Unavailable: a budget does not allow it now, or the cluster did not answer.
-            Refused: this process may not.
+            Refused: this process has no right to evict it.
         """
         ...
 
@@ -120,36 +120,37 @@ class Evictor(Protocol):
 class Lease(Protocol):
     """The right to act on one gateway: one holder at a time, over all processes."""
 
-    async def acquire(self, seen: Observation) -> bool:
-        """Take the lease as it was when seen; False if another process holds it.
+    async def acquire(self, observation: Observation) -> bool:
+        """Take the Lease at the version of observation; False if another process holds it.
 
         Raises:
-            Conflict: it changed hands since seen: look again.
+            Conflict: it changed since: observe again.
         """
         ...
 
     async def assert_held(self, lasting: timedelta = timedelta()) -> None:
-        """Return if this process holds it, and for so long unrenewed; or raise LeaseLost."""
+        """Return if this process holds it, and for lasting without renewal; otherwise raise LeaseLost."""
         ...
 
     async def condemn(self, keys: frozenset[Key]) -> None:
-        """Have exactly these keys on the Lease as condemned: a replaced Secret loses what it knew."""
+        """Write exactly these keys to the Lease as condemned: there they outlive a replaced Secret."""
         ...
 
     async def count_restore(self) -> None:
-        """Note a repair on the Lease, the one object that no stranger rewrites."""
+        """Count a restore on the Lease, the one object that no other writer rewrites."""
         ...
 
     async def release(self) -> None:
-        """Let go, if it is held. Never raises: a lease runs out by itself."""
+        """Release it, if it is held. Never raises: a Lease expires by itself."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedEvent:
-    """An event of an Event Grid namespace that this process holds until its lock runs out.
+    """An event of an Event Grid namespace that this process has locked for a while.
 
-    event: as it came, an object if all is well. deliveries: how often it was delivered, this time included.
+    event: as received; a JSON object unless the sender is wrong. deliveries: how often it was
+    delivered, including this time.
     """
 
     lock: str = field(repr=False)
@@ -167,11 +168,11 @@ class EventQueue(Protocol):
         ...
 
     async def acknowledge(self, locks: Sequence[str]) -> int:
-        """Remove events that were dealt with."""
+        """Remove events that were handled."""
         ...
 
     async def reject(self, locks: Sequence[str]) -> int:
-        """Give up events that no receiver can deal with: they are dead-lettered, or dropped."""
+        """Reject events that no receiver can handle: they are dead-lettered, or dropped."""
         ...
 
     async def release(self, locks: Sequence[str], delay: timedelta) -> int:
@@ -184,32 +185,32 @@ class EventQueue(Protocol):
 
 
 class Clock(Protocol):
-    """Time, and whether there is any left."""
+    """The time, and whether the process is shutting down."""
 
     def now(self) -> datetime:
         """Return the time of day, UTC."""
         ...
 
     def checkpoint(self) -> None:
-        """Raise Stopping if the process was asked to leave. Called before each step."""
+        """Raise Stopping if the process is shutting down. Called before each step."""
         ...
 
     async def wait(self, change: Coroutine[Any, Any, None]) -> None:
-        """Wait for change; raise Stopping as soon as the process is asked to leave."""
+        """Wait for change; raise Stopping as soon as the process shuts down."""
         ...
 
 
 class Reporter(Protocol):
-    """Tells people and machines what goes on. Never raises: reporting does not fail the work."""
+    """Reports what happens, to people and machines. Never raises: reporting does not fail the work."""
 
-    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
-        """Say what comes next and why. Called again for each further look while rollouts go on."""
+    def decided(self, step: Step, observation: Observation, now: datetime) -> None:
+        """Report the next step and why. Called again for each observation while rollouts go on."""
         ...
 
     def failed(self, step: Step, error: Exception) -> None:
-        """Say that the step could not be taken, and that everything else goes on without it."""
+        """Report that the step failed, and that everything else goes on without it."""
         ...
 
     def done(self, step: Step, now: datetime) -> None:
-        """Say that the step's effect has happened."""
+        """Report that the step was taken."""
         ...

@@ -13,8 +13,8 @@ from rotator.core import observation
 from rotator.core.limits import count_restart
 from rotator.core.observation import Observation, Request, UnobservedTarget
 from rotator.core.records import Key, Reason, Record
+from rotator.core.signing import SignerQuery
 from rotator.core.steps import Issue, Step
-from rotator.core.verification import SignerQuery
 from rotator.errors import Conflict, LeaseLost, Refused, Stopping, Unavailable
 from rotator.ports import IssuedToken
 from tests.world import LEASE, Crash, HotLoopError, Target, World
@@ -257,8 +257,8 @@ class Process:
 
     # lease
     @crossing
-    async def acquire(self, seen: Observation) -> bool:
-        if str(self.world.lease_version) != seen.lease:
+    async def acquire(self, observation: Observation) -> bool:
+        if str(self.world.lease_version) != observation.lease:
             raise Conflict("lease")
         if self.world.leader and self.world.leader[1] > self.world.now:
             return False
@@ -313,7 +313,7 @@ class Process:
         if self.stopping:
             raise Stopping
 
-    async def changed(self, seen: Observation, within: timedelta) -> None:
+    async def changed(self, observation: Observation, within: timedelta) -> None:
         self.point()
         self.world.pass_time(within)
         if self.leads():  # renewed in the background
@@ -322,7 +322,7 @@ class Process:
     async def wait(self, change: Coroutine[Any, Any, None]) -> None:
         await change
 
-    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
+    def decided(self, step: Step, observation: Observation, now: datetime) -> None:
         self.step = step
         self.world.steps.append(step)
         self.taken += 1

@@ -14,10 +14,10 @@ def rollback_note(seen: Observation, said: str) -> str:
     if current is None or current.retry_at is None:
         return ""
     sentences = []
-    if "was put back" not in said:
+    if "was rolled back" not in said:
         times = "once" if current.failures == 1 else f"{current.failures} times"
         again = f"no new token is tried before {stamp(current.retry_at)}, unless it is urgent"
-        sentences.append(f"the rollout failed {times} and the token before was put back; {again}")
+        sentences.append(f"the rollout failed {times} and the previous token is back; {again}")
     if first := first_put_back(seen):
         sentences.append(f"the Event RolloutFailed says what failed: {events_of(first.name)}")
     return "; ".join(sentences)

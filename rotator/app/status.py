@@ -11,6 +11,7 @@ from rotator.core.observation import Observation, Target, Workload
 from rotator.core.plan import after_adopting, next_step
 from rotator.core.policy import Policy
 from rotator.core.renewal import cause, earliest, pending, renewal_time
+from rotator.core.situation import Situation
 from rotator.core.steps import Adopt, Rest, Step
 from rotator.core.verification import runs
 
@@ -23,12 +24,14 @@ def status_of(name: str, seen: Observation, policy: Policy, now: datetime) -> Js
     Before adoption, token and renewal_at are what they will be once the tokens in place are taken over.
     due: why a new token is wanted now, even if it waits.
     """
-    step = next_step(seen, policy, now)
-    why = explain(step, seen, policy, now)
-    follows, view = after_adopting(seen, policy, now)
-    wanted = cause(view, policy, now) if view.targets else None
+    situation = Situation(seen, policy, now)
+    step = next_step(situation)
+    why = explain(step, situation)
+    follows, then_situation = after_adopting(situation)
+    view = then_situation.observation
+    wanted = cause(then_situation) if view.targets else None
     request = pending(seen)
-    sentences = [why.text, then(step, follows, view, policy, now), rollback_note(seen, why.text)]
+    sentences = [why.text, then(step, follows, then_situation), rollback_note(seen, why.text)]
     return {
         "name": name,
         "state": str(why.reason) if isinstance(step, Rest) else "InProgress",
@@ -50,11 +53,11 @@ def status_of(name: str, seen: Observation, policy: Policy, now: datetime) -> Js
     }
 
 
-def then(step: Step, follows: Step, adopted: Observation, policy: Policy, now: datetime) -> str:
+def then(step: Step, follows: Step, adopted: Situation) -> str:
     """Return what follows an adoption, if that is not to rest."""
     if not isinstance(step, Adopt) or isinstance(follows, Rest | Adopt):
         return ""
-    why = explain(follows, adopted, policy, now)
+    why = explain(follows, adopted)
     return f"then {type(follows).__name__} ({why.reason}): {why.text}"
 
 
@@ -77,7 +80,7 @@ def target_of(t: Target, seen: Observation) -> Json:
     key: null where nobody knows. dead: its key was regenerated. assumed: its pods are taken to run the token,
     which was found in place; a rotation proves it.
     """
-    token = t.record.decision.token if t.record and not t.drifted else None
+    token = None if t.drifted else t.token
     asked = t.fingerprint is not None and t.fingerprint in seen.signers
     signer = seen.signers.get(t.fingerprint or "")
     return {
@@ -86,7 +89,7 @@ def target_of(t: Target, seen: Observation) -> Json:
         "key": signer or (token.key if token and not asked else None),
         "dead": asked and signer is None,
         "expires_at": iso(t.expires_at),
-        "verified_at": iso(t.record.verified_at) if t.record else None,
+        "verified_at": iso(t.verified_at),
         "drifted": t.drifted,
         "assumed": token is not None and token.template_token is None,
         "message": t.misconfiguration,

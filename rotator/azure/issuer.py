@@ -13,7 +13,7 @@ from rotator.config import ResourceId
 from rotator.core.access_token import MalformedTokenError, TokenText, parse_token
 from rotator.core.policy import LONGEST_LIFE
 from rotator.core.records import Key
-from rotator.core.verification import SignerQuery
+from rotator.core.signing import SignerQuery
 from rotator.errors import Refused
 from rotator.ports import IssuedToken
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
 from rotator.core.records import Key
-from rotator.core.verification import SignerQuery
+from rotator.core.signing import SignerQuery
 from rotator.errors import RotatorError
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from rotator.cli.progress import Progress
 from rotator.core.messages import explain
 from rotator.core.observation import Observation
 from rotator.core.policy import Policy
+from rotator.core.situation import Situation
 from rotator.core.steps import Rest, Step
 from rotator.telemetry.report import Listener
 
@@ -22,9 +23,9 @@ class WatchedReport:
         self._events = events
         self._seen: Observation | None = None
 
-    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
-        self._seen = seen
-        why = explain(step, seen, self._policy, now)
+    def decided(self, step: Step, observation: Observation, now: datetime) -> None:
+        self._seen = observation
+        why = explain(step, Situation(observation, self._policy, now))
         if not isinstance(step, Rest):
             self._progress.tell(self._gateway, f"{type(step).__name__} ({why.reason})", why.text)
         self._events(self._gateway, why, step, "decided")
@@ -34,4 +35,4 @@ class WatchedReport:
 
     def done(self, step: Step, now: datetime) -> None:
         if self._seen:
-            self._events(self._gateway, explain(step, self._seen, self._policy, now), step, "done")
+            self._events(self._gateway, explain(step, Situation(self._seen, self._policy, now)), step, "done")

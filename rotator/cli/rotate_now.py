@@ -14,12 +14,13 @@ from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
 from rotator.cli.report import WatchedReport
 from rotator.cli.session import work_on
-from rotator.core.messages import about, explain, stamp, told, why_rest
+from rotator.core.messages import about, described, explain, stamp, why_rest
 from rotator.core.observation import ALWAYS, Observation, Request
 from rotator.core.plan import next_step
 from rotator.core.renewal import pending
 from rotator.core.revocation import exposed
 from rotator.core.run_result import RunResult
+from rotator.core.situation import Situation
 from rotator.core.steps import Rest
 from rotator.core.verification import resting
 from rotator.durations import human_duration
@@ -81,7 +82,7 @@ class Job:
         try:
             self.ports.signers.forget()  # somebody may have regenerated a key: ask, whatever is on record
             seen = await look(self.gateway, self.ports)
-            if self.wish.leak and None in exposed(seen, self.clock.now()):
+            if self.wish.leak and None in exposed(self.situation(seen)):
                 raise Refused(
                     "nobody can tell which key signed a token in place, so it cannot be revoked",
                     "Run again without --revoke-previous, then regenerate the other key by hand",
@@ -97,6 +98,9 @@ class Job:
             self.progress.end(self.name, type(error).__name__, f"{error}{self.stands()}", good=False)
             return exit_for(error)
 
+    def situation(self, observation: Observation) -> Situation:
+        return Situation(observation, self.policy, self.clock.now())
+
     def stands(self) -> str:
         """Return what becomes of a request that this process did not carry out."""
         if not self.asked:
@@ -111,7 +115,7 @@ class Job:
             return ""
         age = self.clock.now() - token.issued_at
         return (
-            f"{told(token)} was issued {human_duration(age)} ago; --force rotates again"
+            f"{described(token)} was issued {human_duration(age)} ago; --force rotates again"
             if age < RECENT
             else ""
         )
@@ -122,14 +126,14 @@ class Job:
         await self.arm.preflight(self.resource_id)
         asked = tuple(replace(t, request=Request(now, self.wish.leak, "you")) for t in seen.targets)
         wanted = replace(seen, targets=asked)
-        step = next_step(wanted, self.policy, now)
-        why = explain(step, wanted, self.policy, now)
+        step = next_step(self.situation(wanted))
+        why = explain(step, self.situation(wanted))
         if isinstance(step, Rest):
             self.progress.end(self.name, f"would wait ({why.reason})", why.text, good=False)
             return Exit.UNSETTLED
         self.progress.tell(self.name, f"would {type(step).__name__} ({why.reason})", why.text)
         if self.wish.leak:
-            keys = " and ".join(sorted(k for k in exposed(seen, now) if k)) or "old"
+            keys = " and ".join(sorted(k for k in exposed(self.situation(seen)) if k)) or "old"
             self.progress.tell(self.name, "would at last revoke", f"all tokens of the {keys} key")
         for target in wanted.targets:
             loads = ", ".join(w.name for w in target.workloads) or "no workload"
@@ -147,9 +151,7 @@ class Job:
         noted = await request(self.ports.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
             seen = await look(self.gateway, self.ports)
-            self.progress.end(
-                self.name, "Unsettled", why_rest(seen, self.policy, self.clock.now()), good=False
-            )
+            self.progress.end(self.name, "Unsettled", why_rest(self.situation(seen)), good=False)
             return Exit.UNSETTLED
         if not self.wish.wait:
             return await self.leave_it()
@@ -158,10 +160,10 @@ class Job:
 
     async def leave_it(self) -> Exit:
         """Say what becomes of the request, which this process does not carry out."""
-        seen, now = await look(self.configured, self.ports), self.clock.now()
+        seen = await look(self.configured, self.ports)
         text = f"a service that runs looks at it within {human_duration(self.policy.look_every)}"
-        if isinstance(next_step(seen, self.policy, now), Rest):
-            text += f", but cannot go on yet: {why_rest(seen, self.policy, now)}"
+        if isinstance(next_step(self.situation(seen)), Rest):
+            text += f", but cannot go on yet: {why_rest(self.situation(seen))}"
         self.progress.end(self.name, "Requested", text, good=True)
         return Exit.OK
 
@@ -180,7 +182,7 @@ class Job:
 
     def conclude(self, outcome: Outcome) -> Exit:
         last = outcome.last
-        after, why = last.current, why_rest(last, self.policy, self.clock.now())
+        after, why = last.current, why_rest(self.situation(last))
         if outcome.result is RunResult.ROLLED_BACK:
             self.progress.end(self.name, "RolledBack", why, good=False)
             return Exit.ROLLED_BACK

@@ -1,4 +1,4 @@
-"""Reads a gateway access token: whose it is, until when, and its fingerprint; never who signed it.
+"""Reads a gateway access token: its gateway, its expiry and its fingerprint, but not which key signed it.
 
 Wire form: `{gateway-id}&{yyyyMMddHHmm UTC}&{base64 signature}`, with or without `GatewayKey ` in
 front (source: Microsoft.ApiManagement `generateToken` and the self-hosted gateway's settings).
@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 PREFIX = "GatewayKey "
-_SHORTEST_SIGNATURE = 32
+_MIN_SIGNATURE_BYTES = 32
+"""A shorter signature was cut off; Azure's have 64 bytes."""
 _STAMP = re.compile(r"[0-9]{12}")
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
-"""Near the ends of the calendar no duration can be added or taken away."""
+"""Years of expiry that are accepted: near the ends of the calendar no duration can be added or subtracted."""
 
 
 class MalformedTokenError(ValueError):
-    """A text that is no gateway access token. The message never quotes the text."""
+    """A text is not a gateway access token. The message never quotes the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def parse_token(text: str) -> TokenText:
     gateway, stamp, signature = parts
     if not gateway or not gateway.isascii() or any(c.isspace() for c in gateway):
         raise MalformedTokenError(
-            "the gateway's name in front of the first '&' is empty or has odd characters"
+            "the gateway's name before the first '&' is empty, or has white space or characters beyond ASCII"
         )
     return TokenText(bare, gateway, _expiry(stamp), fingerprint(_signed(bare, signature)), prefixed)
 
@@ -65,9 +66,9 @@ def _expiry(stamp: str) -> datetime:
     try:
         at = datetime.strptime(stamp, "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:
-        raise MalformedTokenError("the expiry between the two '&' is no date") from None
+        raise MalformedTokenError("the expiry between the two '&' is not a date") from None
     if not _FIRST_YEAR <= at.year < _LAST_YEAR:
-        raise MalformedTokenError("the expiry between the two '&' is no date of our time")
+        raise MalformedTokenError("the expiry between the two '&' is not between 1970 and 9000")
     return at
 
 
@@ -76,8 +77,8 @@ def _signed(bare: str, signature: str) -> str:
         raw = b64decode(signature, validate=True)
     except ValueError:
         raise MalformedTokenError(
-            "the signature behind the second '&' is not base64 (cut off or wrapped?)"
+            "the signature after the second '&' is not base64 (cut off or wrapped?)"
         ) from None
-    if len(raw) < _SHORTEST_SIGNATURE:
-        raise MalformedTokenError("the signature behind the second '&' is too short (cut off?)")
+    if len(raw) < _MIN_SIGNATURE_BYTES:
+        raise MalformedTokenError("the signature after the second '&' is too short (cut off?)")
     return bare

@@ -1,4 +1,4 @@
-"""What keeps us from doing the same thing over and over: fights with other tools, restart storms."""
+"""Limits on doing the same thing again: conflicts with another writer, restarts per hour."""
 
 from __future__ import annotations
 
@@ -6,74 +6,86 @@ from datetime import datetime, timedelta
 
 from rotator.core.observation import Observation, Target, Workload
 from rotator.core.policy import Policy
-from rotator.core.renewal import panics
+from rotator.core.renewal import nearly_expired
+from rotator.core.situation import Situation
 
 IMMEDIATE_RESTORES = 3
-"""So often what somebody else changed is put back at once."""
+"""So many restores are done at once; each further one waits longer."""
 RESTORES_BEFORE_CONFLICT = 6
-"""From so many repairs on it is a fight: the other side has to be told, not overruled."""
-BREAK = timedelta(days=1)
-BUDGET_PERIOD = timedelta(hours=1)
+"""After so many restores it is a conflict: each further one waits for CONFLICT_BACKOFF."""
+CONFLICT_BACKOFF = timedelta(days=1)
+"""How long a conflict is left alone before the next restore."""
+MAX_CONFLICT_DELAY = timedelta(hours=1)
+"""How long a conflict delays a token once the one in place expires within panic_before."""
+RESTART_PERIOD = timedelta(hours=1)
+"""The period over which a workload's restarts are counted against max_restarts_per_hour."""
 
 
-def may_restore(seen: Observation, now: datetime) -> bool:
-    """A fight with a GitOps tool slows down, and then stops but for one try a day."""
-    return (until := conflict_backoff_until(seen)) is None or now >= until
+def may_restore(situation: Situation) -> bool:
+    """Whether what another writer changed may be restored now."""
+    until = conflict_backoff_until(situation.observation)
+    return until is None or situation.now >= until
 
 
-def may_issue(seen: Observation, policy: Policy, now: datetime) -> bool:
-    """As may_repair; but once a token panics, no fight holds up its successor for more than an hour."""
-    urgent = panics(seen, policy, now) and seen.last_restored_at is not None
-    return may_restore(seen, now) or (urgent and now >= (seen.last_restored_at or now) + BUDGET_PERIOD)
-
-
-def conflict_backoff_until(seen: Observation) -> datetime | None:
-    """Return until when what somebody else keeps changing is left alone: 5, 10, 20 minutes; then a day."""
-    if seen.last_restored_at is None or seen.restores < IMMEDIATE_RESTORES:
-        return None
-    if seen.restores >= RESTORES_BEFORE_CONFLICT:
-        return seen.last_restored_at + BREAK
-    return seen.last_restored_at + timedelta(minutes=5 << (seen.restores - IMMEDIATE_RESTORES))
-
-
-def reverted(t: Target, w: Workload) -> bool:
-    """Whether another writer removed the template token that we wrote since the last change."""
-    r = t.record
-    if not r or w.restarted_at is None or w.template_token == r.decision.token.template_token:
-        return False
-    return w.restarted_at >= max(r.decision.token.issued_at, r.restored_at or r.decision.token.issued_at)
-
-
-def may_restart(w: Workload, policy: Policy, now: datetime) -> bool:
-    """Whether the workload's restarts of this hour leave room for one more."""
-    return count_restart(w, now)[0] <= policy.max_restarts_per_hour
-
-
-def leaves_leaked_token(t: Target, seen: Observation) -> bool:
-    """Whether its pods leave a leaked token: no budget holds that up."""
-    previous = t.record.previous if t.record else None
-    return previous is not None and seen.key(previous.token) in seen.condemned
-
-
-def count_restart(w: Workload, now: datetime) -> tuple[int, datetime]:
-    """Return the count after one more restart, and since when it counts: the first begins an hour."""
-    if w.counted_since is None or not w.counted_since <= now < w.counted_since + BUDGET_PERIOD:
-        return 1, now
-    return w.restarts + 1, w.counted_since
-
-
-def flees_now(t: Target, w: Workload, seen: Observation) -> bool:
-    """Whether the workload's template still names a leaked token: no budget holds up its leaving that."""
-    return (
-        leaves_leaked_token(t, seen)
-        and t.record is not None
-        and t.record.previous is not None
-        and (w.template_token == t.record.previous.token.template_token)
+def may_issue(situation: Situation) -> bool:
+    """As may_restore; but once a token expires within panic_before, a conflict delays the next token by
+    MAX_CONFLICT_DELAY at most.
+    """
+    restored_at = situation.observation.last_restored_at
+    urgent = nearly_expired(situation)
+    return may_restore(situation) or (
+        urgent and restored_at is not None and situation.now >= restored_at + MAX_CONFLICT_DELAY
     )
 
 
-def contested_targets(seen: Observation, now: datetime) -> list[Target]:
-    """Return the targets that somebody else changed and that are left as they are for now."""
-    if may_restore(seen, now):
+def conflict_backoff_until(observation: Observation) -> datetime | None:
+    """Return until when nothing is restored: 5, 10, 20 minutes after the last restore, then a day."""
+    if observation.last_restored_at is None or observation.restores < IMMEDIATE_RESTORES:
+        return None
+    if observation.restores >= RESTORES_BEFORE_CONFLICT:
+        return observation.last_restored_at + CONFLICT_BACKOFF
+    return observation.last_restored_at + timedelta(minutes=5 << (observation.restores - IMMEDIATE_RESTORES))
+
+
+def contested_targets(situation: Situation) -> list[Target]:
+    """Return the targets that another writer changed and that are not restored for now."""
+    if may_restore(situation):
         return []
-    return [t for t in seen.targets if t.drifted or any(reverted(t, w) for w in t.workloads)]
+    return [t for t in situation.observation.targets if t.drifted or any(reverted(t, w) for w in t.workloads)]
+
+
+def reverted(target: Target, workload: Workload) -> bool:
+    """Whether another writer removed the template token that the rotator wrote since the last change."""
+    token = target.token
+    if not token or workload.restarted_at is None or workload.template_token == token.template_token:
+        return False
+    return workload.restarted_at >= max(token.issued_at, target.restored_at or token.issued_at)
+
+
+def may_restart(workload: Workload, policy: Policy, now: datetime) -> bool:
+    """Whether max_restarts_per_hour allows one more restart of the workload."""
+    return count_restart(workload, now)[0] <= policy.max_restarts_per_hour
+
+
+def count_restart(workload: Workload, now: datetime) -> tuple[int, datetime]:
+    """Return the count after one more restart, and since when it counts: the first one starts the hour."""
+    since = workload.counted_since
+    if since is None or not since <= now < since + RESTART_PERIOD:
+        return 1, now
+    return workload.restarts + 1, since
+
+
+def leaves_leaked_token(target: Target, observation: Observation) -> bool:
+    """Whether the target's previous token leaked: no window holds up its pods' leaving it."""
+    return (
+        target.previous_token is not None and observation.key(target.previous_token) in observation.condemned
+    )
+
+
+def names_leaked_token(target: Target, workload: Workload, observation: Observation) -> bool:
+    """Whether the workload's template still names a leaked token: no budget holds up its restart."""
+    return (
+        leaves_leaked_token(target, observation)
+        and target.previous_token is not None
+        and workload.template_token == target.previous_token.template_token
+    )

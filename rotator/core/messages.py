@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from rotator.core.blockers import held
+from rotator.core.blockers import blockers
 from rotator.core.observation import Observation, Target
-from rotator.core.policy import Policy
 from rotator.core.records import Reason, Token
 from rotator.core.renewal import earliest, pending
+from rotator.core.rollout import overdue
+from rotator.core.situation import Situation
 from rotator.core.steps import (
     Adopt,
     Await,
@@ -24,7 +25,7 @@ from rotator.core.steps import (
     Verify,
     Write,
 )
-from rotator.core.verification import current_targets, overdue, resting
+from rotator.core.verification import resting, targets_to_verify
 from rotator.durations import human_duration
 
 
@@ -34,128 +35,133 @@ class Explanation:
     text: str
 
 
-def explain(step: Step, seen: Observation, policy: Policy, now: datetime) -> Explanation:
+def explain(step: Step, situation: Situation) -> Explanation:
     """Return why step is the next one. Never contains a token's value."""
     match step:
         case Issue():
-            why = why_issue(step, seen, policy, now)
-            return Explanation(step.reason, f"{why}: issue one on the {step.key} key")
+            what = "it" if step.reason is Reason.REQUESTED else "a new one"
+            why = f"{why_issue(step, situation)}. Issuing {what} with the {step.key} key"
+            return Explanation(step.reason, why)
         case Await(names):
-            return Explanation(Reason.ROLLING_OUT, progress(names, seen))
+            return Explanation(Reason.ROLLING_OUT, progress(names, situation.observation))
         case Rest():
-            return Explanation(step.reason, why_rest(seen, policy, now))
+            return Explanation(step.reason, why_rest(situation))
         case RollBack():
-            return Explanation(Reason.ROLLOUT_FAILED, why_roll_back(step, seen, policy, now))
+            return Explanation(Reason.ROLLOUT_FAILED, why_roll_back(step, situation))
         case _:
             return explain_effect(step)
 
 
-def overrides(step: Step, seen: Observation) -> str:
-    """Return what this step does not wait for although somebody wished it; empty: it overrides nothing."""
-    return seen.window.why if isinstance(step, Issue | Restart) and not seen.window.open else ""
+def overrides(step: Step, observation: Observation) -> str:
+    """Return why step would wait if it were less urgent; empty: it overrides no window and no freeze."""
+    closed = not observation.window.open
+    return observation.window.why if closed and isinstance(step, Issue | Restart) else ""
 
 
-def explain_effect(
-    step: Adopt | Write | Restart | Replace | Verify | Revoke,
-) -> Explanation:
+def explain_effect(step: Adopt | Write | Restart | Replace | Verify | Revoke) -> Explanation:
     match step:
         case Adopt(target, decision):
-            token = told(decision.token)
-            why = Reason.ADOPTED, f"{target.name} holds {token}, which is not ours: taken over as it is"
+            held = described(decision.token)
+            why = Reason.ADOPTED, f"{target.name} holds {held}, which the rotator did not write. Adopting it"
         case Write(target, decision, True):
-            token = told(decision.token)
-            why = Reason.DRIFTED, f"somebody replaced the token in {target.name}: put {token} back"
+            token = described(decision.token)
+            why = Reason.DRIFTED, f"another writer replaced the token in {target.name}. Restoring {token}"
         case Write(target, decision):
-            why = Reason.LAGGING, f"{target.name} does not have {told(decision.token)} yet"
+            why = Reason.LAGGING, f"{target.name} does not have {described(decision.token)} yet. Writing it"
         case Restart(target, workload, template_token):
             token = template_token or "the token it started with"
-            why = Reason.OUTDATED, f"pods of {workload.name} ({target.name}) do not run {token} yet"
+            pods = f"pods of {workload.name} ({target.name})"
+            why = Reason.OUTDATED, f"{pods} do not run {token} yet. Restarting {workload.name}"
         case Replace(target, pod):
-            doubt = "may run a stranger's token" if pod.works else "does not work and blocks its workload"
-            why = Reason.SUSPECT, f"{pod.name} ({target.name}) {doubt}: replace it"
+            doubt = "may run another writer's token" if pod.works else "does not work and blocks its workload"
+            why = Reason.SUSPECT, f"{pod.name} ({target.name}) {doubt}. Evicting it"
         case Verify(target):
             why = Reason.PROVEN, f"every pod of {target.name} runs the token in its Secret"
         case Revoke(key):
-            why = Reason.SUPERSEDED, f"nothing holds a token of the {key} key any more: regenerate it"
+            unused = f"No Secret or pod uses the {key} key"
+            why = Reason.SUPERSEDED, f"{unused}. The rotator regenerates it now"
         case _:
             assert_never(step)
     return Explanation(*why)
 
 
-def told(token: Token) -> str:
+def described(token: Token) -> str:
     return f"token {token.fingerprint} (until {stamp(token.expires_at)})"
 
 
-def why_issue(step: Issue, seen: Observation, policy: Policy, now: datetime) -> str:
+def why_issue(step: Issue, situation: Situation) -> str:
+    observation, now = situation.observation, situation.now
     if step.basis is None:
         return why_first(step.target, now)
-    token = earliest(seen)
+    token = earliest(observation)
     match step.reason:
         case Reason.EXPIRED:
-            return f"{told(token)} expired {human_duration(now - token.expires_at)} ago"
+            return f"{described(token)} expired {human_duration(now - token.expires_at)} ago"
         case Reason.REVOKED:
-            return f"{told(token)} is dead: its key was regenerated, or nobody has it any more"
+            return f"{described(token)} is dead: its key was regenerated, or no target holds it any more"
         case Reason.NEARING_EXPIRY:
-            left, before = human_duration(token.expires_at - now), human_duration(policy.renew_before)
-            return f"{told(token)} expires in {left}, sooner than renew_before ({before})"
+            limit = f"sooner than renew_before ({human_duration(situation.policy.renew_before)})"
+            return f"{described(token)} expires in {human_duration(token.expires_at - now)}, {limit}"
         case Reason.REQUESTED:
-            request = pending(seen)
-            by = f" by {request.by}" if request and request.by else ""
-            return f"{told(token)} was asked to be replaced{by}"
+            request = pending(observation)
+            return f"{request.by if request and request.by else 'a request'} asked for a new token"
         case _:
-            return f"the key of {told(token)} is condemned"
+            return f"another token of the key of {described(token)} leaked"
 
 
-def why_first(t: Target, now: datetime) -> str:
-    """Return why what a target holds could not be taken over."""
-    if t.fingerprint is None or t.expires_at is None:
-        return f"{t.name} holds no token"
-    if t.expires_at <= now:
-        return f"the token in {t.name} expired {human_duration(now - t.expires_at)} ago"
-    return f"the token in {t.name} is dead: its key was regenerated"
+def why_first(target: Target, now: datetime) -> str:
+    """Return why what a target holds could not be adopted."""
+    if target.fingerprint is None or target.expires_at is None:
+        return f"{target.name} holds no token"
+    if target.expires_at <= now:
+        return f"the token in {target.name} expired {human_duration(now - target.expires_at)} ago"
+    return f"the token in {target.name} is dead: its key was regenerated"
 
 
-def progress(names: tuple[str, ...], seen: Observation) -> str:
-    notes = [f"{w.name}: {w.note}" for t in seen.targets if t.name in names for w in t.workloads if w.note]
-    young = "pods started too close to a change of the Secret to be sure of them"
-    return "; ".join(notes) or f"{', '.join(names)}: {young}, or are just being proven"
+def progress(names: tuple[str, ...], observation: Observation) -> str:
+    waiting = [t for t in observation.targets if t.name in names]
+    notes = [f"{w.name}: {w.note}" for t in waiting for w in t.workloads if w.note]
+    young = "waiting for pods that started too close to a change of the Secret, or for their proof"
+    return "; ".join(notes) or f"{', '.join(names)}: {young}"
 
 
-def why_roll_back(step: RollBack, seen: Observation, policy: Policy, now: datetime) -> str:
-    """Return what failed, in every target where it did, and what comes back."""
-    failed = [t for t in current_targets(seen) if t is step.target or overdue(t, policy, now)]
+def why_roll_back(step: RollBack, situation: Situation) -> str:
+    """Return what failed, in every target where it did, and which token returns."""
+    unverified = targets_to_verify(situation.observation)
+    failed = [t for t in unverified if t is step.target or overdue(t, situation)]
     whys = "; ".join(f"{t.name}: {unproven(t)}" for t in failed)
-    return f"the rollout failed ({whys}): back to {told(step.decision.token)}"
+    return f"the rollout failed ({whys}). Rolling back to {described(step.decision.token)}"
 
 
-def why_rest(seen: Observation, policy: Policy, now: datetime) -> str:
-    """Return what is left unsettled or put off, or what everything rests on."""
-    open_ends = [about(a.name, a.why) for a in seen.unreachable]
-    open_ends += [
-        about(t.name, t.excluded_because or t.misconfiguration)
-        for t in seen.targets
-        if t.excluded_because or t.misconfiguration
+def why_rest(situation: Situation) -> str:
+    """Return what is not settled or waits, or else which token everything runs."""
+    observation = situation.observation
+    sentences = [about(u.name, u.why) for u in observation.unreachable]
+    known = {t.name: t.excluded_because or t.misconfiguration for t in observation.targets}
+    sentences += [about(name, why) for name, why in known.items() if why]
+    sentences += [
+        f"{t.name}: {why}" for t in observation.targets if not known[t.name] and (why := unproven(t))
     ]
-    known = {t.name for t in seen.targets if t.excluded_because or t.misconfiguration}
-    open_ends += [f"{t.name}: {why}" for t in seen.targets if t.name not in known and (why := unproven(t))]
-    open_ends += held(seen, policy, now)
-    if open_ends:
-        return "; ".join(open_ends)
-    return f"everything runs {told(earliest(seen))}" if seen.current else "no target can be looked at"
+    sentences += blockers(situation)
+    if sentences:
+        return "; ".join(sentences)
+    if not situation.current:
+        return "no target could be observed"
+    return f"everything runs {described(earliest(observation))}"
 
 
 def about(name: str, why: str) -> str:
-    """Return a sentence that says once what it is about."""
+    """Return the sentence, with the name in front unless it contains the name."""
     return why if name in why else f"{name}: {why}"
 
 
-def unproven(t: Target) -> str:
+def unproven(target: Target) -> str:
     """Return what keeps a target from being proven, in words; empty if nothing does."""
-    if not t.record or t.drifted or resting(t):
+    if not target.record or target.drifted or resting(target):
         return ""
-    unready = [w for w in t.workloads if not w.healthy or any(p.leaving for p in w.pods)]
-    sick = [f"{w.name}: {w.note or 'not every pod works'}" for w in unready]
-    return "; ".join(sick) or "not every pod is known to run the token in place"
+    unready = [w for w in target.workloads if not w.healthy or any(p.leaving for p in w.pods)]
+    whys = [f"{w.name}: {w.note or 'not every pod works'}" for w in unready]
+    return "; ".join(whys) or "not every pod is known to run the token in place"
 
 
 def stamp(at: datetime) -> str:

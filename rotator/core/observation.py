@@ -1,4 +1,4 @@
-"""What is seen: Secrets, workloads and pods, gathered in one go."""
+"""What one look at a gateway finds: its Secrets, workloads, pods and Lease."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rotator.core.records import Decision, Key, Record, Token
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """open: work that can wait may be done now. turns_at: when to ask again (UTC); None: nobody knows.
+    """open: steps that can wait may be taken now. turns_at: when this changes (UTC); None: it is not known.
 
-    why: what is closed, as people say it; empty while it is open.
+    why: a sentence about what is closed; empty while it is open.
     """
 
     open: bool = True
@@ -32,21 +32,21 @@ class Pod:
     started_at: datetime
     """When the first of its containers that read the Secret started."""
     works: bool
-    """Ready, and the probe (where there is one) answered 200 with a body."""
+    """It is ready, and its probe (if it has one) answered 200 with a body."""
     instance: str = ""
-    """Tells this start of these containers from every other: a container reads the Secret anew."""
+    """Identifies this start of its containers: each container reads the Secret when it starts."""
     leaving: bool = False
-    """It was asked to end, and is on its way out."""
+    """It is being terminated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A Deployment, StatefulSet or DaemonSet whose pods read the Secret.
 
-    complete: its controller has no more pods to create, replace or remove. idle: it is meant to
-    have no pods. ordered: its controller waits for a pod that does not work instead of replacing
-    it. restarts: how often we restarted it since counted_since, for the budget. note: a sentence
-    about its rollout, for people.
+    complete: its controller has no more pods to create, replace or remove. idle: it is scaled to
+    zero. ordered: its controller waits for a pod that does not work instead of replacing it.
+    restarts: how often the rotator restarted it since counted_since. note: a sentence about its
+    rollout.
     """
 
     name: str
@@ -65,8 +65,8 @@ class Workload:
 
     @property
     def healthy(self) -> bool:
-        """Whether all pods that are to stay work and are of its template. Those on their way out say nothing:
-        they may take as long as their grace period, or for ever on a node that is gone.
+        """Whether all pods work and are of its template. Pods that are being terminated do not count:
+        they may take their whole grace period, or stay for ever on a node that is gone.
         """
         if self.idle:
             return True
@@ -80,7 +80,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asked for a rotation. A Lamport stamp: later than the token it wants gone."""
+    """A wish for a new token. at is a Lamport stamp: later than the issue of the token it wants replaced."""
 
     at: datetime
     leak: bool = False
@@ -89,12 +89,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One Secret and its workloads, as seen just now.
+    """One Secret and the workloads that read it.
 
-    flaw: a sentence about something that keeps it from ever being proven, such as a workload
-    that does not exist. prefixed: the value is written with `GatewayKey ` in front. writer: who
-    wrote the value, if it was somebody else, as far as the object tells. troubled: a sentence about why
-    no step is taken here for now; what it holds counts all the same.
+    misconfiguration: a sentence about what keeps it from ever being verified, such as a workload
+    that does not exist. prefixed: the value is written with `GatewayKey ` in front. writer: the
+    field manager that wrote the value, if it was not the rotator and the object tells.
+    excluded_because: a sentence about why no step is taken here in this run; the token that it
+    holds still counts.
     """
 
     name: str
@@ -110,15 +111,49 @@ class Target:
     excluded_because: str = ""
 
     @property
+    def token(self) -> Token | None:
+        """The token that the record is about; the value in place may be another."""
+        return self.record.decision.token if self.record else None
+
+    @property
+    def previous_token(self) -> Token | None:
+        """The last token that its pods were proven to run before this one."""
+        return self.record.previous.token if self.record and self.record.previous else None
+
+    @property
+    def restored_at(self) -> datetime | None:
+        return self.record.restored_at if self.record else None
+
+    @property
+    def verified_at(self) -> datetime | None:
+        return self.record.verified_at if self.record else None
+
+    @property
     def drifted(self) -> bool:
-        """Whether somebody else replaced the value."""
-        return self.record is not None and self.fingerprint != self.record.decision.token.fingerprint
+        """Whether another writer replaced the value."""
+        return self.token is not None and self.fingerprint != self.token.fingerprint
+
+    @property
+    def adopted(self) -> bool:
+        """Whether its token was found in place, so that pod templates do not name it."""
+        return self.token is not None and self.token.template_token is None
+
+    @property
+    def stale_workloads(self) -> tuple[Workload, ...]:
+        """The workloads whose pod template does not name the token of the record."""
+        if (token := self.token) is None:
+            return ()
+        return tuple(w for w in self.workloads if w.template_token != token.template_token)
+
+    @property
+    def healthy(self) -> bool:
+        return all(w.healthy for w in self.workloads)
 
 
 @dataclass(frozen=True, slots=True)
 class UnobservedTarget:
-    """A target that could not be looked at, and why. transient: its cluster did not answer, which passes;
-    else somebody has to change something.
+    """A target that could not be observed, and why. transient: its cluster did not answer, which passes
+    by itself; otherwise the operator has to change something.
     """
 
     name: str
@@ -128,11 +163,11 @@ class UnobservedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything a decision may look at, gathered in one go.
+    """Everything that one look at a gateway found.
 
-    signers tells who signs a fingerprint today: a key, or None for nobody (it is dead); a
-    fingerprint that is absent could not be asked about. lease is the version of the gateway's
-    Lease that goes with it: who takes the Lease at that version knows that nobody acted since.
+    signers: by fingerprint, the key that signs it today, or None: the token is dead. A fingerprint
+    that is absent could not be asked about. lease: the version of the gateway's Lease. A process
+    that takes the Lease at this version knows that no other process acted since the look.
     remembered: the Lease's copy of the condemned keys, which outlives a replaced Secret.
     """
 
@@ -146,22 +181,24 @@ class Observation:
     remembered: frozenset[Key] = frozenset()
 
     def dead(self, token: Token) -> bool:
+        """Whether Azure says that neither key signs it: its key was regenerated."""
         return token.fingerprint in self.signers and self.signers[token.fingerprint] is None
 
     def key(self, token: Token) -> Key | None:
+        """Return the key that signed it: as Azure says, or else as the record says."""
         return self.signers.get(token.fingerprint) or token.key
 
     @property
     def workable(self) -> tuple[Target, ...]:
-        """The targets at which steps may be taken."""
+        """The targets at which steps may be taken in this run."""
         return tuple(t for t in self.targets if not t.excluded_because)
 
     @property
     def condemned(self) -> frozenset[Key]:
-        """The keys that end as soon as nobody needs them: one of their tokens leaked."""
+        """The keys of which a token leaked. They are regenerated as soon as no pod needs them."""
         return self.remembered | (self.current.condemned if self.current else frozenset())
 
     @property
     def current(self) -> Decision | None:
-        """The decision that every target shall follow."""
+        """The decision that every target follows."""
         return max((t.record.decision for t in self.targets if t.record), key=lambda d: d.order, default=None)

@@ -1,4 +1,4 @@
-"""What the operator decided once and for all about a gateway."""
+"""What the operator decided about a gateway."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import timedelta
 from rotator.core.records import Key, Revocation
 
 LONGEST_LIFE = timedelta(days=30)
-"""Azure's limit for a gateway token; asking for exactly this much is refused or cut short."""
+"""Azure's limit for the lifetime of a gateway token; it refuses or shortens exactly this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """roll_back, replace_pods and regenerate_keys say whether the plan may use those steps at all.
-    max_restarts_per_hour: of each single workload. avoid: keys on which nothing is issued for now.
+    """roll_back, replace_pods and regenerate_keys: whether the plan may use those steps at all.
+    max_restarts_per_hour: of each workload. avoid: keys with which no token is issued in this run.
     """
 
     lifetime: timedelta = timedelta(days=29)

@@ -1,4 +1,4 @@
-"""What is written down: annotations on each target's Secret."""
+"""What the annotations on each target's Secret say."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Key(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why something is done, or not done; feeds log, metric, Event and CLI alike."""
+    """Why a step is taken, or none; the same in log, metric, Event and command line."""
 
     MISSING = "Missing"
     EXPIRED = "Expired"
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 
 PROVEN = frozenset({Reason.SETTLED, Reason.ROLLED_BACK})
-"""Reasons to rest with every pod known to run the token in place."""
+"""Reasons to rest while every pod is known to run the token in place."""
 
 
 class Revocation(StrEnum):
@@ -59,7 +59,7 @@ class Revocation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token without its value. key is None while nobody could tell who signed it;
+    """A token without its value. key is None while it is not known which one signed it;
     template_token is what the annotation on pod templates says while the token is current (None: it was
     adopted, and they say nothing).
     """
@@ -74,7 +74,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What all targets shall hold. The highest order wins, so a roll-back outlives a crash."""
+    """The token that all targets shall hold. The highest order wins, so a roll-back outlives a crash."""
 
     revision: int
     token: Token
@@ -93,7 +93,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The last token that the target's pods were seen to run (adopted: are taken to run)."""
+    """The last token that the target's pods were proven to run (adopted: are assumed to run)."""
 
     token: Token
     verified_at: datetime | None
@@ -102,16 +102,16 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A decision as one target has carried it out."""
+    """A decision as one target has carried it out, and its proof."""
 
     decision: Decision
     restored_at: datetime | None = None
-    """When the value was put back (repair, roll-back): pods of the right template may have
-    started meanwhile. None: every pod of the right template is younger than the value."""
+    """When the value was restored or rolled back: pods of the same template may have started with
+    another one before. None: every pod of the template is younger than the value."""
     verified_at: datetime | None = None
     previous: Proven | None = None
     verified_pods: frozenset[str] = frozenset()
-    """The pod instances that were there when it was verified. They are trusted whatever happens to
+    """The pod instances that ran the token when it was verified. They stay trusted whatever happens to
     the Secret later, for no container reads it twice."""
 
     @property

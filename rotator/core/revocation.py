@@ -1,64 +1,66 @@
-"""When a key is ended: after a leak, or when the token before has had its time."""
+"""When a key is regenerated: after a leak, or once the previous token has been replaced for long enough."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from rotator.core.observation import Observation
-from rotator.core.policy import Policy
 from rotator.core.records import Key, Revocation
 from rotator.core.renewal import due
+from rotator.core.situation import Situation
 from rotator.core.steps import Revoke, Step
 from rotator.core.verification import key_is_unused
 
 
-def revoke_condemned(seen: Observation, policy: Policy, now: datetime) -> Step | None:
-    """A leaked key is regenerated as soon as nobody needs it."""
-    if not policy.regenerate_keys:
+def revoke_condemned(situation: Situation) -> Step | None:
+    """Regenerate a key of which a token leaked, as soon as no pod needs it."""
+    if not situation.policy.regenerate_keys:
         return None
-    return next((Revoke(k) for k in sorted(seen.condemned) if key_is_unused(seen, k)), None)
+    observation = situation.observation
+    return next((Revoke(k) for k in sorted(observation.condemned) if key_is_unused(observation, k)), None)
 
 
-def exposed(seen: Observation, now: datetime) -> frozenset[Key | None]:
-    """Return the keys of all live tokens that a target holds, or that its pods may still run; None among
-    them stands for a key that nobody can tell.
+def exposed(situation: Situation) -> frozenset[Key | None]:
+    """Return the keys of all live tokens that a target holds, or that its pods may still run. None among
+    them stands for a key that is not known.
     """
-    tokens = [t.record.decision.token for t in seen.targets if t.record]
+    observation = situation.observation
+    tokens = [t.token for t in observation.targets if t.token]
     tokens += [
-        t.record.previous.token
-        for t in seen.targets
-        if t.record and t.record.previous and not t.record.verified
+        t.previous_token
+        for t in observation.targets
+        if t.record and t.previous_token and not t.record.verified
     ]
-    return frozenset(seen.key(t) for t in tokens if t.expires_at > now and not seen.dead(t))
+    return frozenset(
+        observation.key(t) for t in tokens if t.expires_at > situation.now and not observation.dead(t)
+    )
 
 
-def revoke_previous(seen: Observation, policy: Policy, now: datetime) -> Step | None:
-    """after-verify: the previous key ends when the new token has stood the test of time."""
+def revoke_previous(situation: Situation) -> Step | None:
+    """With after-verify, regenerate the previous key once every pod has run the new token long enough."""
+    observation, policy = situation.observation, situation.policy
     if policy.revoke is not Revocation.AFTER_VERIFY or not policy.regenerate_keys:
         return None
-    for t in seen.targets:
-        previous = t.record.previous if t.record else None
-        key = seen.key(previous.token) if previous else None
-        if not previous or not key or seen.dead(previous.token) or previous.token.expires_at <= now:
+    for target in observation.targets:
+        previous = target.previous_token
+        key = observation.key(previous) if previous else None
+        if not previous or not key or observation.dead(previous) or previous.expires_at <= situation.now:
             continue
-        if key_is_unused(seen, key) and proven_long_enough(seen, policy, now):
+        if key_is_unused(observation, key) and proven_long_enough(situation):
             return Revoke(key)
     return None
 
 
-def needs_proof(seen: Observation, policy: Policy, now: datetime) -> bool:
-    """Whether a key may have to be regenerated, so that it has to be known who signs the tokens in place."""
-    match policy.revoke:
+def needs_proof(situation: Situation) -> bool:
+    """Whether a key may have to be regenerated next, so that Azure has to say who signs the tokens."""
+    match situation.policy.revoke:
         case Revocation.BEFORE_REUSE:
-            wanted = due(seen, policy, now) is not None
+            wanted = due(situation) is not None
         case Revocation.AFTER_VERIFY:
-            wanted = proven_long_enough(seen, policy, now)
+            wanted = proven_long_enough(situation)
         case Revocation.NEVER:
             wanted = False
-    return wanted or bool(seen.condemned)
+    return wanted or bool(situation.observation.condemned)
 
 
-def proven_long_enough(seen: Observation, policy: Policy, now: datetime) -> bool:
+def proven_long_enough(situation: Situation) -> bool:
     """Whether every target has run the current token for revoke_after."""
-    since = [t.record.verified_at if t.record else None for t in seen.targets]
-    return all(at is not None and at + policy.revoke_after <= now for at in since)
+    since = [t.verified_at for t in situation.observation.targets]
+    return all(at is not None and at + situation.policy.revoke_after <= situation.now for at in since)

@@ -11,7 +11,7 @@ from rotator.core.records import Decision, Key, Reason
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Write down a live token that is not ours."""
+    """Write a record of a live token that the rotator did not write."""
 
     target: Target
     decision: Decision
@@ -19,12 +19,12 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Mint a token and write it to the first target; the others follow as laggards."""
+    """Issue a token and write it to the first target; the others lag and get it by Write."""
 
     target: Target
     key: Key
     fresh: bool
-    """Regenerate the key first: nobody holds a token of it."""
+    """Regenerate the key first: no Secret and no pod holds a token of it."""
     basis: Decision | None
     condemned: frozenset[Key]
     reason: Reason
@@ -33,7 +33,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Put the decision's token in place; a repair keeps the record and counts."""
+    """Write the decision's token; a restore keeps the record, and is counted."""
 
     target: Target
     decision: Decision
@@ -51,7 +51,7 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Evict a pod that may have started while a stranger's token was in place."""
+    """Evict a pod that may have started with another writer's token, or that blocks its rollout."""
 
     target: Target
     pod: Pod
@@ -59,7 +59,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class RollBack:
-    """Put the last proven token back where a new one failed."""
+    """Return to the last proven token where a new one failed."""
 
     target: Target
     decision: Decision
@@ -74,14 +74,14 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Write down that every pod of the target runs its token."""
+    """Note on the Secret that every pod of the target runs its token."""
 
     target: Target
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Regenerate a key that nobody needs any more."""
+    """Regenerate a key that no Secret and no pod uses."""
 
     key: Key
 
@@ -98,7 +98,7 @@ Step = Adopt | Issue | Write | Restart | Replace | RollBack | Await | Verify | R
 
 
 def step_id(step: Step) -> tuple[str, ...]:
-    """Return what tells a step from others of a run: its kind, and the names of what it is done to."""
+    """Return what identifies a step within a run: its kind, and the names of what it changes."""
     kind = type(step).__name__
     match step:
         case Restart(target, workload):

@@ -93,8 +93,8 @@ class KubeLease(Lease):
     def _ours(self, state: LeaseState) -> bool:
         return (state.holder, state.transitions) == (self._identity, self._state.transitions)
 
-    async def acquire(self, seen: Observation) -> bool:
-        """Take the Lease as it was when seen; False: another process holds it (`holder`, `expires_in`).
+    async def acquire(self, observation: Observation) -> bool:
+        """Take the Lease at the version of observation; False: another process holds it (`holder`).
 
         Raises Conflict, Unavailable, Refused.
         """
@@ -102,7 +102,7 @@ class KubeLease(Lease):
             await self.assert_held()
             return True
         state = self._state
-        if state.version != seen.lease:
+        if state.version != observation.lease:
             raise Conflict(f"{self._what} has been looked at again since")
         if state.holder not in {"", self._identity} and self.expires_in > timedelta():
             return False

@@ -31,14 +31,14 @@ from rotator.rotation.failures import KeyRegenerationFailed, TargetFailed, Token
 
 
 async def act(step: Step, policy: Policy, ports: Ports) -> None:
-    """Take step, which was derived from what was seen just before.
+    """Take step, which follows from an observation made just before.
 
     Raises:
-        Conflict: something changed since it was seen.
+        Conflict: something changed since the observation.
         LeaseLost: another process took over; nothing was written.
-        Troubled: one target could not be changed; others may be all right.
-        Lost: a token that is to be written can no longer be had.
-        KeyTrouble: a key could not be regenerated; everything else may go on.
+        TargetFailed: one target could not be changed; others may go on.
+        TokenUnrecoverable: the value of a token that is to be written is lost.
+        KeyRegenerationFailed: a key could not be regenerated; everything else may go on.
         Unavailable, Refused: as the ports say.
     """
     now, fleet = ports.clock.now(), ports.fleet
@@ -52,7 +52,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
             await restart(step, ports)
         case Verify(target):
             if target.record is None:
-                raise Conflict("a target without a record cannot be proven")
+                raise Conflict("a target without a record cannot be verified")
             await for_target(target, fleet.write(target, None, mark_verified(target, target.record, now)))
         case Replace(target, pod):
             if ports.evictor is None:
@@ -61,7 +61,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
         case Revoke(key):
             await revoke(key, ports)
         case Await() | Rest():
-            raise TypeError(f"{type(step).__name__} is nothing to do")
+            raise TypeError(f"{type(step).__name__} is not a step that can be taken")
         case _:
             assert_never(step)
 
@@ -74,8 +74,8 @@ async def restart(step: Restart, ports: Ports) -> None:
 
 
 def mark_verified(target: Target, record: Record, now: datetime) -> Record:
-    """Return the record of a target whose pods are all proven, with those pods as witnesses: no earlier than
-    what it proves, for clocks differ by seconds, and are set back.
+    """Return the record of a target whose pods all run its token. verified_at is no earlier than the changes
+    that it verifies, for clocks differ by seconds, and are set back.
     """
     before = [record.restored_at, *(w.restarted_at for w in target.workloads)]
     verified_at = max([now, *(at for at in before if at)])
@@ -83,21 +83,22 @@ def mark_verified(target: Target, record: Record, now: datetime) -> Record:
 
 
 def instances(target: Target) -> frozenset[str]:
+    """Return the pod instances of the target."""
     return frozenset(p.instance for w in target.workloads for p in w.pods if p.instance)
 
 
 async def write_decision(step: Adopt | Write | RollBack, ports: Ports) -> None:
-    """Write a decision, and its token unless it is in place already, to one target."""
+    """Write a decision to one target, and its token unless it is in place already."""
     target, decision, now = step.target, step.decision, ports.clock.now()
     record = succeed(target.record, decision, now)
     if decision.token.template_token in named_tokens(target):
-        # Pods are there already, which may have read something else: a manifest was copied, notes were lost.
+        # Pods of this template may have read another token: a manifest was copied, annotations were lost.
         record = replace(record, restored_at=now)
     match step:
         case Adopt():
             if decision.token.template_token:
                 await ports.lease.count_restore()
-            elif target.record is None:  # the pods of now are taken to run it; later ones may read another
+            elif target.record is None:  # Today's pods are assumed to run it; later ones may read another.
                 record = replace(record, verified_pods=instances(target))
             await ports.fleet.write(target, None, record)
         case Write(restore=True) if target.record:
@@ -117,7 +118,7 @@ def named_tokens(target: Target) -> set[str]:
 
 
 async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
-    """Mint a token on the standby key and write it to the first target."""
+    """Issue a token with the standby key and write it to the first target."""
     if step.fresh:
         await end_key(step.key, ports)
         await ports.lease.assert_held()
@@ -125,7 +126,7 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
     token = await issue_distinct(step, now + policy.lifetime, ports)
     if token.expires_at - policy.renew_before <= now:
         raise Refused(
-            f"Azure granted a token until {token.expires_at:%Y-%m-%d %H:%M} UTC only, which is due at once",
+            f"Azure granted a token only until {token.expires_at:%Y-%m-%d %H:%M} UTC, which is due at once",
             "Make renew_before smaller.",
         )
     ports.signers.minted(token, now)
@@ -141,18 +142,16 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
         await ports.lease.count_restore()
     try:
         await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
-    except Refused as error:  # nothing was written; whether Unavailable wrote is unknown: look first
+    except Refused as error:  # Nothing was written. After Unavailable this is unknown: observe first.
         raise TargetFailed(step.target.name, error) from error
 
 
 async def issue_distinct(step: Issue, expires_at: datetime, ports: Ports) -> IssuedToken:
-    """Return a token that the target has not had before, as far as anything there tells. A token is a
-    function of key and minute: asked twice within one, the issuer gives the same again, and nothing would
-    tell old pods from new.
+    """Return a token that the target is not known to have had before. A token is a function of key and
+    minute of expiry: the issuer returns the same one again, and old pods would look like new ones.
     """
-    record, had = step.target.record, named_tokens(step.target)
-    had |= {record.decision.token.fingerprint} if record else set()
-    had |= {record.previous.token.fingerprint} if record and record.previous else set()
+    target, had = step.target, named_tokens(step.target)
+    had |= {token.fingerprint for token in (target.token, target.previous_token) if token}
     token = await ports.issuer.issue(step.key, expires_at)
     while token.fingerprint in had:
         expires_at -= timedelta(minutes=1)
@@ -161,17 +160,17 @@ async def issue_distinct(step: Issue, expires_at: datetime, ports: Ports) -> Iss
 
 
 async def end_key(key: Key, ports: Ports) -> None:
-    """Regenerate key after one more look: nothing at Azure fences a late call off."""
+    """Regenerate key after one more observation: nothing at Azure fences a late call off."""
     if ports.revoker is None:
         raise KeyRegenerationFailed(
             key, Refused("this process cannot regenerate keys", "Set revoke to never.")
         )
-    seen = await ports.fleet.observe()
-    signers = await ports.signers.of(seen, ports.clock.now(), fresh=True)
-    if seen.current and seen.current.token.fingerprint not in signers:
-        unknown = "Azure does not say which key signed the token in place: none is regenerated"
+    observation = await ports.fleet.observe()
+    signers = await ports.signers.of(observation, ports.clock.now(), fresh=True)
+    if observation.current and observation.current.token.fingerprint not in signers:
+        unknown = "Azure does not say which key signed the token in place, so no key is regenerated"
         raise KeyRegenerationFailed(key, Unavailable(unknown), sent=False)
-    if not key_is_unused(replace(seen, signers=signers), key):
+    if not key_is_unused(replace(observation, signers=signers), key):
         raise Conflict("the key is in use again")
     await ports.lease.assert_held(ports.revoker.patience)
     ports.signers.forget()
@@ -182,19 +181,20 @@ async def end_key(key: Key, ports: Ports) -> None:
 
 
 async def revoke(key: Key, ports: Ports) -> None:
-    """Regenerate key and write it down. A crash between repeats it: nobody holds its tokens."""
+    """Regenerate key and note it. A crash in between repeats it, which is harmless: its tokens are unused."""
     await end_key(key, ports)
-    seen = await ports.fleet.observe()
-    for t in seen.targets:
-        if t.record and key in t.record.decision.condemned:
-            decision = replace(t.record.decision, condemned=t.record.decision.condemned - {key})
+    observation = await ports.fleet.observe()
+    for target in observation.targets:
+        record = target.record
+        if record and key in record.decision.condemned:
+            decision = replace(record.decision, condemned=record.decision.condemned - {key})
             await ports.lease.assert_held()
-            await ports.fleet.write(t, None, replace(t.record, decision=decision))
-    await ports.lease.condemn(seen.condemned - {key})
+            await ports.fleet.write(target, None, replace(record, decision=decision))
+    await ports.lease.condemn(observation.condemned - {key})
 
 
 async def value_of(token: Token, ports: Ports) -> IssuedToken:
-    """Return the token with its value: copied from a target, or issued once more. Raises Lost."""
+    """Return the token with its value: from a target, or issued again. Raises TokenUnrecoverable."""
     if found := await ports.fleet.find(token.fingerprint):
         return found
     for key in (token.key,) if token.key else tuple(Key):

@@ -17,7 +17,7 @@ from rotator.rotation.signer_cache import SignerCache
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """window: whether it is a good time (UTC) for what can wait."""
+    """window: whether steps that can wait may be taken at a time (UTC)."""
 
     name: str
     policy: Policy
@@ -28,9 +28,9 @@ class Gateway:
 class Ports:
     """The world as one gateway's rotation sees it.
 
-    turn bounds how many rotations act at the same time; who waits for a rollout gives it back.
-    rollouts bounds how many gateways are between two tokens at the same time. revoker and evictor
-    are needed only where the policy lets the plan use those steps.
+    turn bounds how many rotations act at the same time; a rotation that waits for a rollout gives
+    it back. rollouts bounds how many gateways roll over at the same time. revoker and evictor are
+    needed only where the policy allows those steps.
     """
 
     issuer: Issuer

@@ -1,4 +1,4 @@
-"""What goes wrong with one target, or with a key, while everything else may go on."""
+"""Failures of one target, or of one key. Everything else goes on without it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rotator.core.records import Key
 from rotator.errors import Refused, RotatorError, Unavailable
 
 TARGET_RETRY = timedelta(seconds=30)
-"""So long a target is left alone after a fault that passes by itself."""
+"""How long no step is taken at a target after a fault that passes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class TargetFailure:
 
 
 class TargetFailed(RotatorError):  # noqa: N818 - named by what it is
-    """A target that could not be changed. error: why; its text is this one's."""
+    """A target could not be changed. error: the cause, whose text is this one's."""
 
     def __init__(self, target: str, error: Refused | Unavailable) -> None:
         super().__init__(str(error))
@@ -41,8 +41,8 @@ class TargetFailed(RotatorError):  # noqa: N818 - named by what it is
 
 
 class KeyRegenerationFailed(RotatorError):  # noqa: N818
-    """A key that could not be regenerated, or whose fate is unknown. error: why. sent: whether a call was
-    made, which may arrive late.
+    """A key could not be regenerated, or it is not known whether it was. error: the cause. sent: whether a
+    call was made, which may arrive late.
     """
 
     def __init__(self, key: Key, error: Refused | Unavailable, *, sent: bool = True) -> None:
@@ -53,15 +53,17 @@ class KeyRegenerationFailed(RotatorError):  # noqa: N818
 
 
 class TokenUnrecoverable(RotatorError):  # noqa: N818
-    """A token whose value nobody who answers holds, and that the issuer does not give again."""
+    """No target that answers holds the value of a token, and the issuer does not return it again."""
 
     def __init__(self, fingerprint: str) -> None:
-        super().__init__(f"token {fingerprint} can no longer be had")
+        super().__init__(
+            f"the value of token {fingerprint} is lost: no target holds it, and Azure does not issue it again"
+        )
         self.fingerprint = fingerprint
 
 
 async def for_target(target: Target, change: Awaitable[None]) -> None:
-    """Await change, and say which target it was if it failed. Raises Troubled; all else comes through."""
+    """Await change of target. Raises TargetFailed for Refused and Unavailable; other errors come through."""
     try:
         await change
     except (Refused, Unavailable) as error:
@@ -69,13 +71,13 @@ async def for_target(target: Target, change: Awaitable[None]) -> None:
 
 
 def combine(errors: Iterable[Refused | Unavailable]) -> Refused | Unavailable:
-    """Return one error that says all of them: who retries waits for the longest of their wishes."""
+    """Return one error that says all of them, with the longest of their retry_after."""
     found = list({str(e): e for e in errors}.values())
     if len(found) == 1:
         return found[0]
     text = "; ".join(str(e) for e in found)
     refused = [e for e in found if isinstance(e, Refused)]
     if refused:
-        return Refused(text, "Each of these has to be mended")
+        return Refused(text, "Fix each of these")
     waits = [e.retry_after for e in found if isinstance(e, Unavailable) and e.retry_after]
     return Unavailable(text, max(waits, default=None))

@@ -1,4 +1,4 @@
-"""A reporter that tells nobody: for looking without acting."""
+"""A reporter that reports nothing, for observing without acting."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rotator.core.steps import Step
 class NullReporter:
     """Implements the port Reporter."""
 
-    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
-        """Tell nobody."""
+    def decided(self, step: Step, observation: Observation, now: datetime) -> None:
+        """Do nothing."""
 
     def failed(self, step: Step, error: Exception) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def done(self, step: Step, now: datetime) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 NULL_REPORTER = NullReporter()

@@ -1,4 +1,4 @@
-"""Notes durably that somebody wants a rotation."""
+"""Notes durably that a rotation is wanted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rotator.errors import Conflict, Unavailable
 from rotator.ports import Clock, TargetStore
 
 MAX_CONFLICTS = 10
+"""Give up after the Secret changed this many times between look and write."""
 
 
 class Noted(StrEnum):
@@ -19,11 +20,11 @@ class Noted(StrEnum):
     ACCEPTED = "accepted"
     """It is on the Secret now."""
     DUPLICATE = "duplicate"
-    """One that is not answered yet was there already."""
+    """A request that is not answered yet is there already."""
     STALE = "stale"
     """It is about a token that has been replaced."""
     ABSENT = "absent"
-    """No target can be looked at: there is nothing to note it on."""
+    """No target could be observed, so there is no Secret to note it on."""
 
 
 async def request(
@@ -32,54 +33,60 @@ async def request(
     *,
     leak: bool = False,
     expires_at: datetime | None = None,
-    seen_at: datetime | None = None,
+    happened_at: datetime | None = None,
     anew: bool = False,
     by: str = "",
 ) -> Noted:
-    """Ask for a rotation, on the Secret itself, so that it outlives this process.
+    """Note a request for a rotation on the Secret, where it outlives this process.
 
-    expires_at: the expiry (UTC) of the token that an event complains about; seen_at: when the
-    event happened, for events that name no expiry. A token that is gone is nobody's concern. anew: a
-    request that waits, because the last token failed, is made again, and then waits no longer.
+    expires_at: the expiry (UTC) of the token that an event is about. happened_at: when the event
+    happened, for events that name no expiry. An event about a token that was replaced is stale.
+    anew: note it again even if a request is there, so that it does not wait for the back-off after
+    a failed rollout.
 
     Raises:
         Unavailable: it could not be noted; ask again later.
     """
     for _ in range(MAX_CONFLICTS):
-        seen = await fleet.secrets()
-        if not seen.targets:
+        observation = await fleet.secrets()
+        if not observation.targets:
             return Noted.ABSENT
-        if stale(seen, expires_at, seen_at):
-            if any(a.transient for a in seen.unreachable):
-                raise Unavailable("a target is away, and the token that this is about may be there")
+        if is_stale(observation, expires_at, happened_at):
+            if any(u.transient for u in observation.unreachable):
+                raise Unavailable(
+                    "a target is unreachable, and the token that the event is about may be there"
+                )
             return Noted.STALE
-        again = anew and not asked_again(seen)
-        wanted = [t for t in seen.targets if again or not asked(t, seen, leak=leak)]
+        again = anew and not asked_again(observation)
+        wanted = [t for t in observation.targets if again or not is_noted(t, observation, leak=leak)]
         if not wanted:
             return Noted.DUPLICATE
         try:
             for t in wanted:
-                leaked = leak or bool(t.request and t.request.leak and asked(t, seen, leak=False))
-                await fleet.request(t, Request(stamp(seen, clock.now()), leaked, by))
+                leaked = leak or bool(t.request and t.request.leak and is_noted(t, observation, leak=False))
+                await fleet.request(t, Request(lamport_stamp(observation, clock.now()), leaked, by))
         except Conflict:
             continue
         return Noted.ACCEPTED
-    raise Unavailable("somebody else rewrites the Secret all the time")
+    raise Unavailable("the request could not be noted: another writer keeps changing the Secret")
 
 
-def stale(seen: Observation, expires_at: datetime | None, seen_at: datetime | None) -> bool:
+def is_stale(observation: Observation, expires_at: datetime | None, happened_at: datetime | None) -> bool:
+    """Whether the event is about a token that was replaced."""
     if expires_at:
-        return not targets_with_expiry(seen, expires_at)
-    return bool(seen_at and seen.current and seen_at <= seen.current.token.issued_at)
+        return not targets_with_expiry(observation, expires_at)
+    current = observation.current
+    return bool(happened_at and current and happened_at <= current.token.issued_at)
 
 
-def asked(t: Target, seen: Observation, *, leak: bool) -> bool:
-    """Whether an unanswered request, as strong as this one, is on the target already."""
-    if t.request is None or (leak and not t.request.leak):
+def is_noted(target: Target, observation: Observation, *, leak: bool) -> bool:
+    """Whether the target has an unanswered request already; leak: one that reports a leak."""
+    request, current = target.request, observation.current
+    if request is None or (leak and not request.leak):
         return False
-    return seen.current is None or t.request.at > seen.current.token.issued_at
+    return current is None or request.at > current.token.issued_at
 
 
-def stamp(seen: Observation, now: datetime) -> datetime:
-    """Later than the token that is to go, and than its being put back, whatever the clocks say."""
-    return max(now, last_change(seen) + timedelta(seconds=1)) if seen.current else now
+def lamport_stamp(observation: Observation, now: datetime) -> datetime:
+    """Return a time later than the issue and the restore of the token to replace, whatever the clocks say."""
+    return max(now, last_change(observation) + timedelta(seconds=1)) if observation.current else now

@@ -13,6 +13,7 @@ from rotator.core.messages import Explanation, explain, overrides
 from rotator.core.observation import Observation
 from rotator.core.policy import Policy
 from rotator.core.run_result import NOTHING_DONE, RunResult
+from rotator.core.situation import Situation
 from rotator.core.steps import Await, Rest, Step
 from rotator.diagnostics import exception_details, exception_summary
 from rotator.errors import Conflict, RotatorError, Unavailable
@@ -54,13 +55,13 @@ class RunReport(Reporter):
         self._summary = RunSummary()
         self._began_at = clock.now()
 
-    def decided(self, step: Step, seen: Observation, now: datetime) -> None:
+    def decided(self, step: Step, observation: Observation, now: datetime) -> None:
         """Tell what comes next and why. A repeated Await, and Rest, are told at level debug only."""
         with _never_failing("a decision", self._gateway):
-            why = explain(step, seen, self._policy, now)
+            why = explain(step, Situation(observation, self._policy, now))
             again = isinstance(step, Await) and isinstance(self._summary.step, Await)
-            self._summary.decided(step, seen, why, now)
-            if (closed := overrides(step, seen)) and not again:
+            self._summary.decided(step, observation, why, now)
+            if (closed := overrides(step, observation)) and not again:
                 self._metrics.override(self._gateway, _name(step))
                 log.warning(
                     "overridden", gateway=self._gateway, step=_name(step), closed=closed, why=why.text

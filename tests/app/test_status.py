@@ -102,7 +102,7 @@ def test_after_a_roll_back_it_is_told_what_failed_how_often_and_when_it_is_tried
     assert (state["state"], state["due"], state["failures"]) == ("RolledBack", "Requested", 2)
     assert state["retry_at"] == "2026-11-21T13:00:00Z"
     assert state["message"] == (
-        "the rollout failed 2 times and was put back; a new token (Requested) is tried after 2026-11-21 13:00 UTC; "
+        "the rollout failed 2 times and was rolled back; a new token (Requested) is tried after 2026-11-21 13:00 UTC; "
         "the Event RolloutFailed says what failed: kubectl --context west -n apim events --for secret/token"
     )
 
@@ -112,7 +112,7 @@ def test_a_roll_back_is_told_of_even_if_nothing_is_due() -> None:
 
     assert (state["state"], state["due"]) == ("RolledBack", None)
     assert (
-        "; the rollout failed once and the token before was put back; no new token is tried before"
+        "; the rollout failed once and the previous token is back; no new token is tried before"
         in (state["message"])
     )
     assert state["message"].endswith("kubectl -n apim events --for secret/token")

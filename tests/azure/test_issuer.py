@@ -8,7 +8,7 @@ import pytest
 from rotator.azure import Arm, ArmIssuer
 from rotator.core.access_token import fingerprint
 from rotator.core.records import Key
-from rotator.core.verification import SignerQuery
+from rotator.core.signing import SignerQuery
 from rotator.errors import Refused, Unavailable
 from tests.azure.conftest import Cloud
 

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.azure.signer_detection import SignerDetection, SignerProbe
 from rotator.core.records import Key
-from rotator.core.verification import SignerQuery
+from rotator.core.signing import SignerQuery
 
 AT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 

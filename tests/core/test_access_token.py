@@ -42,7 +42,7 @@ def test_prefix_and_white_space_do_not_change_the_fingerprint(text: str) -> None
         (VECTOR.replace("gw1", ""), "gateway's name"),
         (VECTOR.replace("gw1", "g w"), "gateway's name"),
         (VECTOR.replace("2030", "30"), "yyyyMMddHHmm"),
-        (VECTOR.replace("203001020304", "203013020304"), "no date"),
+        (VECTOR.replace("203001020304", "203013020304"), "not a date"),
         (VECTOR.replace("203001020304", "２０３００１０２０３０４"), "yyyyMMddHHmm"),
         (VECTOR[:-20] + "\n" + VECTOR[-20:], "base64"),
         (VECTOR[:-3], "base64"),

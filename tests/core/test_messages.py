@@ -10,6 +10,7 @@ from rotator.app.status import status_of
 from rotator.core.messages import explain
 from rotator.core.policy import Policy
 from rotator.core.records import Reason
+from rotator.core.situation import Situation
 from rotator.core.steps import Rest, Step
 from rotator.rotation import look
 from tests.rotation.dsl import GATEWAY, HOUR, fleet, request_rotation, rotated, run
@@ -19,7 +20,10 @@ from tests.world import START, World, drive
 def sentences(world: World) -> dict[str, str]:
     """Explain all steps that were taken in w; the last look stands for what was seen at each."""
     seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
-    return {type(step).__name__: explain(step, seen, GATEWAY.policy, world.now).text for step in world.steps}
+    return {
+        type(step).__name__: explain(step, Situation(seen, GATEWAY.policy, world.now)).text
+        for step in world.steps
+    }
 
 
 def test_a_rotation_reads_as_a_story() -> None:
@@ -28,8 +32,8 @@ def test_a_rotation_reads_as_a_story() -> None:
     request_rotation(world)
     run(world)
     told = sentences(world)
-    assert "which is not ours: taken over as it is" in told["Adopt"]
-    assert "issue one on the primary key" in told["Issue"]
+    assert "which the rotator did not write. Adopting it" in told["Adopt"]
+    assert told["Issue"] == "a request asked for a new token. Issuing it with the primary key"
     assert "pods of w0 (t0) do not run" in told["Restart"]
     assert told["Verify"] == "every pod of t0 runs the token in its Secret"
     assert told["Rest"].startswith("everything runs token primary|0|")
@@ -42,7 +46,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
     seen, step = drive(look(replace(GATEWAY, window=world.window), world.process())), None
     run(world)
     step = world.steps[0]
-    why = explain(step, seen, GATEWAY.policy, world.now)
+    why = explain(step, Situation(seen, GATEWAY.policy, world.now))
     assert why.reason is Reason.NEARING_EXPIRY
     assert "sooner than renew_before (10 d)" in why.text
 
@@ -57,7 +61,7 @@ def test_rest_names_each_target_that_is_not_proven() -> None:
             replace(target, misconfiguration="deployment/x does not exist") for target in seen.targets
         ),
     )
-    text = explain(Rest(START + HOUR, Reason.UNSETTLED), flawed, Policy(), world.now).text
+    text = explain(Rest(START + HOUR, Reason.UNSETTLED), Situation(flawed, Policy(), world.now)).text
     assert text == "t1: away; t0: deployment/x does not exist"
 
 

@@ -12,8 +12,10 @@ from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.records import Key, Reason, Revocation
 from rotator.core.renewal import targets_with_expiry
+from rotator.core.rollout import was_just_restarted
+from rotator.core.situation import Situation
 from rotator.core.steps import Await, Issue, Replace, Rest, Restart, RollBack, Verify
-from rotator.core.verification import key_is_unused, moving
+from rotator.core.verification import key_is_unused
 from rotator.rotation import Noted
 from tests.rotation.dsl import (
     DAY,
@@ -44,15 +46,17 @@ def test_a_workload_without_pods_on_purpose_neither_waits_nor_proves() -> None:
     seen = observed(world)
     idle = replace(seen.targets[0].workloads[0], idle=True, pods=())
     assert isinstance(
-        next_step(with_workloads(seen, idle, misconfiguration="scaled to zero"), GATEWAY.policy, world.now),
+        next_step(
+            Situation(
+                with_workloads(seen, idle, misconfiguration="scaled to zero"), GATEWAY.policy, world.now
+            )
+        ),
         Issue,
     )
     run_until_written = replace(seen.targets[0], request=None)
-    step = next_step(
-        with_workloads(replace(seen, targets=(run_until_written,)), idle, misconfiguration="scaled to zero"),
-        GATEWAY.policy,
-        world.now,
-    )
+    written = replace(seen, targets=(run_until_written,))
+    scaled = with_workloads(written, idle, misconfiguration="scaled to zero")
+    step = next_step(Situation(scaled, GATEWAY.policy, world.now))
     assert isinstance(step, Rest)
 
 
@@ -64,7 +68,9 @@ def test_an_idle_workload_beside_a_working_one_does_not_keep_it_from_being_prove
     seen = observed(world)
     busy = seen.targets[0].workloads[0]
     idle = replace(busy, name="deployment/idle", idle=True, pods=())
-    assert isinstance(next_step(with_workloads(seen, busy, idle), GATEWAY.policy, world.now), Verify)
+    assert isinstance(
+        next_step(Situation(with_workloads(seen, busy, idle), GATEWAY.policy, world.now)), Verify
+    )
 
 
 def unproven(world: World) -> Observation:
@@ -82,9 +88,9 @@ def test_a_flawed_target_is_neither_proven_nor_waited_for() -> None:
     world, _ = rotated()
     seen = unproven(world)
     loads = seen.targets[0].workloads
-    assert isinstance(next_step(with_workloads(seen, *loads), GATEWAY.policy, world.now), Verify)
+    assert isinstance(next_step(Situation(with_workloads(seen, *loads), GATEWAY.policy, world.now)), Verify)
     flawed = with_workloads(seen, *loads, misconfiguration="deployment/gone does not exist")
-    assert isinstance(next_step(flawed, GATEWAY.policy, world.now), Rest)
+    assert isinstance(next_step(Situation(flawed, GATEWAY.policy, world.now)), Rest)
 
 
 def test_a_flawed_target_is_waited_for_while_its_other_workloads_roll() -> None:
@@ -92,7 +98,10 @@ def test_a_flawed_target_is_waited_for_while_its_other_workloads_roll() -> None:
     seen = unproven(world)
     rolling = replace(seen.targets[0].workloads[0], complete=False)
     assert isinstance(
-        next_step(with_workloads(seen, rolling, misconfiguration="gone"), GATEWAY.policy, world.now), Await
+        next_step(
+            Situation(with_workloads(seen, rolling, misconfiguration="gone"), GATEWAY.policy, world.now)
+        ),
+        Await,
     )
 
 
@@ -103,7 +112,7 @@ def test_a_flawed_target_does_not_hold_up_the_others() -> None:
     drive_until_restarted(world)
     seen = observed(world)
     first = replace(seen.targets[0], misconfiguration="gone", workloads=())
-    step = next_step(replace(seen, targets=(first, *seen.targets[1:])), GATEWAY.policy, world.now)
+    step = next_step(Situation(replace(seen, targets=(first, *seen.targets[1:])), GATEWAY.policy, world.now))
     assert isinstance(step, Restart) and step.target.name == "t1"
 
 
@@ -177,7 +186,7 @@ def test_a_rollout_that_is_not_complete_is_not_proven_though_all_its_pods_work()
     target.record = replace(target.record, verified_at=None)
     seen = observed(world)
     busy = replace(seen.targets[0].workloads[0], complete=False, restarted_at=world.now)
-    assert isinstance(next_step(with_workloads(seen, busy), GATEWAY.policy, world.now), Await)
+    assert isinstance(next_step(Situation(with_workloads(seen, busy), GATEWAY.policy, world.now)), Await)
 
 
 def test_without_roll_back_a_failed_rollout_rests_and_the_others_keep_their_old_token() -> None:
@@ -287,7 +296,7 @@ def in_mid_rollout() -> World:
     world.at_call = crash_after("restart")
     run(world)
     world.leader = None
-    assert isinstance(next_step(observed(world), GATEWAY.policy, world.now), Await)
+    assert isinstance(next_step(Situation(observed(world), GATEWAY.policy, world.now)), Await)
     assert world.restarts == {"t0/w0": 1}
     return world
 
@@ -304,7 +313,7 @@ def test_a_request_during_a_healthy_rollout_waits_for_it_and_is_then_answered() 
 def test_a_leak_does_not_wait_for_a_rollout() -> None:
     world = in_mid_rollout()
     request_rotation(world, leak=True)
-    assert isinstance(next_step(observed(world), GATEWAY.policy, world.now), Issue)
+    assert isinstance(next_step(Situation(observed(world), GATEWAY.policy, world.now)), Issue)
 
 
 def test_a_workload_that_we_just_restarted_is_moving_not_sick() -> None:
@@ -335,23 +344,26 @@ def test_a_flawed_target_is_unsettled_even_if_it_was_only_adopted() -> None:
     run(world)
     seen = observed(world)
     step = next_step(
-        with_workloads(seen, misconfiguration="deployment/nope does not exist"), GATEWAY.policy, world.now
+        Situation(
+            with_workloads(seen, misconfiguration="deployment/nope does not exist"), GATEWAY.policy, world.now
+        )
     )
     assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED
 
 
 def test_a_workload_whose_restart_failed_is_sick_not_moving() -> None:
     world = in_mid_rollout()
-    (load,) = observed(world).targets[0].workloads
-    assert moving(load, GATEWAY.policy, world.now)
-    assert not moving(replace(load, failed=True), GATEWAY.policy, world.now)
+    situation = Situation(observed(world), GATEWAY.policy, world.now)
+    (load,) = situation.observation.targets[0].workloads
+    assert was_just_restarted(load, situation)
+    assert not was_just_restarted(replace(load, failed=True), situation)
 
 
 def test_while_a_target_is_away_the_next_look_is_soon() -> None:
     world, _ = rotated(targets=2)
     policy = replace(GATEWAY.policy, look_every=6 * HOUR, renew_before=2 * DAY, panic_before=DAY)
-    step = next_step(observed(world), policy, world.now)
+    step = next_step(Situation(observed(world), policy, world.now))
     assert isinstance(step, Rest) and step.until == world.now + policy.look_every
     world.targets["t1"].reachable = False
-    step = next_step(observed(world), policy, world.now)
+    step = next_step(Situation(observed(world), policy, world.now))
     assert isinstance(step, Rest) and step.until == world.now + policy.recheck

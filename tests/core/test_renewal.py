@@ -11,6 +11,7 @@ from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Key, Reason, Record, Revocation, Token
 from rotator.core.renewal import due, retry_time
+from rotator.core.situation import Situation
 from rotator.core.steps import Rest
 from tests.rotation.dsl import DAY, HOUR, MINUTE
 from tests.world import START
@@ -31,20 +32,20 @@ def seen(decision: Decision | None = None) -> Observation:
     [(0, None), (18, None), (19, Reason.NEARING_EXPIRY), (28, Reason.NEARING_EXPIRY), (29, Reason.EXPIRED)],
 )
 def test_a_token_is_due_ten_days_before_its_end(days: int, reason: Reason | None) -> None:
-    assert due(seen(), LONG, START + days * DAY) is reason
+    assert due(Situation(seen(), LONG, START + days * DAY)) is reason
 
 
 def test_a_token_that_nobody_signs_is_due_at_once() -> None:
-    assert due(replace(seen(), signers={"a1": None}), LONG, START) is Reason.REVOKED
+    assert due(Situation(replace(seen(), signers={"a1": None}), LONG, START)) is Reason.REVOKED
 
 
 def test_a_condemned_key_is_left_for_the_other_unless_that_is_condemned_too() -> None:
     def condemned(*keys: Key) -> Observation:
         return seen(Decision(1, TOKEN, frozenset(keys)))
 
-    assert due(condemned(Key.PRIMARY), LONG, START) is Reason.CONDEMNED
-    assert due(condemned(Key.SECONDARY), LONG, START) is None
-    assert due(condemned(*Key), LONG, START) is None
+    assert due(Situation(condemned(Key.PRIMARY), LONG, START)) is Reason.CONDEMNED
+    assert due(Situation(condemned(Key.SECONDARY), LONG, START)) is None
+    assert due(Situation(condemned(*Key), LONG, START)) is None
 
 
 def test_the_next_try_comes_ever_later_but_in_time_for_a_last_one() -> None:
@@ -56,7 +57,7 @@ def test_the_next_try_comes_ever_later_but_in_time_for_a_last_one() -> None:
 
 
 def rests_until(what: Observation, policy: Policy = LONG) -> object:
-    step = next_step(what, policy, START + HOUR)
+    step = next_step(Situation(what, policy, START + HOUR))
     assert isinstance(step, Rest)
     return step.until
 

@@ -7,23 +7,24 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from rotator.core.adoption import adoptable
+from rotator.core.checks import standby_key
 from rotator.core.limits import conflict_backoff_until, contested_targets, may_restore
 from rotator.core.observation import Observation, Pod, Target, Workload
-from rotator.core.plan import standby_key
 from rotator.core.records import Decision, Key, Record, Revocation, Token
 from rotator.core.revocation import exposed, needs_proof
+from rotator.core.rollout import restart_waits
+from rotator.core.situation import Situation
 from rotator.core.verification import (
-    SLACK,
-    adoptable,
-    broken_pods,
+    CLOCK_TOLERANCE,
+    blocking_pods,
     came_up,
+    can_spare_a_pod,
     everything_runs,
     resting,
     runs,
-    steady,
-    strangers_pods,
+    suspect_pods,
     verified,
-    waits,
 )
 from tests.rotation.dsl import DAY, GATEWAY, MINUTE
 from tests.world import START
@@ -51,7 +52,7 @@ def test_a_pod_runs_a_token_if_its_template_says_so_and_it_read_nothing_else() -
     assert runs(POD, record())
     assert not runs(replace(POD, pod_token="b2"), record())
     assert not runs(POD, record(restored_at=POD.started_at))
-    assert runs(POD, record(restored_at=POD.started_at - SLACK))
+    assert runs(POD, record(restored_at=POD.started_at - CLOCK_TOLERANCE))
     assert runs(POD, replace(record(restored_at=NOW), verified_pods=frozenset({"p/1"})))
 
 
@@ -68,29 +69,29 @@ def test_a_workload_is_healthy_with_all_pods_working_on_its_template() -> None:
 
 
 def test_a_workload_can_do_without_a_pod_only_while_all_are_there() -> None:
-    assert steady(LOAD)
-    assert not steady(replace(LOAD, complete=False))
-    assert not steady(with_pod(leaving=True))
-    assert not steady(with_pod(works=False))
+    assert can_spare_a_pod(LOAD)
+    assert not can_spare_a_pod(replace(LOAD, complete=False))
+    assert not can_spare_a_pod(with_pod(leaving=True))
+    assert not can_spare_a_pod(with_pod(works=False))
 
 
 def test_a_suspect_is_replaced_once_its_successor_is_sure_to_be_trusted() -> None:
-    touched = record(restored_at=NOW - 3 * SLACK)
-    young = with_pod(started_at=NOW - 3 * SLACK)
-    assert strangers_pods(target(young, touched), NOW) == [young.pods[0]]
-    assert strangers_pods(target(young, touched), NOW - 2 * SLACK) == []
-    assert strangers_pods(target(with_pod(started_at=NOW), touched), NOW) == []
-    leaving = with_pod(started_at=NOW - 3 * SLACK, leaving=True, works=False)
-    assert strangers_pods(target(leaving, touched), NOW) == []
+    touched = record(restored_at=NOW - 3 * CLOCK_TOLERANCE)
+    young = with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE)
+    assert suspect_pods(target(young, touched), NOW) == [young.pods[0]]
+    assert suspect_pods(target(young, touched), NOW - 2 * CLOCK_TOLERANCE) == []
+    assert suspect_pods(target(with_pod(started_at=NOW), touched), NOW) == []
+    leaving = with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE, leaving=True, works=False)
+    assert suspect_pods(target(leaving, touched), NOW) == []
 
 
 def test_a_pod_that_blocks_its_controller_had_its_minute() -> None:
     stuck = replace(with_pod(pod_token="b2", works=False), ordered=True)
-    assert broken_pods(target(stuck), NOW) == [stuck.pods[0]]
-    assert broken_pods(target(replace(stuck, restarted_at=NOW)), NOW) == []
-    assert broken_pods(target(replace(stuck, pods=(replace(stuck.pods[0], started_at=NOW),))), NOW) == []
+    assert blocking_pods(target(stuck), NOW) == [stuck.pods[0]]
+    assert blocking_pods(target(replace(stuck, restarted_at=NOW)), NOW) == []
+    assert blocking_pods(target(replace(stuck, pods=(replace(stuck.pods[0], started_at=NOW),))), NOW) == []
     of_the_template = replace(with_pod(works=False), ordered=True)
-    assert broken_pods(target(of_the_template), NOW) == []
+    assert blocking_pods(target(of_the_template), NOW) == []
 
 
 def test_an_adopted_token_rests_until_it_is_touched() -> None:
@@ -115,32 +116,37 @@ def test_an_adopted_token_rests_until_it_is_touched() -> None:
 )
 def test_a_live_token_without_a_record_is_taken_over(change: dict[str, object], *, adopted: bool) -> None:
     t = replace(target(), record=None, **change)  # type: ignore[arg-type]
-    assert (adoptable(t, Observation((t,)), NOW) is not None) is adopted
+    assert (adoptable(t, Situation(Observation((t,)), GATEWAY.policy, NOW)) is not None) is adopted
 
 
 def test_a_token_that_nobody_signs_is_not_taken_over() -> None:
     t = replace(target(), record=None)
-    assert adoptable(t, Observation((t,), signers={"a1": None}), NOW) is None
-    assert adoptable(t, Observation((t,), signers={"a1": Key.PRIMARY}), NOW)
+    assert adoptable(t, Situation(Observation((t,), signers={"a1": None}), GATEWAY.policy, NOW)) is None
+    assert adoptable(t, Situation(Observation((t,), signers={"a1": Key.PRIMARY}), GATEWAY.policy, NOW))
 
 
 def test_a_strangers_token_over_ours_is_taken_over_if_it_outlives_ours_and_is_known_to_live() -> None:
     newer = replace(TOKEN, fingerprint="c3", expires_at=TOKEN.expires_at + DAY)
     t = target(held=newer)
-    assert adoptable(t, Observation((t,), signers={"c3": Key.SECONDARY}), NOW)
-    assert adoptable(t, Observation((t,)), NOW) is None
+    assert adoptable(t, Situation(Observation((t,), signers={"c3": Key.SECONDARY}), GATEWAY.policy, NOW))
+    assert adoptable(t, Situation(Observation((t,)), GATEWAY.policy, NOW)) is None
     shorter = target(held=replace(newer, expires_at=TOKEN.expires_at))
-    assert adoptable(shorter, Observation((shorter,), signers={"c3": Key.SECONDARY}), NOW) is None
+    assert (
+        adoptable(
+            shorter, Situation(Observation((shorter,), signers={"c3": Key.SECONDARY}), GATEWAY.policy, NOW)
+        )
+        is None
+    )
 
 
 def test_a_leak_exposes_live_tokens_only() -> None:
     old = Record(Decision(2, TOKEN), previous=Record(Decision(1, BEFORE), verified_at=START).proven)
     seen = Observation((target(rec=old),))
-    assert exposed(seen, NOW) == {Key.PRIMARY, Key.SECONDARY}
-    assert exposed(seen, BEFORE.expires_at) == {Key.PRIMARY}
-    assert exposed(replace(seen, signers={"b2": None}), NOW) == {Key.PRIMARY}
+    assert exposed(Situation(seen, GATEWAY.policy, NOW)) == {Key.PRIMARY, Key.SECONDARY}
+    assert exposed(Situation(seen, GATEWAY.policy, BEFORE.expires_at)) == {Key.PRIMARY}
+    assert exposed(Situation(replace(seen, signers={"b2": None}), GATEWAY.policy, NOW)) == {Key.PRIMARY}
     proven = replace(old, verified_at=NOW)
-    assert exposed(Observation((target(rec=proven),)), NOW) == {Key.PRIMARY}
+    assert exposed(Situation(Observation((target(rec=proven),)), GATEWAY.policy, NOW)) == {Key.PRIMARY}
 
 
 def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
@@ -148,24 +154,24 @@ def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
     moved = replace(with_pod(works=False), restarted_at=NOW - timedelta(hours=5))
     stale = replace(LOAD, name="deployment/v", template_token="b2", pods=(replace(POD, pod_token="b2"),))
     t = replace(target(rec=Record(Decision(2, TOKEN), previous=proven)), workloads=(moved, stale))
-    assert not waits(t, Observation((t,)), GATEWAY.policy, NOW)
+    assert not restart_waits(t, Situation(Observation((t,)), GATEWAY.policy, NOW))
     sick = replace(stale, pods=(replace(stale.pods[0], works=False),))
     t = replace(t, workloads=(moved, sick))
-    assert waits(t, Observation((t,)), GATEWAY.policy, NOW)
+    assert restart_waits(t, Situation(Observation((t,)), GATEWAY.policy, NOW))
 
 
 def test_only_pods_of_the_current_template_are_suspects() -> None:
-    touched = record(restored_at=NOW - 3 * SLACK)
-    old = with_pod(pod_token="b2", started_at=NOW - 3 * SLACK)
-    assert strangers_pods(target(old, touched), NOW) == []
+    touched = record(restored_at=NOW - 3 * CLOCK_TOLERANCE)
+    old = with_pod(pod_token="b2", started_at=NOW - 3 * CLOCK_TOLERANCE)
+    assert suspect_pods(target(old, touched), NOW) == []
 
 
 def test_a_suspect_that_does_not_work_goes_though_others_are_missing() -> None:
-    touched = record(restored_at=NOW - 3 * SLACK)
-    sick = replace(with_pod(started_at=NOW - 3 * SLACK, works=False), complete=False)
-    assert strangers_pods(target(sick, touched), NOW) == [sick.pods[0]]
-    well = replace(with_pod(started_at=NOW - 3 * SLACK), complete=False)
-    assert strangers_pods(target(well, touched), NOW) == []
+    touched = record(restored_at=NOW - 3 * CLOCK_TOLERANCE)
+    sick = replace(with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE, works=False), complete=False)
+    assert suspect_pods(target(sick, touched), NOW) == [sick.pods[0]]
+    well = replace(with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE), complete=False)
+    assert suspect_pods(target(well, touched), NOW) == []
 
 
 def test_what_the_issuer_says_of_a_key_counts_more_than_what_is_on_record() -> None:
@@ -189,7 +195,9 @@ def test_repairs_slow_down_and_then_pause_for_a_day() -> None:
     ]
     assert conflict_backoff_until(Observation((), restores=9)) is None
     seen = Observation((), restores=3, last_restored_at=NOW)
-    assert not may_restore(seen, NOW) and may_restore(seen, NOW + 5 * MINUTE)
+    assert not may_restore(Situation(seen, GATEWAY.policy, NOW)) and may_restore(
+        Situation(seen, GATEWAY.policy, NOW + 5 * MINUTE)
+    )
 
 
 def test_only_what_somebody_else_changed_is_fought_over() -> None:
@@ -199,8 +207,11 @@ def test_only_what_somebody_else_changed_is_fought_over() -> None:
     )
     drifted = replace(target(held=BEFORE), name="drifted")
     seen = Observation((calm, template, drifted), restores=6, last_restored_at=NOW)
-    assert [t.name for t in contested_targets(seen, NOW)] == ["template", "drifted"]
-    assert contested_targets(seen, NOW + DAY) == []
+    assert [t.name for t in contested_targets(Situation(seen, GATEWAY.policy, NOW))] == [
+        "template",
+        "drifted",
+    ]
+    assert contested_targets(Situation(seen, GATEWAY.policy, NOW + DAY)) == []
 
 
 def test_who_signs_is_asked_before_a_key_may_have_to_end() -> None:
@@ -208,7 +219,7 @@ def test_who_signs_is_asked_before_a_key_may_have_to_end() -> None:
     seen, condemned = Observation((t,)), Observation((t,), remembered=frozenset({Key.SECONDARY}))
 
     def asks(seen: Observation, revoke: Revocation, now: datetime = START) -> bool:
-        return needs_proof(seen, replace(GATEWAY.policy, revoke=revoke), now)
+        return needs_proof(Situation(seen, replace(GATEWAY.policy, revoke=revoke), now))
 
     assert not any(asks(seen, revoke) for revoke in Revocation)
     assert all(asks(condemned, revoke) for revoke in Revocation)

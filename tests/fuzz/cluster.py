@@ -14,6 +14,7 @@ from rotator.core.observation import Target as Seen
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.records import Decision, Key, Proven, Record, Revocation, Token
+from rotator.core.situation import Situation
 from rotator.errors import Refused, RotatorError, Unavailable
 from rotator.kube.client.paths import Access
 from rotator.kube.client.responses import failure, parse
@@ -26,7 +27,7 @@ from rotator.kube.targets.annotations import (
 )
 from rotator.kube.targets.secret import LAST_APPLIED, read_contents, read_token
 from rotator.redaction import redact_quoted
-from rotator.rotation.request import stamp
+from rotator.rotation.request import lamport_stamp
 from tests.eventgrid.builders import body
 from tests.fuzz.edges import CANARY, TOKEN, parsed, texts_in
 from tests.fuzz.guided import Target
@@ -96,9 +97,9 @@ def _planned(target: Seen, state: LeaseState) -> None:
             remembered=state.condemned,
         )
         for policy in POLICIES:
-            step = next_step(seen, policy, NOW)
-            assert CANARY not in str(explain(step, seen, policy, NOW))
-        stamp(seen, NOW)
+            step = next_step(Situation(seen, policy, NOW))
+            assert CANARY not in str(explain(step, Situation(seen, policy, NOW)))
+        lamport_stamp(seen, NOW)
 
 
 def answer(raw: bytes) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from tests.mutations.rules import Mutation
 
-A, P, D, E = (
+A, P, C, AD, R, D, E = (
     "rotator/rotation/act.py",
     "rotator/core/plan.py",
+    "rotator/core/checks.py",
+    "rotator/core/adoption.py",
+    "rotator/core/rollout.py",
     "rotator/core/renewal.py",
     "rotator/core/verification.py",
 )
@@ -17,14 +20,20 @@ RESTRAINT = [
     Mutation(
         "fight breaker off",
         K,
-        "if seen.last_restored_at is None or seen.restores < IMMEDIATE_RESTORES:",
+        "if observation.last_restored_at is None or observation.restores < IMMEDIATE_RESTORES:",
         "if True:",
     ),
     Mutation(
-        "a fight never becomes a truce", K, "if seen.restores >= RESTORES_BEFORE_CONFLICT:", "if False:"
+        "a fight never becomes a truce",
+        K,
+        "if observation.restores >= RESTORES_BEFORE_CONFLICT:",
+        "if False:",
     ),
     Mutation(
-        "a reverted template is no fight", P, "if not reverted(t, w) or may_restore(seen, now)", "if True"
+        "a reverted template is no fight",
+        C,
+        "if not reverted(target, w) or may_restore(situation)",
+        "if True",
     ),
     Mutation(
         "a reverted template is not counted",
@@ -34,8 +43,8 @@ RESTRAINT = [
     ),
     Mutation(
         "an adoption over our mark is no fight",
-        P,
-        "(token.template_token is None or may_restore(seen, now))",
+        AD,
+        "(token.template_token is None or may_restore(situation))",
         "True",
     ),
     Mutation(
@@ -52,22 +61,22 @@ RESTRAINT = [
     ),
     Mutation(
         "a fight is no reason not to issue",
-        P,
-        "or not seen.workable or not may_issue(seen, policy, now):",
-        "or not seen.workable:",
+        C,
+        "or not observation.workable or not may_issue(situation):",
+        "or not observation.workable:",
     ),
-    Mutation("no budget of restarts", P, "if may_restart(w, policy, now)", "if True"),
+    Mutation("no budget of restarts", C, "if may_restart(w, policy, now)", "if True"),
     Mutation(
         "restarts of this hour forgotten",
         K,
-        "return w.restarts + 1, w.counted_since",
-        "return 1, w.counted_since",
+        "return workload.restarts + 1, since",
+        "return 1, since",
     ),
     Mutation(
         "a reverted template: since when not asked",
         K,
-        "return w.restarted_at >= max(",
-        "return w.restarted_at <= max(",
+        "return workload.restarted_at >= max(",
+        "return workload.restarted_at <= max(",
     ),
 ]
 
@@ -75,56 +84,59 @@ REVOCATION = [
     Mutation("the Lease's condemned keys forgotten", N, "return self.remembered | (", "return ("),
     Mutation("condemned keys not put on the Lease", A, "    await ports.lease.condemn(step.condemned)\n", ""),
     Mutation(
-        "an ended key stays condemned", A, "    await ports.lease.condemn(seen.condemned - {key})\n", ""
+        "an ended key stays condemned",
+        A,
+        "    await ports.lease.condemn(observation.condemned - {key})\n",
+        "",
     ),
     Mutation(
         "an ended key stays condemned on the Secret",
         A,
-        "            await ports.fleet.write(t, None, replace(t.record, decision=decision))\n",
+        "            await ports.fleet.write(target, None, replace(record, decision=decision))\n",
         "",
     ),
     Mutation(
         "a leak condemns nothing",
-        P,
-        "({k for k in exposed(seen, now) if k} if leaked(seen) else set())",
+        C,
+        "{k for k in exposed(situation) if k} if leaked(observation) else set()",
         "set()",
     ),
     Mutation(
         "a leak ends the current key only",
-        P,
-        "{k for k in exposed(seen, now) if k} if leaked",
+        C,
+        "{k for k in exposed(situation) if k} if leaked",
         "{key} if key and leaked",
     ),
     Mutation(
         "issued on a key that may be ended any moment",
-        P,
+        C,
         "standby_key(key, condemned | policy.avoid)",
         "standby_key(key, condemned)",
     ),
     Mutation(
         "a new target leads the others astray",
-        P,
+        AD,
         "if current is None or token.template_token is not None:",
         "if True:",
     ),
-    Mutation("all suspects are evicted at once", E, "(steady(w) or not p.works)", "True"),
+    Mutation("all suspects are evicted at once", E, "(can_spare_a_pod(w) or not p.works)", "True"),
     Mutation(
         "a fight lets a token expire",
         K,
-        "return may_restore(seen, now) or (urgent and",
-        "return may_restore(seen, now) or (False and",
+        "return may_restore(situation) or (\n        urgent and",
+        "return may_restore(situation) or (\n        False and",
     ),
     Mutation(
         "an event about an absent target is stale",
         "rotator/rotation/request.py",
-        "if any(a.transient for a in seen.unreachable):",
+        "if any(u.transient for u in observation.unreachable):",
         "if False:",
     ),
     Mutation(
         "a roll-back forgets the condemned key",
-        P,
-        "back,\n                    seen.condemned,",
-        "back,\n                    frozenset(),",
+        C,
+        "back, situation.observation.condemned, failures",
+        "back, frozenset(), failures",
     ),
     Mutation(
         "a key is tried again though it failed",
@@ -148,19 +160,19 @@ REVOCATION = [
     Mutation(
         "a leaked key ends unsettled",
         B,
-        "for k in sorted(seen.condemned) if key_is_unused(seen, k)",
-        "for k in sorted(seen.condemned)",
+        "for k in sorted(observation.condemned) if key_is_unused(observation, k)",
+        "for k in sorted(observation.condemned)",
     ),
     Mutation(
         "after-verify ends a key unsettled and unlooked",
         B,
-        "if key_is_unused(seen, key) and proven_long_enough(",
+        "if key_is_unused(observation, key) and proven_long_enough(",
         "if proven_long_enough(",
     ),
     Mutation(
         "before-reuse though unsettled",
-        P,
-        "is Revocation.BEFORE_REUSE and key_is_unused(seen, standby)",
+        C,
+        "is Revocation.BEFORE_REUSE\n        and key_is_unused(observation, standby)",
         "is Revocation.BEFORE_REUSE",
     ),
     Mutation(
@@ -171,19 +183,25 @@ REVOCATION = [
     ),
     Mutation("revoked though never", B, "if policy.revoke is not Revocation.AFTER_VERIFY or", "if"),
     Mutation(
-        "what is on record is proof enough", T, "if needs_proof(seen, gateway.policy, now):", "if False:"
+        "what is on record is proof enough",
+        T,
+        "if needs_proof(Situation(observation, gateway.policy, now)):",
+        "if False:",
     ),
     Mutation(
-        "revoke_after ignored", B, "at + policy.revoke_after <= now for at in since", "True for at in since"
+        "revoke_after ignored",
+        B,
+        "at + situation.policy.revoke_after <= situation.now for at in since",
+        "True for at in since",
     ),
     Mutation(
-        "dead previous regenerated again", B, "or not key or seen.dead(previous.token) or", "or not key or"
+        "dead previous regenerated again", B, "or not key or observation.dead(previous) or", "or not key or"
     ),
     Mutation(
         "expired previous regenerated",
         B,
-        "seen.dead(previous.token) or previous.token.expires_at <= now:",
-        "seen.dead(previous.token):",
+        "observation.dead(previous) or previous.expires_at <= situation.now:",
+        "observation.dead(previous):",
     ),
 ]
 
@@ -191,58 +209,63 @@ HOURS = [
     Mutation(
         "a leak waits for a window",
         D,
-        "if seen.window.open or (request and request.leak) else",
-        "if seen.window.open else",
+        "if observation.window.open or leaked(observation) else",
+        "if observation.window.open else",
     ),
     Mutation(
         "a leaked token is kept for want of a window",
-        E,
-        "(seen.window.open or leaves_leaked_token(t, seen))",
-        "seen.window.open",
+        R,
+        "(observation.window.open or leaves_leaked_token(target, observation))",
+        "observation.window.open",
     ),
     Mutation(
-        "a wish after a failure waits", D, "current.retry_at and not asked_again(seen):", "current.retry_at:"
+        "a wish after a failure waits", D, "< retry_at and not asked_again(observation):", "< retry_at:"
     ),
     Mutation(
         "one fight starves all other repairs",
-        P,
+        C,
         "return min(drifted, key=lambda d: d[0])[1]",
         "return drifted[0][1]",
     ),
     Mutation(
         "a pod that blocks an adopted token stays",
-        P,
-        "    for t in seen.workable:  # also those of an adopted token, to which a target may have been rolled back\n",
-        "    for t in current_targets(seen):\n",
+        C,
+        "    for target in situation.observation.workable:  # also where the token was adopted\n",
+        "    for target in targets_to_verify(situation.observation):\n",
     ),
     Mutation(
         "window not asked for restarts",
-        E,
-        "return sick or not (seen.window.open or leaves_leaked_token(t, seen))",
-        "return sick",
+        R,
+        "return stuck or not (observation.window.open or leaves_leaked_token(target, observation))",
+        "return stuck",
     ),
     Mutation(
-        "sick not asked", E, "return sick or not (seen.window.open or", "return not (seen.window.open or"
+        "sick not asked", R, "return stuck or not (observation.window", "return not (observation.window"
     ),
     Mutation(
         "window not asked for tokens",
         D,
-        "return reason if seen.window.open or (request and request.leak) else None",
+        "return reason if observation.window.open or leaked(observation) else None",
         "return reason",
     ),
-    Mutation("urgent things wait for windows", D, "reason in URGENT or panics", "panics"),
+    Mutation("urgent things wait for windows", D, "reason in URGENT or nearly_expired", "nearly_expired"),
     Mutation(
         "nobody looks when a window opens",
         P,
-        "for t in (seen.window.turns_at, conflict_backoff_until(seen)) if",
-        "for t in (conflict_backoff_until(seen),) if",
+        "[observation.window.turns_at, conflict_backoff_until(observation)]",
+        "[conflict_backoff_until(observation)]",
     ),
-    Mutation("pods of a target that joins are trusted", P, "Write(t, marked(current))", "Write(t, current)"),
+    Mutation(
+        "pods of a target that joins are trusted",
+        C,
+        "Write(target, requiring_restart(current))",
+        "Write(target, current)",
+    ),
     Mutation(
         "pods beside an adopted token are trusted for ever",
         E,
-        "touched = r.decision.rolled_back or r.restored_at is not None",
-        "touched = r.decision.rolled_back",
+        "touched = record.decision.rolled_back or record.restored_at is not None",
+        "touched = record.decision.rolled_back",
     ),
     Mutation(
         "pods that were there at the adoption are suspects",
@@ -251,9 +274,14 @@ HOURS = [
         "pass",
     ),
     Mutation(
-        "a restart after the proof needs none", E, "    return verified(t)\n", "    return r.verified\n"
+        "a restart after the proof needs none",
+        E,
+        "    return verified(target)\n",
+        "    return record.verified\n",
     ),
-    Mutation("old pods on their way out fail a token", P, "or came_up(t):", "or everything_runs(t):"),
+    Mutation(
+        "old pods on their way out fail a token", C, "or came_up(target):", "or everything_runs(target):"
+    ),
     Mutation(
         "proven before what it proves",
         A,
@@ -269,27 +297,27 @@ HOURS = [
     Mutation(
         "a token whose mark is there already",
         A,
-        "step.target.record, named_tokens(step.target)",
-        "step.target.record, set()",
+        "step.target, named_tokens(step.target)",
+        "step.target, set()",
     ),
     Mutation(
         "a leak that is left already has no budget",
         K,
-        "w.template_token == t.record.previous.token.template_token",
+        "workload.template_token == target.previous_token.template_token",
         "True",
     ),
     Mutation("what does not last is done for ever", T, "        self.count(step)\n", ""),
     Mutation(
         "an Azure that does not answer is asked again at once",
         A,
-        "if seen.current and seen.current.token.fingerprint not in signers:",
+        "if observation.current and observation.current.token.fingerprint not in signers:",
         "if False:",
     ),
     Mutation(
         "nobody waits for pods beside an adopted token",
-        P,
-        "[*current_targets(seen), *restored_targets(seen)]",
-        "current_targets(seen)",
+        C,
+        "[*targets_to_verify(observation), *restored_targets(observation)]",
+        "targets_to_verify(observation)",
     ),
 ]
 
@@ -297,13 +325,13 @@ TROUBLE = [
     Mutation(
         "one target's trouble stops the rest",
         T,
-        "        if not self.troubles:\n            return seen\n",
-        "        return seen\n",
+        "        if not self.failures:\n            return observation\n",
+        "        return observation\n",
     ),
     Mutation(
         "trouble is not told",
         T,
-        "        if self.troubles:\n            raise combine(t.error for t in self.troubles.values())\n",
+        "        if self.failures:\n            raise combine(failure.error for failure in self.failures.values())\n",
         "",
     ),
     Mutation(
@@ -312,24 +340,29 @@ TROUBLE = [
         "    await ports.lease.assert_held()\n    await ports.lease.condemn",
         "    await ports.lease.condemn",
     ),
-    Mutation("a suspect's successor is evicted again", E, "restored_at + 2 * SLACK", "restored_at + SLACK"),
+    Mutation(
+        "a suspect's successor is evicted again",
+        E,
+        "restored_at + 2 * CLOCK_TOLERANCE",
+        "restored_at + CLOCK_TOLERANCE",
+    ),
     Mutation(
         "every broken pod is deleted",
         E,
-        "if t.record and w.ordered and w.restarted_at",
-        "if t.record and w.restarted_at",
+        "if target.record and w.ordered and w.restarted_at",
+        "if target.record and w.restarted_at",
     ),
     Mutation(
         "a blocking pod is waited for",
         E,
-        "if t.record and w.ordered and w.restarted_at",
+        "if target.record and w.ordered and w.restarted_at",
         "if False and w.restarted_at",
     ),
     Mutation(
         "a blocking pod of an older decision is waited for",
         E,
-        "        if p.pod_token != w.template_token and not p.works",
-        "        if t.record and w.template_token == t.record.decision.token.template_token != p.pod_token and not p.works",
+        "        if p.pod_token != w.template_token\n        and not p.works",
+        "        if target.record and not target.stale_workloads and p.pod_token != w.template_token\n        and not p.works",
     ),
     Mutation(
         "a conflict stops the run", T, "        except Conflict:\n", "        except ZeroDivisionError:\n"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 P, D, E = "rotator/core/plan.py", "rotator/core/renewal.py", "rotator/core/verification.py"
+C, N, R = "rotator/core/checks.py", "rotator/core/adoption.py", "rotator/core/rollout.py"
+U, G = "rotator/core/situation.py", "rotator/core/signing.py"
 W = "rotator/core/records.py"
 A, Q, T = "rotator/rotation/act.py", "rotator/rotation/request.py", "rotator/rotation/loop.py"
 S = "rotator/rotation/signer_cache.py"
@@ -42,7 +44,7 @@ class Mutation(NamedTuple):
 
 
 RULES = [
-    Mutation("settled: unreachable targets ignored", E, "and not seen.unreachable\n", "\n"),
+    Mutation("settled: unreachable targets ignored", E, "and not observation.unreachable\n", "\n"),
     Mutation("settled: pods not looked at", E, "            and everything_runs(t)\n", "\n"),
     Mutation(
         "settled: verified not asked",
@@ -53,7 +55,7 @@ RULES = [
     Mutation(
         "settled: signer not asked (trust anything)",
         E,
-        "seen.signers.get(current.token.fingerprint) is key.other",
+        "observation.signers.get(current.token.fingerprint) is key.other",
         "True",
     ),
     Mutation(
@@ -79,86 +81,90 @@ RULES = [
         "return bool(record.verified_pods)",
     ),
     Mutation("a proof has no witnesses", A, "if p.instance)", "if False)"),
-    Mutation("a second token in mid-rollout", P, "and under_way(seen, policy, now):", "and False:"),
-    Mutation("a leak waits for a rollout", P, "and not leaked(seen) and under_way", "and under_way"),
-    Mutation("moving taken for sick", E, "not w.healthy and not moving(w, policy, now)", "not w.healthy"),
+    Mutation("a second token in mid-rollout", C, "and under_way(situation):", "and False:"),
+    Mutation("a leak waits for a rollout", C, "and not leaked(observation) and under_way", "and under_way"),
+    Mutation(
+        "moving taken for sick", R, "not w.healthy and not was_just_restarted(w, situation)", "not w.healthy"
+    ),
     Mutation("the same token again", A, "while token.fingerprint in had:", "while False:"),
-    Mutation("no SLACK when judging pod start", E, "timedelta(seconds=60)", "timedelta(seconds=0)"),
+    Mutation("no CLOCK_TOLERANCE when judging pod start", E, "timedelta(seconds=60)", "timedelta(seconds=0)"),
     Mutation(
         "Blocked though pods' own token is gone",
-        E,
-        "previous is None or not usable(previous.token, seen, policy, now):\n        return False\n    stale",
-        "previous is None:\n        return False\n    stale",
+        R,
+        "previous is None or not situation.usable(previous):",
+        "previous is None:",
     ),
     Mutation(
         "roll back a proven token",
-        E,
-        "t.record and not t.record.verified_at and overtime",
-        "t.record and overtime",
+        R,
+        "target.record is not None and not target.verified_at and timed_out",
+        "target.record is not None and timed_out",
     ),
     Mutation(
         "stranger's older token adopted",
-        E,
-        "not (t.drifted and t.expires_at > t.record.decision.token.expires_at)",
-        "not t.drifted",
+        N,
+        "not (target.drifted and target.expires_at > target.token.expires_at)",
+        "not target.drifted",
     ),
-    Mutation("adopting restarts", E, "t.fingerprint if marked else None", "t.fingerprint"),
+    Mutation("adopting restarts", N, "target.fingerprint if named else None", "target.fingerprint"),
     Mutation(
         "roll-back without timeout/failed",
-        E,
-        "return any(w.failed for w in t.workloads) or now >= begun",
-        "return False and now >= begun",
+        R,
+        "return failed or situation.now >= begun",
+        "return False and situation.now >= begun",
     ),
     Mutation(
         "a request older than the adoption is forgotten",
-        E,
-        "return min(now, t.request.at - timedelta(seconds=1)) if t.request else now",
+        N,
+        "return min(now, target.request.at - timedelta(seconds=1)) if target.request else now",
         "return now",
     ),
     Mutation(
         "flawed target proven",
         E,
-        "or t.drifted or t.misconfiguration or r.decision.token.template_token",
-        "or t.drifted or r.decision.token.template_token",
+        "or target.drifted or target.misconfiguration or target.adopted",
+        "or target.drifted or target.adopted",
     ),
     Mutation(
         "flawed target waited for",
         E,
-        "        and not (t.misconfiguration and all(w.healthy for w in t.workloads))\n",
+        "        and not (t.misconfiguration and t.healthy)\n",
         "",
     ),
     Mutation(
         "roll-back keeps the revision (newest token wins)",
-        P,
-        "now_current.revision + 1",
-        "now_current.revision",
+        C,
+        "failed.revision + 1",
+        "failed.revision",
     ),
-    Mutation("roll back what all pods run", P, "or not r.previous or came_up(t):", "or not r.previous:"),
+    Mutation("roll back what all pods run", C, "or not back or came_up(target):", "or not back:"),
     Mutation(
         "standby ignores condemned",
-        P,
+        C,
         "return key if key.other in condemned and key not in condemned else key.other",
         "return key.other",
     ),
     Mutation(
         "max_unavailable_targets ignored",
-        P,
-        "if len(away) < policy.max_unavailable_targets or",
+        C,
+        "if len(rolling) < policy.max_unavailable_targets or",
         "if True or",
     ),
-    Mutation("no alternation of keys", P, "else key.other\n\n\ndef write", "else key\n\n\ndef write"),
-    Mutation("rolls back though it may not", P, "    if not policy.roll_back:\n        return None\n", ""),
-    Mutation("evicts though it may not", P, "if policy.replace_pods and not", "if not"),
+    Mutation("no alternation of keys", C, "else key.other\n\n\ndef write", "else key\n\n\ndef write"),
+    Mutation(
+        "rolls back though it may not", C, "    if not situation.policy.roll_back:\n        return None\n", ""
+    ),
+    Mutation("evicts though it may not", C, "if situation.policy.replace_pods and not", "if not"),
     Mutation(
         "rests for ever",
         P,
-        "policy.recheck if unsettled or not seen.current else policy.look_every",
+        "policy.recheck if unsettled or not situation.current else policy.look_every",
         "policy.lifetime",
     ),
     Mutation(
         "back-off not asked",
         D,
-        "if current and current.retry_at and now < current.retry_at and not asked_again(seen):",
+        "if retry_at and situation.now < retry_at and not asked_again(observation):",
         "if False:",
     ),
     Mutation(
@@ -167,12 +173,14 @@ RULES = [
         "if own.token.adopted and own.revision == current.revision:",
         "if False:",
     ),
-    Mutation("windows not overridden by panic", D, "or panics(seen, policy, now)", ""),
-    Mutation("roll back to a dead previous", D, "return not seen.dead(token) and token", "return token"),
+    Mutation("windows not overridden by panic", D, "or nearly_expired(situation)", ""),
+    Mutation(
+        "roll back to a dead previous", U, "return not self.observation.dead(token) and token", "return token"
+    ),
     Mutation(
         "Revoked not noticed",
         D,
-        "if any(seen.dead(t) for t in followed):",
+        "if any(observation.dead(t) for t in followed):",
         "if False:",
     ),
     Mutation(
@@ -184,7 +192,7 @@ RULES = [
     Mutation(
         "stale event accepted",
         Q,
-        "        if stale(seen, expires_at, seen_at):\n",
+        "        if is_stale(observation, expires_at, happened_at):\n",
         "        if False:\n",
     ),
     Mutation(
@@ -210,7 +218,7 @@ RULES = [
     Mutation(
         "regenerate without second look",
         A,
-        "if not key_is_unused(replace(seen, signers=signers), key):",
+        "if not key_is_unused(replace(observation, signers=signers), key):",
         "if False:",
     ),
     Mutation(
@@ -234,28 +242,30 @@ RULES = [
     Mutation(
         "request stamp = now, not Lamport",
         Q,
-        "max(now, last_change(seen) + timedelta(seconds=1)) if seen.current else now",
+        "max(now, last_change(observation) + timedelta(seconds=1)) if observation.current else now",
         "now",
     ),
-    Mutation("duplicates are noted again", Q, "if again or not asked(t, seen, leak=leak)", "if True"),
+    Mutation(
+        "duplicates are noted again", Q, "if again or not is_noted(t, observation, leak=leak)", "if True"
+    ),
     Mutation(
         "acts without the lease",
         T,
-        "if not self.held and not await self.ports.lease.acquire(self.seen):",
+        "if not self.holds_lease and not await self.ports.lease.acquire(self.observation):",
         "if False:",
     ),
     Mutation(
         "what is on record tells of a stranger's token",
-        E,
+        G,
         "and (t.record is None or t.drifted):\n            found",
         "and t.fingerprint not in found:\n            found",
     ),
-    Mutation("old answers about a stranger's token", S, "return strange or not self", "return not self"),
+    Mutation("old answers about a stranger's token", S, "return unrecorded or not self", "return not self"),
     Mutation("stale answers before a regenerate", S, "return answers if fresh else", "return"),
     Mutation(
         "a restart asks Azure about every token",
         S,
-        "return doubt.hint is None or not hints or not self._young(self._started, now)",
+        "return query.hint is None or not hints or not self._young(self._started, now)",
         "return True",
     ),
 ]

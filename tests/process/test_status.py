@@ -65,7 +65,8 @@ async def test_after_a_roll_back_it_says_what_failed_and_when_it_is_tried_again(
 
     assert row[1:3] == ["RolledBack", good]
     assert (
-        "oslo: the rollout failed once and was put back; a new token (Requested) is tried after 20" in below
+        "oslo: the rollout failed once and was rolled back; a new token (Requested) is tried after 20"
+        in below
     )
     assert f"the Event RolloutFailed says what failed: kubectl -n {d.namespace} events --for secret/" in below
     assert " 29 min " in " ".join(row) and row[-1] == "1/1"

@@ -12,6 +12,7 @@ from rotator.core.observation import Observation
 from rotator.core.plan import next_step
 from rotator.core.policy import Policy
 from rotator.core.records import Key, Reason, Revocation
+from rotator.core.situation import Situation
 from rotator.core.steps import Rest, RollBack
 from rotator.errors import Busy, LeaseLost, Unavailable
 from rotator.rotation import Gateway, Noted, Ports, look, request, rotate
@@ -67,7 +68,7 @@ def step_names(world: World) -> list[str]:
 def at_rest(world: World, gateway: Gateway) -> None:
     """All targets hold one good token that every pod runs, and the plan says so."""
     seen = drive(look(replace(gateway, window=world.window), world.process()))
-    step = next_step(seen, gateway.policy, world.now)
+    step = next_step(Situation(seen, gateway.policy, world.now))
     assert isinstance(step, Rest), step
     assert len({target.value for target in world.targets.values()}) == 1, {
         n: target.value for n, target in world.targets.items()
@@ -122,7 +123,7 @@ def reason_at_rest(world: World, gateway: Gateway = GATEWAY) -> tuple[Reason, st
     seen = drive(look(replace(gateway, window=world.window), world.process()))
     step = run(world, gateway)
     assert step is not None
-    return step.reason, explain(step, seen, gateway.policy, world.now).text
+    return step.reason, explain(step, Situation(seen, gateway.policy, world.now)).text
 
 
 def rollout_fails_once(world: World, gateway: Gateway) -> None:

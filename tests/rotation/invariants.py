@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from rotator.core.plan import next_step
 from rotator.core.records import Reason, Revocation
 from rotator.core.renewal import renewal_time
+from rotator.core.situation import Situation
 from rotator.core.steps import Issue, Rest
 from rotator.rotation import look, rotate
 from tests.rotation.model_fleet import DAY, HOUR, ModelFleet
@@ -61,7 +62,7 @@ def is_at_rest(fleet: ModelFleet, number: int) -> bool:
     if not world.azure or any(not target.reachable or target.owned for target in world.targets.values()):
         return False
     seen = drive(look(gateway, world.process()))
-    step = next_step(seen, gateway.policy, world.now)
+    step = next_step(Situation(seen, gateway.policy, world.now))
     soon = seen.current is None or renewal_time(seen, gateway.policy) < world.now + HOUR
     return isinstance(step, Rest) and step.reason is Reason.SETTLED and not soon and not seen.condemned
 
@@ -112,7 +113,7 @@ def at_rest(fleet: ModelFleet, number: int) -> None:
     """I3: one good token in every Secret and every pod, and the plan has nothing to add."""
     world, gateway = fleet.worlds[number], fleet.gateways[number]
     seen = drive(look(gateway, world.process()))
-    step = next_step(seen, gateway.policy, world.now)
+    step = next_step(Situation(seen, gateway.policy, world.now))
     assert isinstance(step, Rest), f"I3: {step}"
     assert len({target.value for target in world.targets.values()}) == 1, {
         name: target.value for name, target in world.targets.items()

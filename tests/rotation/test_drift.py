@@ -10,6 +10,7 @@ import pytest
 from rotator.core.observation import Target
 from rotator.core.plan import next_step
 from rotator.core.records import Key, Reason, Record, Revocation
+from rotator.core.situation import Situation
 from rotator.core.steps import Issue, Replace
 from rotator.errors import Unavailable
 from rotator.ports import IssuedToken
@@ -98,8 +99,8 @@ def test_a_key_regenerated_by_a_stranger_is_seen_and_answered() -> None:
 
 
 def test_known_limit_a_clock_minutes_behind_the_nodes_trusts_pods_it_should_not() -> None:
-    """A repair is stamped by our clock, a pod's start by its node's: they may differ by half of SLACK.
-    Here the stamp is older than a pod that read the stranger's token: I1 falls.
+    """A repair is stamped by our clock, a pod's start by its node's: they may differ by
+    half of CLOCK_TOLERANCE. Here the stamp is older than a pod that read the stranger's token: I1 falls.
     """
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     target, behind = world.targets["t0"], timedelta(minutes=-10)
@@ -135,7 +136,7 @@ def test_pods_are_evicted_one_at_a_time() -> None:
     assert len(load.pods) == 2 and all(pod.works for pod in load.pods)
     going = replace(load, pods=tuple(replace(pod, leaving=pod is first.pod) for pod in load.pods))
     seen = replace(observed(world), targets=(replace(first.target, workloads=(going,)),))
-    assert not isinstance(next_step(seen, gateway.policy, world.now), Replace)
+    assert not isinstance(next_step(Situation(seen, gateway.policy, world.now)), Replace)
 
 
 def test_a_repair_that_lies_in_the_future_is_proven_once() -> None:
@@ -160,7 +161,7 @@ def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
 
     process.fleet.write = forget  # type: ignore[method-assign]
     request_rotation(world)
-    with pytest.raises(Unavailable, match="Issue t0 was done 20 times and does not last"):
+    with pytest.raises(Unavailable, match="gave up: Issue of t0 was undone 20 times in this run"):
         drive(rotate(gateway, process))
     assert written == 20
 

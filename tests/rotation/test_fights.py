@@ -112,7 +112,8 @@ def test_a_fight_stops_says_who_and_what_to_do_and_goes_on_once_a_day() -> None:
     reason, text = reason_at_rest(world, gateway)
     assert reason is Reason.FIGHTING
     assert (
-        "keeps changing the token back. It was mended 6 times" in text and "secret.createSecret=false" in text
+        "keeps changing the token back. It was restored 6 times" in text
+        and "secret.createSecret=false" in text
     )
     world.steps.clear()
     world.pass_time(DAY)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from rotator.core.records import Key, Revocation
+from rotator.core.signing import SignerQuery
 from rotator.core.steps import Revoke
-from rotator.core.verification import SignerQuery
 from rotator.errors import Unavailable
 from rotator.rotation import rotate
 from tests.rotation.dsl import (

@@ -12,6 +12,7 @@ from rotator.core.observation import Observation
 from rotator.core.plan import next_step
 from rotator.core.records import Reason
 from rotator.core.run_result import RunResult
+from rotator.core.situation import Situation
 from rotator.core.steps import Issue, Replace, Rest, RollBack, Step
 from rotator.errors import Refused
 from rotator.rotation import rotate
@@ -132,7 +133,7 @@ def test_a_roll_back_names_each_target_that_failed() -> None:
     reason, text = reason_at_rest(world, gateway)
     assert reason is Reason.ROLLED_BACK
     assert text.startswith(
-        "the rollout failed once and was put back; a new token (Requested) is tried after"
+        "the rollout failed once and was rolled back; a new token (Requested) is tried after"
     ) or ("everything runs" in text)
     step = next(step for step in world.steps if isinstance(step, RollBack))
     assert step.decision.retry_at and step.decision.retry_at > world.now
@@ -158,9 +159,9 @@ def test_a_pod_that_is_leaving_is_not_evicted_again() -> None:
     load = next(workload for workload in step.target.workloads if step.pod in workload.pods)
     gone = replace(load, pods=tuple(replace(pod, leaving=pod.name == step.pod.name) for pod in load.pods))
     seen = replace(observed(world), targets=(replace(step.target, workloads=(gone,)),))
-    assert not isinstance(next_step(seen, gateway.policy, world.now), Replace)
+    assert not isinstance(next_step(Situation(seen, gateway.policy, world.now)), Replace)
     still = replace(seen, targets=(step.target,))
-    assert isinstance(next_step(still, gateway.policy, world.now), Replace)
+    assert isinstance(next_step(Situation(still, gateway.policy, world.now)), Replace)
 
 
 def test_a_failed_token_goes_no_further_although_it_cannot_be_put_back() -> None:
@@ -237,8 +238,8 @@ def test_old_pods_that_take_long_to_end_are_no_reason_to_roll_back() -> None:
     unproven = replace(t.record, verified_at=None)
     slow = replace(t, record=unproven, workloads=(replace(load, pods=(*load.pods, old)),))
     later = world.now + 2 * gateway.policy.rollout_timeout
-    step = next_step(replace(seen, targets=(slow,)), gateway.policy, later)
+    step = next_step(Situation(replace(seen, targets=(slow,)), gateway.policy, later))
     assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED
     broken = replace(load.pods[0], works=False)
     failed = replace(slow, workloads=(replace(load, pods=(broken, old)),))
-    assert isinstance(next_step(replace(seen, targets=(failed,)), gateway.policy, later), RollBack)
+    assert isinstance(next_step(Situation(replace(seen, targets=(failed,)), gateway.policy, later)), RollBack)

@@ -131,7 +131,7 @@ def test_a_repeated_event_does_not_shorten_the_back_off() -> None:
 def test_an_event_about_a_token_that_may_be_where_nobody_answers_is_not_stale() -> None:
     world, _ = rotated(targets=2)
     world.targets["t1"].reachable = False
-    with pytest.raises(Unavailable, match="a target is away"):
+    with pytest.raises(Unavailable, match="a target is unreachable"):
         request_rotation(world, expires_at=world.now + 3 * DAY)
     world.targets["t1"].reachable = True
     assert request_rotation(world, expires_at=world.now + 3 * DAY) is Noted.STALE

@@ -172,17 +172,17 @@ class KubeTargetStore(TargetStore):
                     raise
         return None
 
-    async def changed(self, seen: Observation, within: timedelta) -> None:
+    async def changed(self, observation: Observation, within: timedelta) -> None:
         """Return when a workload or pod of a target that is under way is no longer as seen, or when
         a cluster that was away answers again.
         """
         wanted = [
             (connection, sight)
-            for t in [t for t in seen.targets if _under_way(t)] or seen.targets
+            for t in [t for t in observation.targets if _under_way(t)] or observation.targets
             if (known := self._looks.get(t.name)) and (connection := self.cluster(t.name).connection)
             for sight in known.sights
         ]
-        absent = [(self.cluster(a.name), a.transient) for a in seen.unreachable]
+        absent = [(self.cluster(a.name), a.transient) for a in observation.unreachable]
         away = {cluster for cluster, away in absent if away or cluster.connection is None}
         await until_changed(wanted, within.total_seconds(), [cluster.until_reachable() for cluster in away])
         loop = asyncio.get_running_loop()

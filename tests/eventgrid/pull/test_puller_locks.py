@@ -96,7 +96,7 @@ class Cluster(Desk):
     async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         self.got.extend(events)
         return [
-            str(await request(self._fleet, self, expires_at=e.expires_at, seen_at=e.time, by="x"))
+            str(await request(self._fleet, self, expires_at=e.expires_at, happened_at=e.time, by="x"))
             for e in events
         ]
 

@@ -85,8 +85,11 @@ def write_kubeconfig(path: Path, ca: Path, endpoints: Iterable[ClusterEndpoint])
         ],
         "users": [{"name": endpoint.name, "user": {"token": endpoint.token}} for endpoint in endpoints],
         "contexts": [
-            {"name": s.name, "context": {"cluster": s.name, "user": s.name, "namespace": "default"}}
-            for s in endpoints
+            {
+                "name": endpoint.name,
+                "context": {"cluster": endpoint.name, "user": endpoint.name, "namespace": "default"},
+            }
+            for endpoint in endpoints
         ],
     }
     path.touch(mode=0o600)

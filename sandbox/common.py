@@ -1,4 +1,4 @@
-"""What all rooms of the sandbox use: raw JSON, clocks, and requests whose client leaves."""
+"""Used throughout the sandbox: raw JSON, clocks, kinds of workload, and requests whose client leaves."""
 
 from __future__ import annotations
 

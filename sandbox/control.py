@@ -181,8 +181,8 @@ class _Control:
             raise BadInputError("count must be a number from 1 to 10000")
         expires_at = self._expiry(body, gateway)
         events = [
-            token_event(gateway, KINDS[kind], expires_at, f"{gateway.name}-{n}", schema=schema)
-            for n in range(count)
+            token_event(gateway, KINDS[kind], expires_at, f"{gateway.name}-{number}", schema=schema)
+            for number in range(count)
         ]
         ids = await self._sandbox.eventgrid.deliver(events)
         return JSONResponse({"ids": ids, "expires_at": expires_at.isoformat()}, 202)

@@ -131,7 +131,7 @@ class Faults:
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             path = raw_path(scope)
-            rule = next((r for r in self._rules if r.matches(server, scope["method"], path)), None)
+            rule = next((rule for rule in self._rules if rule.matches(server, scope["method"], path)), None)
             if rule is None:
                 await app(scope, receive, send)
             else:

@@ -131,7 +131,9 @@ class Arm:
         if request.method != "GET":
             raise ArmError(405, "MethodNotAllowed", f"The HTTP method {request.method} is not allowed here.")
         self._authorize(f"{PROVIDER}/read", service)
-        gateways = [g for g in self._azure.gateways if g.service_id.lower() == service.lower()]
+        gateways = [
+            gateway for gateway in self._azure.gateways if gateway.service_id.lower() == service.lower()
+        ]
         if not gateways:
             raise ArmError(404, "ResourceNotFound", f"The resource '{service}' was not found.")
         try:

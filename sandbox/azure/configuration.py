@@ -34,7 +34,8 @@ class Configuration:
         if path is None or request.method != "GET":
             return Response(status_code=404)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        ok = scheme == "GatewayKey" and any(g.accepts(token) for g in self._azure.named(path["gateway"]))
+        gateways = self._azure.named(path["gateway"])
+        ok = scheme == "GatewayKey" and any(gateway.accepts(token) for gateway in gateways)
         headers = request.headers
         self._azure.authentications.append(
             Authentication(

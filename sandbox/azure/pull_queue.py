@@ -92,7 +92,9 @@ class PullQueue:
     def next_change(self) -> float | None:
         """Return the seconds until a hidden event is free again; None if no event is hidden."""
         now = self._clock()
-        return min((e.hidden_until - now for e in self._queued if e.hidden_until > now), default=None)
+        return min(
+            (event.hidden_until - now for event in self._queued if event.hidden_until > now), default=None
+        )
 
     def acknowledge(self, token: str) -> str:
         """Finish the event. Return BAD or LOST, or "" for success, as the methods below do."""

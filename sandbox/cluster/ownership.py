@@ -88,7 +88,7 @@ def owned(resource: Resource, old: Json | None, new: Json, by: Writer, now: str)
     if resource.kind not in KINDS:
         return new
     before, after = _changed(old or {}, new)
-    touched = {p for p, value in after.items() if p not in before or before[p] != value}
+    touched = {path for path, value in after.items() if path not in before or before[path] != value}
     gone = before.keys() - after.keys()
     entries = _entries((old or {}).get("metadata", {}).get("managedFields") or [])
     mine = next((entry for entry in entries if _same(entry.writer, by)), None)
@@ -130,7 +130,7 @@ def _same(one: Writer, other: Writer) -> bool:
 def fields(obj: Json) -> Fields:
     """Return all fields of an object that a writer can own."""
     found = dict(_walk(obj, "", ()))
-    return {p: value for p, value in found.items() if p not in _UNOWNED and p[:2] not in _UNOWNED}
+    return {path: value for path, value in found.items() if path not in _UNOWNED and path[:2] not in _UNOWNED}
 
 
 def _walk(value: Any, name: str, at: Path) -> Iterator[tuple[Path, object]]:

@@ -13,7 +13,7 @@ from sandbox.common import Json
 class Life:
     """What the kubelet keeps about one pod, which does not include its environment."""
 
-    seen: str
+    created: str
     address: str
     restarts: int = 0
     started: datetime | None = None
@@ -51,7 +51,7 @@ def status(
     result: Json = {
         "phase": phase,
         "qosClass": "BestEffort",
-        "startTime": life.seen,
+        "startTime": life.created,
         "hostIP": "127.0.0.1",
         "hostIPs": [{"ip": "127.0.0.1"}],
         "conditions": _conditions(pod, life, now, ready=ready, mounted=mounted),
@@ -87,9 +87,9 @@ def _conditions(pod: Json, life: Life, now: datetime, *, ready: bool, mounted: b
         }
 
     return [
-        entry("PodReadyToStartContainers", mounted, life.seen),
-        entry("Initialized", True, life.seen),
+        entry("PodReadyToStartContainers", mounted, life.created),
+        entry("Initialized", True, life.created),
         entry("Ready", ready, since) | why,
         entry("ContainersReady", ready, since) | why,
-        entry("PodScheduled", True, life.seen),
+        entry("PodScheduled", True, life.created),
     ]

@@ -59,7 +59,8 @@ The demo keeps running until Ctrl-C. In another terminal:
   curl -s -X DELETE {control}/faults
   {run_command(state)}
 
-  # make a gateway's new pods crash and rotate it: the rotator rolls back and says why; then remove the fault
+  # make a gateway's new pods crash and rotate it: the command says what hangs; Ctrl-C ends the command.
+  # Then remove the fault: the rollout continues
   curl -s {control}/pod-faults -d '{crash}'
   {rotator} rotate-now tromso --force -c {state.config}
   curl -s {control}/pod-faults -d '{no_fault}'

@@ -135,4 +135,4 @@ async def verify(state: State, gateway: DemoGateway) -> None:
 async def pod_names(sandbox: Sandbox) -> dict[str, list[str]]:
     """Return the names of each gateway's pods."""
     pods = await sandbox.pods()
-    return {g.name: [pod.name for pod in pods if pod.gateway == g.name] for g in GATEWAYS}
+    return {gateway.name: [pod.name for pod in pods if pod.gateway == gateway.name] for gateway in GATEWAYS}

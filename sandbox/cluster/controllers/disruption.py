@@ -40,8 +40,7 @@ def sync(tools: Tools, budget: Json) -> None:
         tools.set_status(budget, status | _condition(tools, budget, status, str(failure)))
         return
     disrupted = _disrupted(tools, budget, pods)
-    gone = set(disrupted)
-    healthy = sum(is_ready(p) and not is_terminating(p) and name_of(p) not in gone for p in pods)
+    healthy = sum(is_ready(pod) and not is_terminating(pod) and name_of(pod) not in disrupted for pod in pods)
     allowed = max(0, healthy - desired) if expected > 0 else 0
     status = {
         "observedGeneration": budget["metadata"]["generation"],

@@ -1,4 +1,4 @@
-"""ReplicaSets: as many pods as asked for."""
+"""ReplicaSets: keep the wanted number of pods."""
 
 from __future__ import annotations
 

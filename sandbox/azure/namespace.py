@@ -74,7 +74,7 @@ class Namespace:
         self._notify()
         return [event_id(event) for event in cloud]
 
-    async def wait_for(self, predicate: Callable[[], bool], within: float = 10.0) -> None:
+    async def wait_for(self, predicate: Callable[[], bool], within: float = 60.0) -> None:
         """Wait until `predicate`, which is about this namespace's queues, is true. Raises TimeoutError."""
         async with asyncio.timeout(within):
             while not predicate():

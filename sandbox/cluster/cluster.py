@@ -183,7 +183,7 @@ class Cluster:
     async def wait_for(
         self,
         predicate: Callable[[Cluster], bool],
-        timeout: float | None = 20,  # noqa: ASYNC109 - a limit for this wait
+        timeout: float | None = 60,  # noqa: ASYNC109 - a limit for this wait
     ) -> None:
         """Wait until `predicate` is true; check after every change. Raises TimeoutError after `timeout` s."""
         changed = asyncio.Event()

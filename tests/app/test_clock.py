@@ -69,4 +69,4 @@ async def test_a_clock_that_is_set_back_is_noticed_and_one_that_runs_on_or_leaps
     await looked_at_twice()
     assert not noticed.done()
     ahead[0] -= timedelta(minutes=2)
-    await asyncio.wait_for(noticed, 5)
+    await asyncio.wait_for(noticed, 60)

@@ -44,7 +44,7 @@ async def connect(sandbox: Sandbox) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def connection(connect: Connect) -> Connection:
-    return await connect(environ={}, call_timeout=5.0)
+    return await connect(environ={}, call_timeout=60.0)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class Two:
         self.file.write_text(yaml.safe_dump(config or self.config))
 
     async def connect(self, contexts: Iterable[str | None] = (None, WEST), **options: Any) -> Clusters:
-        more = {"environ": {}, "call_timeout": 5.0, "min_backoff": 0.05, "max_backoff": 0.2} | options
+        more = {"environ": {}, "call_timeout": 60.0, "min_backoff": 0.05, "max_backoff": 0.2} | options
         settings = more.pop("settings", self.settings)
         clusters = await Clusters.connect(settings, contexts, "apim-token-rotator/test", **more)
         self.clusters = await self.closing.enter_async_context(clusters)

@@ -86,7 +86,7 @@ async def raw(port: int, *parts: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
 
@@ -141,7 +141,7 @@ async def test_grace_ends_what_does_not_end_itself() -> None:
     answer = asyncio.create_task(get(f"http://127.0.0.1:{server.port}/wait"))
     await door.entered.wait()
     server.stop()
-    await asyncio.wait_for(serve, 5)
+    await asyncio.wait_for(serve, 60)
     (ended,) = await asyncio.gather(answer, return_exceptions=True)
     assert isinstance(ended, aiohttp.ClientError) or ended[0] == 500
 
@@ -150,7 +150,7 @@ async def test_stopping_before_serving_leaves_no_port_open() -> None:
     server = Server(Door().app, bind(ANY), 1)
     port = server.port
     server.stop()
-    await asyncio.wait_for(server.serve(), 5)
+    await asyncio.wait_for(server.serve(), 60)
     assert closed(port)
 
 
@@ -165,7 +165,7 @@ async def test_a_cancelled_server_leaves_no_port_and_no_connection_open() -> Non
     with pytest.raises(asyncio.CancelledError):
         await serve
     assert closed(port)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
 
 
@@ -245,7 +245,7 @@ async def test_connections_beyond_the_limit_are_ended_at_once(monkeypatch: pytes
         with suppress(ConnectionResetError):
             assert await raw(server.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
         await stack.aclose()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 with suppress(aiohttp.ClientError):
                     assert (await get(url))[0] == 200

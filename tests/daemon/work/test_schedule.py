@@ -12,7 +12,7 @@ from rotator.daemon.work.schedule import Schedule, stable_jitter
 
 class Woken(asyncio.Queue[str]):
     async def next(self) -> str:
-        return await asyncio.wait_for(self.get(), 10)
+        return await asyncio.wait_for(self.get(), 60)
 
 
 def soon(seconds: float) -> datetime:

@@ -185,7 +185,7 @@ async def play(moves: list[tuple[str, str]]) -> None:
             for name in list(work.running):
                 work.end(name)
             await turn()
-        await asyncio.wait_for(queue.idle(), 5)
+        await asyncio.wait_for(queue.idle(), 60)
     for name, causes in asked.items():
         ran = [c for n, cs in work.begun if n == name for c in cs]
         assert sorted(ran) == sorted(causes), "each cause belongs to exactly one run"

@@ -119,6 +119,6 @@ async def door(settings: dict[str, Any], **more: Any) -> AsyncIterator[Door]:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for something that other tasks bring about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)

@@ -109,7 +109,7 @@ async def test_a_crash_between_persisting_and_acknowledging_costs_a_duplicate(sa
     stuck = namespace.fault("acknowledge", action="hang")
     namespace.fault("release", action="reset")  # who is killed gives nothing back
     connection = await Connection.connect(
-        KubernetesSettings(kubeconfig=sandbox.kubeconfig), "test", environ={}, call_timeout=5.0
+        KubernetesSettings(kubeconfig=sandbox.kubeconfig), "test", environ={}, call_timeout=60.0
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(connection.close)

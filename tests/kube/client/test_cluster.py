@@ -11,7 +11,7 @@ from rotator.kube.client.cluster import Cluster
 from rotator.kube.client.connection import Connection
 from tests.kube.two import WEST
 
-PROMPT = 5.0
+PROMPT = 60.0
 
 
 def probes() -> list[str]:

@@ -11,8 +11,9 @@ from rotator.core.observation import Observation
 from rotator.kube.client import paths
 from tests.kube.fleets import deployment, fleet_of, forbidden, only, record_of, running, target, workload
 
-LONG = timedelta(seconds=30)
-PROMPT = 5.0
+LONG = timedelta(minutes=10)
+PROMPT = 60.0
+"""Seconds. A wait that its event does not end takes LONG, and the test fails."""
 WORKLOAD = paths.workload("default", "deployment/gw")
 
 

@@ -56,7 +56,7 @@ class Roller:
         await self.fleet.restart(only(self.seen), await self.look(), mark)
 
     async def until(self, wanted, within: timedelta = LONG) -> Workload:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not wanted(found := await self.look()):
                 await self.fleet.changed(self.seen, within)
         return found
@@ -163,7 +163,7 @@ async def test_every_way_to_deploy_a_gateway_is_found_without_naming_key_or_work
     await fleet.write(found, fresh, record_of(fresh))
     await fleet.restart(found, found.workloads[0], fresh.fingerprint)
     seen = await fleet.observe()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not (workload(seen).healthy and workload(seen).template_token == fresh.fingerprint):
             await fleet.changed(seen, LONG)
             seen = await fleet.observe()

@@ -10,7 +10,7 @@ SECRETS = "/api/v1/namespaces/default/secrets"
 
 
 async def take(events, count):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(events) for _ in range(count)]
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -18,6 +17,7 @@ from rotator.config import Listen
 from rotator.errors import Refused
 from rotator.web import Server, bind, header_timeout
 from rotator.web.server import KEEP_ALIVE_SECONDS
+from tests.loop_clock import Later
 
 ANY = Listen("127.0.0.1", 0)
 
@@ -37,28 +37,6 @@ class Door:
         self.entered.set()
         await self.open.wait()
         return PlainTextResponse("at last")
-
-
-class Later:
-    """Moves the loop's clock ahead, so that timers are due without a wait."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.seconds
-
-    async def by(self, seconds: float) -> None:
-        self.seconds += seconds
-        for _ in range(3):  # a timer runs one turn of the loop after it is due; what it closes, one more
-            await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    made = Later()
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", made)
-    return made
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from rotator.core.observation import Observation
 from rotator.kube.client import paths
-from tests.kube.fleets import deployment, fleet_of, forbidden, only, record_of, running, target, workload
+from tests.kube.fleets import deployment, forbidden, only, record_of, running, workload
 
 LONG = timedelta(minutes=10)
 PROMPT = 60.0
@@ -167,12 +167,12 @@ async def test_a_missing_right_to_watch_is_told_once(scene, caplog):
     assert all('verbs ["watch"]' in line for line in told)
 
 
-async def test_a_server_that_freezes_is_given_up_by_the_clients_own_clock(scene, connect):
-    fleet = fleet_of(await connect(call_timeout=2.0), target("s", "deployment/gw"))
-    seen = await fleet.observe()
+async def test_a_server_that_freezes_is_given_up_by_the_clients_own_clock(scene):
+    seen = await scene.fleet.observe()
+    scene.connection.call_timeout = 0.2
     scene.sandbox.faults.add(server="kubernetes", path="/(pods|deployments)$", times=2, action="hang")
     async with asyncio.timeout(PROMPT):
-        await fleet.changed(seen, timedelta(seconds=0.3))
+        await scene.fleet.changed(seen, timedelta(seconds=0.3))
 
 
 async def test_waiting_that_is_cancelled_leaves_no_watch_behind(scene):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from tests.fuzz.guided import Target, fuzz
 
 TARGETS = {target.name: target for target in (*EDGES, *CLUSTER)}
 CORPUS = Path(__file__).parent / "corpus"
-LONGEST_SECONDS = 20.0
-"""Far above what any input takes, far below what a quarter of a million characters squared would."""
 
 
 def found(name: str) -> list[tuple[str, bytes]]:
@@ -40,9 +37,8 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize(("target", "raw"), FINDINGS)
 def test_what_was_found_once_is_dealt_with(target: Target, raw: bytes) -> None:
-    begun = time.monotonic()
+    """Some have a quarter of a million characters: quadratic time would exceed the time-out of a test."""
     target.run(raw)
-    assert time.monotonic() - begun < LONGEST_SECONDS
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.config.conftest import Mistakes, Write
-from tests.config.texts import NO_WEBHOOK, SMALLEST, gateway, target
+from tests.configuration import NO_WEBHOOK, SMALLEST, gateway, target
 
 NO_ID = "gateways[0].resource_id: is not the ARM id of a self-hosted gateway"
 TOKEN = "oslo&203001020304&" + "QUJD" * 20

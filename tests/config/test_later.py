@@ -6,7 +6,7 @@ import pytest
 
 from rotator.config.later import LATER
 from tests.config.conftest import Mistakes
-from tests.config.texts import NO_WEBHOOK, gateway, target
+from tests.configuration import NO_WEBHOOK, gateway, target
 
 
 @pytest.mark.parametrize("pattern", LATER)

@@ -21,7 +21,7 @@ from rotator.core.policy import Policy
 from rotator.core.records import Revocation
 from rotator.errors import ConfigError
 from tests.config.conftest import Mistakes, Write
-from tests.config.texts import NO_WEBHOOK, SMALLEST, gateway, resource, target
+from tests.configuration import NO_WEBHOOK, SMALLEST, gateway, resource, target
 
 BUILT_IN = Policy()
 

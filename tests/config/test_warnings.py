@@ -8,7 +8,7 @@ import pytest
 
 from rotator.config import warnings
 from tests.config.conftest import Write
-from tests.config.texts import NO_WEBHOOK, SMALLEST, gateway
+from tests.configuration import NO_WEBHOOK, SMALLEST, gateway
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -9,21 +9,14 @@ import yaml
 from rotator.config import load
 from rotator.daemon.resources import files_of
 from rotator.kube.client.credentials import SERVICE_ACCOUNT
+from tests.configuration import NO_WEBHOOK, gateway, table
 
-TEXT = """
-[azure]
-ca_file = "ca.pem"
-[kubernetes]
-kubeconfig = "kube/config"
-[webhook]
-enabled = false
-[[gateways]]
-name = "oslo"
-resource_id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.ApiManagement/service/x/gateways/oslo"
-[[gateways.targets]]
-namespace = "apim"
-secret = "token"
-"""
+TEXT = (
+    table("[azure]", ca_file="ca.pem")
+    + table("[kubernetes]", kubeconfig="kube/config")
+    + NO_WEBHOOK
+    + gateway()
+)
 KUBECONFIG = {
     "clusters": [{"name": "a", "cluster": {"certificate-authority": "ca.crt"}}],
     "users": [

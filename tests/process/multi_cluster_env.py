@@ -15,6 +15,7 @@ from sandbox.cluster import Cluster
 from sandbox.demo.process import Daemon
 from sandbox.fleet import Deployed, Layout, deploy_everywhere
 from sandbox.names import HOME
+from tests import configuration
 from tests.process.process_env import PREFIX, WAIT_TIMEOUT, ProcessEnv
 
 Json = dict[str, Any]
@@ -27,6 +28,8 @@ class MultiClusterEnv(ProcessEnv):
 
     places: dict[str, list[Deployed]] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
+    kubernetes: str = 'lease_namespace = "default"\n'
+    """The Leases are at home, where not every gateway has a namespace."""
 
     async def deploy_in(
         self,
@@ -52,20 +55,16 @@ class MultiClusterEnv(ProcessEnv):
     def cluster(self, name: str = HOME) -> Cluster:
         return self.sandbox.clusters[name].cluster
 
-    def head(self) -> str:
-        """The Leases are at home, where not every gateway has a namespace."""
-        return super().head().replace("lease_duration =", 'lease_namespace = "default"\nlease_duration =')
-
     def table(self, deployed: Deployed) -> str:
         """Every target names its context, home too."""
         gateway = deployed.gateway
-        head = f'[[gateways]]\nname = "{gateway.name}"\nresource_id = "{gateway.resource_id}"\n'
         targets = [
-            f'[[gateways.targets]]\ncontext = "{place.cluster}"\n'
-            f'namespace = "{place.namespace}"\nsecret = "{place.secret}"\n'
+            configuration.target(place.namespace, secret=place.secret, context=place.cluster)
             for place in self.places.get(gateway.name, [deployed])
         ]
-        return f"\n{head}{self.policies.get(gateway.name, '')}" + "".join(targets)
+        return configuration.gateway(
+            gateway.name, self.policies.get(gateway.name, ""), "".join(targets), gateway.resource_id
+        )
 
     def secret(self, place: Deployed) -> Json:
         return self.cluster(place.cluster).get("Secret", place.namespace, place.secret) or {}

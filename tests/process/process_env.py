@@ -19,6 +19,8 @@ from sandbox import Sandbox
 from sandbox.azure.events import near_expiry
 from sandbox.demo.process import Daemon
 from sandbox.fleet import Deployed, deploy
+from tests import configuration
+from tests.configuration import table
 
 Json = dict[str, Any]
 PREFIX = "apim-token-rotator/"
@@ -34,10 +36,13 @@ class ProcessEnv:
     directory: Path
     gateways: dict[str, Deployed] = field(default_factory=dict)
     settings: str = ""
+    """Lines of the table `[defaults]`."""
     extra: dict[str, str] = field(default_factory=dict)
-    """Further lines of a gateway's target."""
+    """Further targets, or lines of its target, by gateway."""
     webhook: str = ""
     """Further lines of the table `[webhook]`."""
+    kubernetes: str = ""
+    """Further lines of the table `[kubernetes]`."""
     webhook_port: int = 0
     """The one of the first daemon: those after it listen there, too, as behind a Service."""
 
@@ -63,11 +68,7 @@ class ProcessEnv:
         assert secret
         at = self.azure(gateway).minted[0].expires_at
         await deploy(self.sandbox, "how-to", gateway, namespace=namespace, expires_at=at, replicas=replicas)
-        self.extra[gateway] = f"""
-[[gateways.targets]]
-namespace = "{namespace}"
-secret = "{first.secret}"
-"""
+        self.extra[gateway] = configuration.target(namespace, secret=first.secret)
 
     async def turn_into(self, gateway: str, kind: str) -> None:
         """Replace the gateway's Deployment by a StatefulSet or DaemonSet of the same pods."""
@@ -97,37 +98,28 @@ secret = "{first.secret}"
         return path
 
     def head(self) -> str:
-        return f"""
-[azure]
-endpoint = "{self.sandbox.arm_url}"
-ca_file = "{self.sandbox.ca_file}"
-[kubernetes]
-kubeconfig = "{self.sandbox.kubeconfig}"
-lease_duration = "5s"
-[webhook]
-listen = "127.0.0.1:{self.webhook_port}"
-allow_unauthenticated = true
-{self.webhook}
-[internal]
-listen = "127.0.0.1:0"
-[log]
-format = "json"
-level = "debug"
-[defaults]
-renew_before = "5d"
-{self.settings}
-"""
+        return configuration.process(
+            table("[azure]", endpoint=self.sandbox.arm_url, ca_file=self.sandbox.ca_file),
+            table(
+                "[kubernetes]",
+                self.kubernetes,
+                kubeconfig=self.sandbox.kubeconfig,
+                lease_duration="5s",
+            ),
+            table(
+                "[webhook]",
+                self.webhook,
+                listen=f"127.0.0.1:{self.webhook_port}",
+                allow_unauthenticated=True,
+            ),
+            defaults=self.settings,
+        )
 
     def table(self, deployed: Deployed) -> str:
-        return f"""
-[[gateways]]
-name = "{deployed.gateway.name}"
-resource_id = "{deployed.gateway.resource_id}"
-[[gateways.targets]]
-namespace = "{deployed.namespace}"
-secret = "{deployed.secret}"
-{self.extra.get(deployed.gateway.name, "")}
-"""
+        gateway = deployed.gateway
+        targets = configuration.target(deployed.namespace, secret=deployed.secret)
+        targets += self.extra.get(gateway.name, "")
+        return configuration.gateway(gateway.name, targets=targets, resource_id=gateway.resource_id)
 
     def azure(self, gateway: str) -> Any:
         return self.gateways[gateway].gateway

@@ -20,12 +20,14 @@ from sandbox.azure.events import near_expiry
 from sandbox.demo.process import Daemon
 from sandbox.fleet import Deployed
 from sandbox.names import HOME
+from tests import configuration
 from tests.chart.helm import Helm
 from tests.cluster.e2e.account import Account, install
 from tests.cluster.e2e.fleet import Order, deploy
 from tests.cluster.kubelet.fake import Kubelet
 from tests.cluster.plane.reach import Reach
 from tests.cluster.world import World
+from tests.configuration import table
 
 Json = dict[str, Any]
 PREFIX = "apim-token-rotator/"
@@ -98,29 +100,23 @@ class ClusterEnv:
         return path
 
     def _head(self, kubeconfig: Path) -> str:
-        return f"""
-[azure]
-endpoint = "{self.sandbox.arm_url}"
-ca_file = "{self.sandbox.ca_file}"
-[kubernetes]
-kubeconfig = "{kubeconfig}"
-lease_namespace = "{self.leases}"
-lease_duration = "5s"
-[webhook]
-enabled = {str(self.webhook).lower()}
-listen = "127.0.0.1:{self.webhook_port}"
-allow_unauthenticated = {str(self.webhook).lower()}
-[internal]
-listen = "127.0.0.1:0"
-[rotation]
-schedule_jitter = "0s"
-[log]
-format = "json"
-level = "debug"
-[defaults]
-renew_before = "5d"
-{self.settings}
-"""
+        return configuration.process(
+            table("[azure]", endpoint=self.sandbox.arm_url, ca_file=self.sandbox.ca_file),
+            table(
+                "[kubernetes]",
+                kubeconfig=kubeconfig,
+                lease_namespace=self.leases,
+                lease_duration="5s",
+            ),
+            table(
+                "[webhook]",
+                enabled=self.webhook,
+                listen=f"127.0.0.1:{self.webhook_port}",
+                allow_unauthenticated=self.webhook,
+            ),
+            table("[rotation]", schedule_jitter="0s"),
+            self.settings,
+        )
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
@@ -226,9 +222,5 @@ def _add(kubeconfig: Path, further: Path) -> None:
 
 
 def _table(gateway: Json) -> str:
-    targets = "".join(
-        "[[gateways.targets]]\n" + "".join(f"{key} = {value!r}\n" for key, value in target.items())
-        for target in gateway["targets"]
-    )
-    head = f'[[gateways]]\nname = "{gateway["name"]}"\nresource_id = "{gateway["resource_id"]}"\n'
-    return head + targets
+    targets = "".join(configuration.target(**target) for target in gateway["targets"])
+    return configuration.gateway(gateway["name"], targets=targets, resource_id=gateway["resource_id"])

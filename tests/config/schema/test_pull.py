@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.config.conftest import Mistakes, Write
-from tests.config.texts import gateway
+from tests.configuration import gateway
 
 OFF = "[webhook]\nenabled = false\n"
 PULL = OFF + (

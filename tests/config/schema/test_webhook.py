@@ -11,7 +11,7 @@ import pytest
 from rotator.config import Settings
 from rotator.config.schema.entra import EntraSettings, expected
 from tests.config.conftest import Mistakes, Write
-from tests.config.texts import gateway
+from tests.configuration import gateway
 
 TENANT = "00000000-0000-0000-0000-00000000000a"
 SECRET = '[webhook]\nsecret_file = "secrets"\n'

@@ -10,7 +10,7 @@ import pytest
 from rotator.config import Calendar, Settings, WindowTable
 from rotator.core.records import Revocation
 from tests.config.conftest import Mistakes, Write
-from tests.config.texts import NO_WEBHOOK, gateway, target
+from tests.configuration import NO_WEBHOOK, gateway, target
 
 NIGHTS = '{ cron = "0 22 * * 1-5", duration = "4h", zone = "Europe/Oslo" }'
 

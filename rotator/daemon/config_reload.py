@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rotator.config import Settings, load
-from rotator.daemon.file_watch import FileWatch, Look
-from rotator.daemon.resources import Hanging, Resources, files_of
+from rotator.daemon.file_watch import FileChanges, FileWatch
+from rotator.daemon.resources import PluginTimeout, Resources, files_of
 from rotator.diagnostics import exception_details
 from rotator.errors import ConfigError, RotatorError
 
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(seconds=5)
-SETTLING = timedelta(seconds=1)
-"""A change is looked at twice, so far apart: files may be half-written."""
-RETRY = timedelta(minutes=1)
-"""What could not be used for a reason outside the files (a port that is taken) is tried again."""
+CHECK_INTERVAL = timedelta(seconds=5)
+"""Time between two checks of the files."""
+SETTLE_INTERVAL = timedelta(seconds=1)
+"""Time between the two checks that a change has to survive: files may be half-written."""
+RETRY_INTERVAL = timedelta(minutes=1)
+"""Time until the next try of a configuration that failed for a reason outside the files: a port in use."""
 
 T = TypeVar("T")
 Prepare = Callable[[Settings], Coroutine[Any, Any, Resources]]
 
 
-class Asked:
-    """What the signals ask for. Set from signal handlers, in the event loop."""
+class Signals:
+    """What the process was asked for by signals. Signal handlers set it, in the event loop."""
 
     def __init__(self) -> None:
         self.reload = False
@@ -49,7 +50,7 @@ class Asked:
         self._news.set()
 
     async def within(self, wait: timedelta) -> None:
-        """Return as soon as something is asked for that was not seen yet, else after wait."""
+        """Return as soon as a signal arrives, at the latest after wait."""
         try:
             async with asyncio.timeout(0 if self.leave else wait.total_seconds()):
                 await self._news.wait()
@@ -58,7 +59,7 @@ class Asked:
         self._news.clear()
 
     async def unless_leaving(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return what work does; None if the process is asked to leave before: work is called off then."""
+        """Return the result of work; cancel work and return None if the process is asked to leave before."""
         working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self._leave.wait())
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -69,114 +70,119 @@ class Asked:
             await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-class Reload:
-    """prepare: opens what settings ask for, and may refuse. refused, accepted: called with the mistakes of
-    a configuration that cannot be used, and when the files are all right again without a new generation.
+class ConfigReload:
+    """Opens the resources for each configuration that differs from the one in force.
+
+    prepare: opens what settings ask for; raises if they cannot be used. refused: called with the mistakes of
+    a configuration that cannot be used. accepted: called when the files are valid again without a new
+    generation.
     """
 
     def __init__(
         self,
         config: Path,
         environ: Mapping[str, str],
-        asked: Asked,
+        signals: Signals,
         prepare: Prepare,
         refused: Callable[[tuple[str, ...]], None],
         accepted: Callable[[], None],
     ) -> None:
         self._config = config
         self._environ = environ
-        self._asked = asked
+        self._signals = signals
         self._prepare = prepare
         self._refused = refused
         self._accepted = accepted
-        self._watched = FileWatch([config])
+        self._files = FileWatch([config])
         self._settings: Settings
         self._in_force: Mapping[Path, bytes | None] = {}
         self._mistakes: tuple[str, ...] = ()
         self._tried_at = 0.0
 
     async def first(self) -> Resources | None:
-        """Read the configuration; None when the process is asked to leave. Nothing is in force yet: raises
-        ConfigError, Refused, Unavailable.
+        """Return the resources of the first generation; None when the process is asked to leave.
+
+        Raises:
+            ConfigError, Refused, Unavailable: the configuration cannot be used, and none is in force yet.
         """
         settings = load(self._config, self._environ)
-        self._watched.follow(files_of(self._config, settings, self._environ))
-        resources = await self._asked.unless_leaving(self._prepare(settings))
-        self._in_force, self._settings = self._watched.accepted, settings
+        self._files.follow(files_of(self._config, settings, self._environ))
+        resources = await self._signals.unless_leaving(self._prepare(settings))
+        self._in_force, self._settings = self._files.accepted, settings
         return resources
 
     async def following(self) -> Resources | None:
-        """Return what the next generation works with; None when the process is asked to leave."""
-        wait = EVERY
+        """Return the resources of the next generation; None when the process is asked to leave."""
+        wait = CHECK_INTERVAL
         while True:
-            await self._asked.within(wait)
-            if self._asked.leave:
+            await self._signals.within(wait)
+            if self._signals.leave:
                 return None
-            look = self._watched.look()
-            if look.changed and not look.steady:
-                wait = SETTLING
+            changes = self._files.changes()
+            if changes.changed and not changes.steady:
+                wait = SETTLE_INTERVAL
                 continue
-            wait = EVERY
-            # A plugin behind a kubeconfig may take its time: whoever asks us to leave does not wait for it.
-            if self._due(look) and (resources := await self._asked.unless_leaving(self._again(look))):
+            wait = CHECK_INTERVAL
+            # An exec plugin behind a kubeconfig may be slow: a request to leave does not wait for it.
+            if self._due(changes) and (resources := await self._signals.unless_leaving(self._again(changes))):
                 return resources
 
-    def _due(self, look: Look) -> bool:
+    def _due(self, changes: FileChanges) -> bool:
         """Whether to read the configuration now."""
-        by_hand, self._asked.reload = self._asked.reload, False
-        if look.changed:
+        by_hand, self._signals.reload = self._signals.reload, False
+        if changes.changed:
             return True
         if self._mistakes:
-            return by_hand or _monotonic() - self._tried_at > RETRY.total_seconds()
+            return by_hand or _monotonic() - self._tried_at > RETRY_INTERVAL.total_seconds()
         if by_hand:
             log.info("asked to reload: nothing has changed")
         return False
 
-    async def _again(self, look: Look) -> Resources | None:
+    async def _again(self, changes: FileChanges) -> Resources | None:
         self._tried_at = _monotonic()
-        self._watched.accept()
+        self._files.accept()
         if self._back_in_force():
             self._fine("the files are again as they were when they were last put into force")
             return None
         try:
             resources = await self._read()
         except ConfigError as error:
-            self._wrong(error.mistakes, look)
+            self._wrong(error.mistakes, changes)
         except RotatorError as error:
-            self._wrong((str(error),), look)
-            if isinstance(error, Hanging):
-                self._tried_at = math.inf  # not by itself: only when a file changes, or somebody asks
-        except Exception as error:  # noqa: BLE001 - whatever it is, the generation before goes on
-            log.error("reading the configuration failed", extra=exception_details(error))  # noqa: TRY400 - see mishaps
-            self._wrong((f"a defect of the rotator ({type(error).__name__})",), look)
+            self._wrong((str(error),), changes)
+            if isinstance(error, PluginTimeout):
+                self._tried_at = math.inf  # no retry by itself: only when a file changes, or on SIGHUP
+        except Exception as error:  # noqa: BLE001 - the generation in force continues whatever the error
+            log.error("reading the configuration failed", extra=exception_details(error))  # noqa: TRY400 - see diagnostics
+            self._wrong((f"a defect of the rotator ({type(error).__name__})",), changes)
         else:
             self._mistakes = ()
-            self._in_force = self._watched.accepted
+            self._in_force = self._files.accepted
             return resources
         return None
 
     async def _read(self) -> Resources | None:
-        """Return None if the file says the same in other words."""
+        """Return the resources for what the files say now; None if the settings are the same as before."""
         settings = load(self._config, self._environ)
-        # Before they are opened: what changes from now on is seen at the next look. The files of the
-        # generation in force are not let out of sight either: it may be they that are mended.
-        self._watched.follow(files_of(self._config, settings, self._environ) | self._in_force.keys())
+        # Before the files are opened, so that the next check sees what changes from now on. The files of the
+        # generation in force stay watched: the operator may correct these.
+        self._files.follow(files_of(self._config, settings, self._environ) | self._in_force.keys())
         if self._differing() <= {self._config} and settings == self._settings:
             self._fine("the configuration says the same as before")
             return None
         resources = await self._prepare(settings)
         self._settings = settings
-        self._watched.follow(files_of(self._config, settings, self._environ))
+        self._files.follow(files_of(self._config, settings, self._environ))
         return resources
 
     def _back_in_force(self) -> bool:
         return not self._differing()
 
     def _differing(self) -> frozenset[Path]:
-        """Return the files that say something else than when they were put into force. Not the last look's
-        changes: a file that was refused is known by now, and not in force for that.
+        """Return the files whose content differs from what is in force. These are not the changes of the last
+        check: a file that was refused is known by now, but it is not in force.
         """
-        now = self._watched.accepted
+        now = self._files.accepted
         return frozenset(path for path, digest in self._in_force.items() if now.get(path) != digest)
 
     def _fine(self, sentence: str) -> None:
@@ -184,9 +190,9 @@ class Reload:
         log.info(sentence)
         self._accepted()
 
-    def _wrong(self, mistakes: tuple[str, ...], look: Look) -> None:
-        """Tell it once, and again only if the files changed or something else is wrong."""
-        told = not look.changed and mistakes == self._mistakes
+    def _wrong(self, mistakes: tuple[str, ...], changes: FileChanges) -> None:
+        """Report the mistakes once, and again only if the files or the mistakes changed."""
+        told = not changes.changed and mistakes == self._mistakes
         self._mistakes = mistakes
         if not told:
             self._refused(mistakes)

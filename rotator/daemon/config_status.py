@@ -1,4 +1,4 @@
-"""Tells that the configuration on disk cannot be used: log, metric, /readyz, an Event on our own Pod."""
+"""Reports whether the configuration on disk is in force: by log, metric, /readyz and an Event on the Pod."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from rotator.app.clock import utc_now
-from rotator.daemon.health import Readiness
+from rotator.daemon.health import HealthChecks
 from rotator.kube import EventSink, Reference
 from rotator.telemetry.metrics import Metrics
 
@@ -14,14 +14,15 @@ log = logging.getLogger(__name__)
 
 CONFIG = "config"
 REASON = "ConfigRefused"
+"""Reason of the Event on the rotator's own Pod."""
 
 
-class Verdict:
-    """events: where the generation in force sends its Events; None before the first."""
+class ConfigStatus:
+    """events: the Event sink of the generation in force; None before the first."""
 
-    def __init__(self, metrics: Metrics, readiness: Readiness, environ: Mapping[str, str]) -> None:
+    def __init__(self, metrics: Metrics, checks: HealthChecks, environ: Mapping[str, str]) -> None:
         self._metrics = metrics
-        self._readiness = readiness
+        self._checks = checks
         self._pod = own_pod(environ)
         self.events: EventSink | None = None
 
@@ -34,18 +35,18 @@ class Verdict:
             f"the configuration on disk cannot be used, the one before is in force: {'; '.join(mistakes)}"
         )
         self._metrics.config_refused()
-        self._readiness.warn(CONFIG, sentence)
+        self._checks.warn(CONFIG, sentence)
         if self._pod and self.events:
             self.events.emit(self._pod, "Warning", REASON, sentence)
 
     def accepted(self) -> None:
         self._metrics.config_loaded(utc_now())
-        self._readiness.warn(CONFIG, "")
+        self._checks.warn(CONFIG, "")
 
 
 def own_pod(environ: Mapping[str, str]) -> Reference | None:
-    """Return the Pod that this process runs in, as the downward API tells it. Without POD_UID
-    `kubectl describe pod` does not show its Events, `kubectl events --for pod/…` does.
+    """Return the Pod of this process, as named by the downward API. Without POD_UID only
+    `kubectl events --for pod/…` shows its Events; `kubectl describe pod` does not.
     """
     name, namespace = environ.get("POD_NAME"), environ.get("POD_NAMESPACE")
     if not name or not namespace:

@@ -1,4 +1,4 @@
-"""Notices when files say something else than before: edited in place, or swapped by a symbolic link."""
+"""Notices changed files, whether they are edited in place or swapped by a symbolic link."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _Stamp = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """changed: the files that say something else than what was accepted. steady: all files say what they
-    said at the look before, so that nobody is in the middle of writing them.
+class FileChanges:
+    """changed: the files whose content differs from what was accepted. steady: no content changed since the
+    check before, so no writer is half-way through.
     """
 
     changed: frozenset[Path]
@@ -22,7 +22,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
+class _FileState:
     """digest: of the content; None if there is no file that can be read."""
 
     stamp: _Stamp | None
@@ -30,54 +30,55 @@ class _Sight:
 
 
 class FileWatch:
-    """A set of files, and what was accepted of each. Contents are not kept, only their digests.
+    """A set of files, and the digest of the content that was accepted of each.
 
-    A look at files that did not change costs a few system calls each: a Kubernetes volume is swapped by
-    a symbolic link, so where a path leads to is part of what is compared.
+    A check of a file that did not change costs a few system calls. Kubernetes swaps a volume by a symbolic
+    link, so the comparison includes the path that a link resolves to.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._last = {path: _see(path) for path in paths}
+        self._last = {path: _read(path) for path in paths}
         self._accepted = self._digests()
 
     @property
     def accepted(self) -> Mapping[Path, bytes | None]:
-        """What was accepted, by file: the digest of its content, None if there was none."""
+        """The accepted digest of each file; None if there was no file that could be read."""
         return dict(self._accepted)
 
-    def look(self) -> Look:
+    def changes(self) -> FileChanges:
+        """Check all files."""
         before = self._digests()
-        self._last = {path: self._again(path) for path in self._last}
+        self._last = {path: self._current(path) for path in self._last}
         now = self._digests()
         changed = frozenset(path for path, digest in now.items() if digest != self._accepted[path])
-        return Look(changed, steady=before == now)
+        return FileChanges(changed, steady=before == now)
 
     def accept(self) -> None:
-        """Take what the last look saw as what is known: it is no change any more."""
+        """Accept the contents of the last check: they are no change any more."""
         self._accepted = self._digests()
 
     def follow(self, paths: Iterable[Path]) -> None:
-        """Watch these from now on. A file that is new here is accepted as it is."""
+        """Watch exactly these files from now on. A new one is accepted as it is."""
         wanted = frozenset(paths)
-        self._last = {path: self._last.get(path) or _see(path) for path in wanted}
-        self._accepted = {path: self._accepted.get(path, sight.digest) for path, sight in self._last.items()}
+        self._last = {path: self._last.get(path) or _read(path) for path in wanted}
+        self._accepted = {path: self._accepted.get(path, state.digest) for path, state in self._last.items()}
 
-    def _again(self, path: Path) -> _Sight:
+    def _current(self, path: Path) -> _FileState:
         last = self._last[path]
-        # A file that changed is read again at each look: it may be written within one tick of its clock.
+        # A file that changed is read at each check: it may change twice within one tick of its time stamp.
         known = last.stamp is not None and last.digest == self._accepted[path]
-        return last if known and last.stamp == _stamp(path) else _see(path)
+        return last if known and last.stamp == _stamp(path) else _read(path)
 
     def _digests(self) -> dict[Path, bytes | None]:
-        return {path: sight.digest for path, sight in self._last.items()}
+        return {path: state.digest for path, state in self._last.items()}
 
 
-def _see(path: Path) -> _Sight:
-    stamp = _stamp(path)  # before the content: what is written in between is read once more, not missed
+def _read(path: Path) -> _FileState:
+    stamp = _stamp(path)  # before the content, so that a write in between is read again and not missed
     try:
-        return _Sight(stamp, hashlib.sha256(path.read_bytes()).digest())
+        return _FileState(stamp, hashlib.sha256(path.read_bytes()).digest())
     except OSError:
-        return _Sight(None, None)
+        return _FileState(None, None)
 
 
 def _stamp(path: Path) -> _Stamp | None:

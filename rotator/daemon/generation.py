@@ -1,4 +1,4 @@
-"""All that works by one reading of the configuration. The next reading gets a generation of its own."""
+"""Everything that works by one version of the configuration. The next version gets its own generation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from rotator.app.clock import GRACE, set_back
 from rotator.app.status_cache import StatusCache
 from rotator.azure.eventgrid_client import EventGridClient
-from rotator.daemon.health import Readiness, sentence
+from rotator.daemon.health import HealthChecks, sentence
 from rotator.daemon.public_port import delivery_app
 from rotator.daemon.resources import Resources
 from rotator.daemon.swappable_app import SwappableApp
@@ -26,21 +26,21 @@ from rotator.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 PULL = "pull"
-LEFT_ALONE = timedelta(minutes=1)
-"""So long at most is Azure left alone, where it asks for that, before the next gateway is looked for."""
+MAX_AZURE_PAUSE = timedelta(minutes=1)
+"""Bounds how long the check of one gateway's resource_id waits because Azure asked for a pause."""
 
 
 class Generation:
-    """The rooms, wired: events and schedule wake, the runner works. Its tasks live in group."""
+    """Connects schedule, events, workqueue and runner. All tasks belong to group."""
 
     def __init__(
-        self, resources: Resources, metrics: Metrics, readiness: Readiness, group: asyncio.TaskGroup
+        self, resources: Resources, metrics: Metrics, checks: HealthChecks, group: asyncio.TaskGroup
     ) -> None:
         self.services = services = resources.services
         self.settings = services.settings
         self.authenticator = resources.authenticator
         self.metrics = metrics
-        self.readiness = readiness
+        self.checks = checks
         self.group = group
         self.schedule = Schedule(lambda name: self.workqueue.wake(name, "schedule"))
         self.status = StatusCache(services.gateways, self.schedule.due)
@@ -50,10 +50,10 @@ class Generation:
         self.workqueue = WorkQueue(runner.work, group)
         self.event_handler = EventHandler(services.gateways, self.workqueue.wake)
         self.helpers: list[asyncio.Task[None]] = []
-        """Tasks that are no runs: they are cancelled when the generation ends."""
+        """Tasks beside the runs; end() cancels them."""
 
     def begin(self, cause: str) -> None:
-        """Wake every gateway; from now on events and the schedule do."""
+        """Start the schedule and the helpers, and wake every gateway."""
         work = [self.prove_kubernetes(), self.prove_azure(), self.follow_the_clock()]
         if self.settings.pull:
             work.append(self.pull())
@@ -69,9 +69,9 @@ class Generation:
         )
 
     async def end(self, webhook: SwappableApp) -> None:
-        """Begin nothing more, and let requests and steps under way end: webhook passes on none any more.
+        """Start no new work; wait for the requests and steps under way. webhook has to be paused or closed.
 
-        One that hangs is left, for its outcome can be looked up.
+        Abandon what still runs after the grace period: its effects are on the objects.
         """
         self.services.clock.stop.set()
         self.schedule.stop()
@@ -86,7 +86,7 @@ class Generation:
             self.workqueue.abandon()
 
     async def follow_the_clock(self) -> None:
-        """Look at every gateway when this machine's clock was set back: each then gets a new due time."""
+        """Wake every gateway when this machine's clock was set back, so that each gets a new due time."""
         while True:
             await set_back()
             log.warning("this machine's clock was set back: looking at every gateway")
@@ -105,38 +105,41 @@ class Generation:
             ).run()
 
     def pulled(self, problem: str) -> None:
-        """Pulling has to work once; later the schedule makes up for it, and a warning is enough."""
+        """Report how the last request for events ended. Once pulling has worked, a problem is only a warning,
+        because the schedule finds what events would have told.
+        """
         if not problem:
             self.metrics.pulled(self.services.clock.now())
-            self.readiness.fine(PULL)
-        elif self.readiness.health().checks[PULL]:
-            self.readiness.failed(PULL, problem)
-        self.readiness.warn(PULL, problem)
+            self.checks.fine(PULL)
+        elif self.checks.health().checks[PULL]:
+            self.checks.failed(PULL, problem)
+        self.checks.warn(PULL, problem)
 
     async def prove_kubernetes(self) -> None:
-        """Show that the home cluster answers: others may be away for as long as they like."""
+        """Check access to the home cluster. Readiness does not depend on other clusters."""
         at = self.services.clusters.at
         targets = (t for g in self.settings.gateways for t in g.targets if at(t.context).at_home)
         if (target := next(targets, None)) is None:
             gateway = next(iter(self.services.gateways.values()))
-            await self.readiness.prove("kubernetes", gateway.lease.read, unproven)
+            await self.checks.prove("kubernetes", gateway.lease.read, unproven)
             return
-        await self.readiness.prove(
+        await self.checks.prove(
             "kubernetes",
             lambda: check_access(self.services.clusters.home, target.namespace, target.secret),
             unproven,
         )
 
     async def prove_azure(self) -> None:
+        """Check access to Azure, then log every resource_id that Azure does not know."""
         first, *others = self.settings.gateways
-        await self.readiness.prove("azure", lambda: self.services.arm.preflight(first.resource_id), unproven)
-        for gateway in others:  # a mistyped id shall be told now, not at its renewal
+        await self.checks.prove("azure", lambda: self.services.arm.preflight(first.resource_id), unproven)
+        for gateway in others:  # report a mistyped id now, not at the gateway's renewal
             try:
                 await self.services.arm.preflight(gateway.resource_id)
             except Unavailable as error:
                 log.debug("Azure could not be asked for gateway %s: %s", gateway.name, error)
-                await asyncio.sleep(min(error.retry_after or timedelta(), LEFT_ALONE).total_seconds())
-            except Exception as error:  # noqa: BLE001 - a helper that dies would take all work with it
+                await asyncio.sleep(min(error.retry_after or timedelta(), MAX_AZURE_PAUSE).total_seconds())
+            except Exception as error:  # noqa: BLE001 - a helper that raises would cancel all work
                 unproven(f"azure, gateway {gateway.name}", sentence(error))
 
 

@@ -1,4 +1,4 @@
-"""Ready means: the configuration is valid, both sides accepted our credentials once, the webhook listens."""
+"""The checks behind /readyz: a valid configuration, access to Azure and Kubernetes once, an open webhook."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 UNKNOWN = "not looked at yet"
 
 
-class Readiness:
-    """The sentences behind /readyz; an empty one means that all is well with a check."""
+class HealthChecks:
+    """A sentence per check that says why it fails; an empty sentence means that the check passed."""
 
     def __init__(self, *checks: str) -> None:
         self._checks = dict.fromkeys(checks, UNKNOWN)
         self._warnings: dict[str, str] = {}
 
     def expect(self, *checks: str) -> None:
-        """Have exactly these checks. What is known of one stays until it is looked at again."""
+        """Have exactly these checks. A check that stays keeps its last result."""
         self._checks = {check: self._checks.get(check, UNKNOWN) for check in checks}
 
     def fine(self, check: str) -> None:
@@ -38,7 +38,7 @@ class Readiness:
         self._checks[check] = sentence
 
     def warn(self, about: str, sentence: str) -> None:
-        """Show sentence without being less ready for it; an empty one takes it back."""
+        """Show a warning that does not affect readiness; an empty sentence removes it."""
         if sentence:
             self._warnings[about] = sentence
         else:
@@ -50,12 +50,12 @@ class Readiness:
     async def prove(
         self, check: str, proof: Callable[[], Awaitable[object]], tell: Callable[[str, str], None]
     ) -> None:
-        """Try proof until it succeeds once; tell each new reason why it did not."""
+        """Await proof until it succeeds once; pass each new reason for its failure to tell."""
         failures, last = 0, ""
         while True:
             try:
                 await proof()
-            except Exception as error:  # noqa: BLE001 - a helper that dies would take all work with it
+            except Exception as error:  # noqa: BLE001 - a helper that raises would cancel all work
                 failures += 1
                 why = sentence(error)
                 self.failed(check, why)

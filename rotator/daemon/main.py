@@ -1,4 +1,4 @@
-"""`rotator run`: serves until it is asked to leave, one generation after the other."""
+"""`rotator run`: serves one generation after the other until a signal ends the process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rotator.app.bootstrap import daemon_identity
 from rotator.app.clock import GRACE, utc_now
 from rotator.app.status import Json
 from rotator.config import Settings, warnings
-from rotator.daemon.config_reload import Asked, Reload
-from rotator.daemon.config_status import CONFIG, Verdict
+from rotator.daemon.config_reload import ConfigReload, Signals
+from rotator.daemon.config_status import CONFIG, ConfigStatus
 from rotator.daemon.generation import PULL, Generation
-from rotator.daemon.health import Readiness
+from rotator.daemon.health import HealthChecks
 from rotator.daemon.listeners import INTERNAL, WEBHOOK, Listeners
 from rotator.daemon.public_port import public_app
-from rotator.daemon.resources import Resources, prepare, shut
+from rotator.daemon.resources import Resources, prepare, unusable_secret
 from rotator.daemon.swappable_app import SwappableApp
 from rotator.errors import ConfigError
 from rotator.telemetry.logs import configure
@@ -31,38 +31,38 @@ log = logging.getLogger(__name__)
 
 
 async def serve(config: Path, environ: Mapping[str, str]) -> None:
-    """Serve until SIGTERM or SIGINT; then take no more events, finish the steps under way, and return.
-    SIGHUP has the configuration looked at now, not within seconds.
+    """Serve until SIGTERM or SIGINT; then accept no more events, finish the steps under way, and return.
+    SIGHUP checks the configuration now instead of within seconds.
 
     Raises:
-        ConfigError: the configuration cannot be used as the process starts (a mistake, a port that is taken);
-            later the one before stays.
-        Unavailable: a file that is needed to connect is not there (yet).
+        ConfigError: the first configuration cannot be used (a mistake, a port in use). A later one that
+            cannot be used leaves the previous one in force.
+        Unavailable: a file that is needed to connect does not exist yet.
     """
-    asked = Asked()
+    signals = Signals()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, asked.to_leave)
-    loop.add_signal_handler(signal.SIGHUP, asked.to_reload)
-    await Daemon(config, environ, asked).run()
+        loop.add_signal_handler(sign, signals.to_leave)
+    loop.add_signal_handler(signal.SIGHUP, signals.to_reload)
+    await Daemon(config, environ, signals).run()
 
 
 class Daemon:
-    """What lives as long as the process: the ports, the metrics, the health; and who is at work."""
+    """What lives as long as the process: listeners, metrics, health checks; and the present generation."""
 
-    def __init__(self, config: Path, environ: Mapping[str, str], asked: Asked) -> None:
+    def __init__(self, config: Path, environ: Mapping[str, str], signals: Signals) -> None:
         self.environ = environ
-        self.asked = asked
+        self.signals = signals
         self.identity = daemon_identity(environ)
         self.metrics = Metrics(())
-        self.readiness = Readiness(CONFIG, "kubernetes", "azure", WEBHOOK)
-        self.verdict = Verdict(self.metrics, self.readiness, environ)
+        self.checks = HealthChecks(CONFIG, "kubernetes", "azure", WEBHOOK)
+        self.config_status = ConfigStatus(self.metrics, self.checks, environ)
         self.webhook = SwappableApp()
         internal = internal_app(self.health, self.metrics.render, self.status)
         limited = BodyLimit(internal, MAX_INTERNAL_BYTES, GRACE.total_seconds())
         self.listeners = Listeners({INTERNAL: limited, WEBHOOK: public_app(self.webhook)})
-        self.reload = Reload(
-            config, environ, asked, self.prepare, self.verdict.refused, self.verdict.accepted
+        self.reload = ConfigReload(
+            config, environ, signals, self.prepare, self.config_status.refused, self.config_status.accepted
         )
         self.present: Generation | None = None
 
@@ -71,7 +71,7 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             while resources:
                 resources = await self.live(resources, group)
-                if resources and self.asked.leave:
+                if resources and self.signals.leave:
                     await resources.stack.aclose()
                     resources = None
                     self.leave()
@@ -79,20 +79,20 @@ class Daemon:
         log.info("left")
 
     async def live(self, resources: Resources, group: asyncio.TaskGroup) -> Resources | None:
-        """Let one generation work. Returns what the next one needs, or None if there shall be none."""
+        """Run one generation. Return the resources of the next one; None when the process leaves."""
         async with resources.stack, asyncio.TaskGroup() as own:
             first = self.present is None
             self.configure(resources.settings)
-            generation = self.present = Generation(resources, self.metrics, self.readiness, own)
-            self.verdict.events = resources.services.events
-            self.verdict.accepted()
+            generation = self.present = Generation(resources, self.metrics, self.checks, own)
+            self.config_status.events = resources.services.events
+            self.config_status.accepted()
             generation.begin("start" if first else "reload")
             self.listeners.open(resources.settings, resources.bound, group)
             self.webhook.swap(generation.webhook())
-            self.readiness.fine(CONFIG)
-            self.readiness.fine(WEBHOOK)
+            self.checks.fine(CONFIG)
+            self.checks.fine(WEBHOOK)
             self.tell("started" if first else "reloaded", resources.settings)
-            remember()
+            freeze_loaded_objects()
             following = await self.reload.following()
             if following:
                 log.info("reload: the generation before ends")
@@ -104,7 +104,7 @@ class Daemon:
 
     def leave(self) -> None:
         log.info("leaving: no more events, the steps under way are finished")
-        self.readiness.failed(WEBHOOK, "leaving")
+        self.checks.failed(WEBHOOK, "leaving")
         self.webhook.close()
         self.listeners.close(WEBHOOK)
 
@@ -112,8 +112,8 @@ class Daemon:
         if self.present is None:
             configure(settings.log.level, settings.log.format)
         resources = await prepare(settings, self.environ, self.identity, self.listeners)
-        if self.present and (why := shut(resources.authenticator)):
-            await resources.stack.aclose()  # the generation at work has secrets that still let people in
+        if self.present and (why := unusable_secret(resources.authenticator)):
+            await resources.stack.aclose()  # the present generation still has valid secrets
             raise ConfigError((f"webhook.secret_file: {why}",))
         if self.present and self.present.authenticator and resources.authenticator:
             resources.authenticator.inherit(self.present.authenticator)
@@ -123,15 +123,15 @@ class Daemon:
         configure(settings.log.level, settings.log.format)
         self.metrics.follow(g.name for g in settings.gateways)
         checks = (CONFIG, "kubernetes", "azure", WEBHOOK)
-        self.readiness.expect(*checks, *([PULL] if settings.pull else []))
+        self.checks.expect(*checks, *([PULL] if settings.pull else []))
         if not settings.pull:
-            self.readiness.warn(PULL, "")
+            self.checks.warn(PULL, "")
 
     def health(self) -> Health:
         if self.present:
             authenticator = self.present.authenticator
-            self.readiness.warn(WEBHOOK, authenticator.problem() if authenticator else "")
-        return self.readiness.health()
+            self.checks.warn(WEBHOOK, authenticator.problem() if authenticator else "")
+        return self.checks.health()
 
     def status(self) -> Json:
         return self.present.status.show() if self.present else {"gateways": []}
@@ -143,8 +143,8 @@ class Daemon:
         log.info(event, extra={"identity": self.identity, "gateways": gateways, "ports": ports})
 
 
-def remember() -> None:
-    """What is loaded now stays: no long pause of the garbage collector for it later."""
-    gc.unfreeze()  # of the generation before
+def freeze_loaded_objects() -> None:
+    """Exempt what is loaded now from garbage collection, so that later collections are short."""
+    gc.unfreeze()  # the previous generation
     gc.collect()
     gc.freeze()

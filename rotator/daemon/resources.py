@@ -1,4 +1,4 @@
-"""What a generation needs, open and unused: nothing was sent, and the one before still works."""
+"""Opens what a generation needs while the previous generation still works. Sends no request."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rotator.errors import ConfigError, Unavailable
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.kube.client.credential_files import files_read_once
 
-PATIENCE = 20.0
-"""Seconds for all credentials: nothing bounds the exec plugin behind the home cluster's kubeconfig."""
+CREDENTIALS_TIMEOUT = 20.0
+"""Bounds, in seconds, how long all credentials take: an exec plugin of a kubeconfig has no timeout."""
 
 
-class Hanging(Unavailable):
-    """A plugin does not answer. Each try takes its time: the next one is made when somebody asks for it."""
+class PluginTimeout(Unavailable):
+    """An exec plugin does not answer. Each try takes the whole timeout: the next one waits for SIGHUP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """authenticator: None if no webhook is wanted. bound: sockets for the ports that are new, taken out when
-    they are served. Leave stack in the end: it closes the services and what is still bound.
+    """authenticator: None without a webhook. bound: sockets of the new ports; Listeners.open takes them out.
+    stack: closes the services and the sockets that are still bound.
     """
 
     services: Services
@@ -46,11 +46,12 @@ async def prepare(
     identity: str,
     listeners: Listeners,
 ) -> Resources:
-    """Open all that settings ask for.
+    """Open the services, the authenticator and the sockets for settings.
 
     Raises:
-        ConfigError: a kubeconfig, a context, a certificate or a credential is missing; a port is taken.
-        Unavailable: a file that should be there is not (yet). Hanging: a plugin does not answer.
+        ConfigError: a kubeconfig, a context, a certificate or a credential is missing; a port is in use.
+        Unavailable: a file does not exist yet.
+        PluginTimeout: an exec plugin does not answer.
     """
     async with AsyncExitStack() as stack:
         services = await _services(open_services(settings, environ, identity, asyncio.Event()), stack)
@@ -62,12 +63,12 @@ async def prepare(
 
 async def _services(opened: AbstractAsyncContextManager[Services], stack: AsyncExitStack) -> Services:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CREDENTIALS_TIMEOUT):
             return await stack.enter_async_context(opened)
     except TimeoutError as error:
-        why = f"no credentials for the clusters within {PATIENCE:g} s"
+        why = f"no credentials for the clusters within {CREDENTIALS_TIMEOUT:g} s"
         remedy = "Run the exec plugin of the kubeconfig by hand to see why, then send SIGHUP"
-        raise Hanging(f"{why}. {remedy}") from error
+        raise PluginTimeout(f"{why}. {remedy}") from error
 
 
 async def _authenticator(settings: Settings, stack: AsyncExitStack) -> Authenticator:
@@ -79,15 +80,15 @@ async def _authenticator(settings: Settings, stack: AsyncExitStack) -> Authentic
         raise ConfigError((str(mistake),)) from mistake
 
 
-def shut(authenticator: Authenticator | None) -> str:
-    """Return why no delivery with a secret could be authenticated, as a sentence; empty if one could be."""
+def unusable_secret(authenticator: Authenticator | None) -> str:
+    """Return why no shared secret can authenticate a delivery, as a sentence; empty if one can."""
     secret = authenticator.methods.secret if authenticator else None
     return secret.file.problem if secret and not secret.file.loaded else ""
 
 
 def files_of(config: Path, settings: Settings, environ: Mapping[str, str]) -> frozenset[Path]:
-    """Return the files that are read once when a generation is opened. Others are read whenever they are
-    needed: tokens, the webhook's secrets.
+    """Return the files that are read once per generation. Tokens and the webhook's secrets are read whenever
+    they are needed.
     """
     found = {config, *files_read_once(settings.kubernetes, environ)}
     if settings.azure.ca_file:

@@ -14,9 +14,9 @@ import yaml
 
 from rotator.config import Settings
 from rotator.daemon import config_reload as module
-from rotator.daemon.config_reload import Asked, Reload
+from rotator.daemon.config_reload import ConfigReload, Signals
 from rotator.daemon.listeners import Listeners
-from rotator.daemon.resources import Hanging, Resources, prepare
+from rotator.daemon.resources import PluginTimeout, Resources, prepare
 from rotator.errors import Refused
 from tests.daemon.test_config_reload_files import TEXT
 
@@ -37,7 +37,7 @@ class World:
     """A configuration on disk, and what became of its readings. Nothing is ever sent."""
 
     folder: Path
-    asked: Asked = field(default_factory=Asked)
+    signals: Signals = field(default_factory=Signals)
     tried: list[Settings] = field(default_factory=list)
     refused: list[tuple[str, ...]] = field(default_factory=list)
     accepted: int = 0
@@ -51,7 +51,9 @@ class World:
         (self.folder / "kube" / "config").write_text(yaml.safe_dump(KUBECONFIG))
         self.config.write_text(GOOD)
         self.gate.set()
-        self.reload = Reload(self.config, {}, self.asked, self.prepare, self.refused.append, self.accept)
+        self.reload = ConfigReload(
+            self.config, {}, self.signals, self.prepare, self.refused.append, self.accept
+        )
 
     @property
     def config(self) -> Path:
@@ -64,7 +66,7 @@ class World:
         self.tried.append(settings)
         await self.gate.wait()
         if self.hanging:
-            raise Hanging("a plugin hangs")
+            raise PluginTimeout("a plugin hangs")
         if self.trouble:
             raise Refused(self.trouble, "Mend it.")
         resources = await prepare(settings, {}, "me", Listeners({}))
@@ -73,8 +75,8 @@ class World:
 
     async def hup(self) -> None:
         """Have it look, and return when it has looked."""
-        self.asked.to_reload()
-        while self.asked._news.is_set():
+        self.signals.to_reload()
+        while self.signals._news.is_set():
             await asyncio.sleep(0)
 
     async def until_tried(self, number: int) -> None:
@@ -89,8 +91,10 @@ async def until(so: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(module, "SETTLING", timedelta(seconds=0.02))
-    monkeypatch.setattr(module, "EVERY", timedelta(hours=1))  # what a test does not ask for comes too late
+    monkeypatch.setattr(module, "SETTLE_INTERVAL", timedelta(seconds=0.02))
+    monkeypatch.setattr(
+        module, "CHECK_INTERVAL", timedelta(hours=1)
+    )  # what a test does not ask for comes too late
     world = World(tmp_path)
     await world.reload.first()
     async with world.stack:
@@ -129,8 +133,8 @@ async def test_a_mistake_is_told_once_and_another_one_again(world: World) -> Non
 async def test_what_is_in_nobodys_file_is_tried_again_by_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EVERY", timedelta(seconds=0.01))
-    monkeypatch.setattr(module, "RETRY", timedelta(seconds=0.05))
+    monkeypatch.setattr(module, "CHECK_INTERVAL", timedelta(seconds=0.01))
+    monkeypatch.setattr(module, "RETRY_INTERVAL", timedelta(seconds=0.05))
     world.trouble = "the port is taken"
     following = asyncio.create_task(world.reload.following())
     world.config.write_text(OTHER)
@@ -144,8 +148,8 @@ async def test_what_is_in_nobodys_file_is_tried_again_by_itself(
 async def test_a_plugin_that_hangs_is_not_started_again_and_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EVERY", timedelta(seconds=0.01))
-    monkeypatch.setattr(module, "RETRY", timedelta(seconds=0.01))
+    monkeypatch.setattr(module, "CHECK_INTERVAL", timedelta(seconds=0.01))
+    monkeypatch.setattr(module, "RETRY_INTERVAL", timedelta(seconds=0.01))
     looks = 0
 
     async def within(wait: timedelta) -> None:
@@ -153,8 +157,8 @@ async def test_a_plugin_that_hangs_is_not_started_again_and_again(
         looks += 1
         await asked(wait)
 
-    asked = world.asked.within
-    monkeypatch.setattr(world.asked, "within", within)
+    asked = world.signals.within
+    monkeypatch.setattr(world.signals, "within", within)
     world.hanging = True
     following = asyncio.create_task(world.reload.following())
     world.config.write_text(OTHER)
@@ -163,7 +167,7 @@ async def test_a_plugin_that_hangs_is_not_started_again_and_again(
     await until(lambda: looks >= so_far + 10)
     assert len(world.tried) == 2 and len(world.refused) == 1
     world.hanging = False
-    world.asked.to_reload()
+    world.signals.to_reload()
     assert await asyncio.wait_for(following, 60)
 
 
@@ -179,7 +183,7 @@ async def test_a_mistake_that_is_taken_back_needs_no_new_generation(world: World
     await world.hup()
     await until(lambda: world.accepted == 1)
     assert not following.done() and len(world.tried) == tried
-    world.asked.to_leave()
+    world.signals.to_leave()
     assert await asyncio.wait_for(following, 60) is None
 
 
@@ -195,7 +199,7 @@ async def test_a_defect_while_reading_leaves_the_generation_before_in_force(
     await world.hup()
     await until(lambda: bool(world.refused))
     assert world.refused == [("a defect of the rotator (ZeroDivisionError)",)] and not following.done()
-    world.asked.to_leave()
+    world.signals.to_leave()
     assert await asyncio.wait_for(following, 60) is None
 
 
@@ -219,7 +223,7 @@ async def test_a_bad_kubeconfig_is_not_taken_for_mended_when_it_is_tried_again(w
     await world.hup()
     await world.until_tried(4)
     assert world.accepted == 0 and len(world.refused) == 2
-    world.asked.to_leave()
+    world.signals.to_leave()
     assert await asyncio.wait_for(following, 60) is None
 
 
@@ -240,10 +244,10 @@ async def test_who_is_asked_to_leave_does_not_wait_for_what_is_being_opened(worl
     world.config.write_text(OTHER)
     await world.hup()
     await world.until_tried(2)
-    world.asked.to_leave()
+    world.signals.to_leave()
     assert await asyncio.wait_for(following, 60) is None
 
 
 async def test_who_is_asked_to_leave_leaves_at_once(world: World) -> None:
-    world.asked.to_leave()
+    world.signals.to_leave()
     assert await asyncio.wait_for(world.reload.following(), 60) is None

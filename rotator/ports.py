@@ -49,10 +49,10 @@ class Issuer(Protocol):
 class Revoker(Protocol):
     """Regenerates keys. A separate port, because it needs a separate right at Azure.
 
-    patience: how long a call may take; the Lease has to last longer.
+    call_timeout: how long a call may take; the Lease has to last longer.
     """
 
-    patience: timedelta
+    call_timeout: timedelta
 
     async def regenerate(self, key: Key) -> None:
         """End every token of key. Has no fence: sent once, and given up well within the Lease's duration.

@@ -44,7 +44,7 @@ class Process:
     world: World
     skew: timedelta = timedelta()
     taken: int = 0
-    patience: timedelta = timedelta(seconds=10)
+    call_timeout: timedelta = timedelta(seconds=10)
     dead: bool = False
     paused: bool = False
     """Time passed since it last asked for the lease: a version is all that fences its next write."""

@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 class ArmRevoker:
-    """Implements the port `Revoker`. patience: the longest wait for Azure; shorter than a Lease lasts."""
+    """Implements the port `Revoker`. call_timeout: the longest wait for Azure; shorter than a Lease lasts."""
 
-    def __init__(self, arm: Arm, resource: ResourceId, patience: timedelta) -> None:
+    def __init__(self, arm: Arm, resource: ResourceId, call_timeout: timedelta) -> None:
         self._arm = arm
         self._resource = resource
-        self.patience = patience
+        self.call_timeout = call_timeout
 
     async def regenerate(self, key: Key) -> None:
         """End every token of key.
@@ -27,5 +27,5 @@ class ArmRevoker:
             Unavailable: the outcome is unknown; query the signers of the tokens.
             Refused: Azure did not regenerate the key, and the operator has to change something first.
         """
-        await self._arm.regenerate_key(self._resource, key, self.patience)
+        await self._arm.regenerate_key(self._resource, key, self.call_timeout)
         log.info("the %s key of gateway %s was regenerated", key, self._resource.gateway)

@@ -172,7 +172,7 @@ async def end_key(key: Key, ports: Ports) -> None:
         raise KeyRegenerationFailed(key, Unavailable(unknown), sent=False)
     if not key_is_unused(replace(observation, signers=signers), key):
         raise Conflict("the key is in use again")
-    await ports.lease.assert_held(ports.revoker.patience)
+    await ports.lease.assert_held(ports.revoker.call_timeout)
     ports.signers.forget()
     try:
         await ports.revoker.regenerate(key)

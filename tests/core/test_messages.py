@@ -18,10 +18,10 @@ from tests.world import START, World, drive
 
 
 def sentences(world: World) -> dict[str, str]:
-    """Explain all steps that were taken in w; the last look stands for what was seen at each."""
-    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    """Explain all steps that were taken in w; the last observation stands for all."""
+    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
     return {
-        type(step).__name__: explain(step, Situation(seen, GATEWAY.policy, world.now)).text
+        type(step).__name__: explain(step, Situation(observation, GATEWAY.policy, world.now)).text
         for step in world.steps
     }
 
@@ -43,10 +43,10 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
     world, _ = rotated()
     world.pass_time(timedelta(days=19, hours=2))
     world.steps.clear()
-    seen, step = drive(look(replace(GATEWAY, window=world.window), world.process())), None
+    observation, step = drive(look(replace(GATEWAY, window=world.window), world.process())), None
     run(world)
     step = world.steps[0]
-    why = explain(step, Situation(seen, GATEWAY.policy, world.now))
+    why = explain(step, Situation(observation, GATEWAY.policy, world.now))
     assert why.reason is Reason.NEARING_EXPIRY
     assert "sooner than renew_before (10 d)" in why.text
 
@@ -54,11 +54,11 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
 def test_rest_names_each_target_that_is_not_proven() -> None:
     world, _ = rotated(targets=2)
     world.targets["t1"].reachable = False
-    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
     flawed = replace(
-        seen,
+        observation,
         targets=tuple(
-            replace(target, misconfiguration="deployment/x does not exist") for target in seen.targets
+            replace(target, misconfiguration="deployment/x does not exist") for target in observation.targets
         ),
     )
     text = explain(Rest(START + HOUR, Reason.UNSETTLED), Situation(flawed, Policy(), world.now)).text
@@ -79,13 +79,13 @@ def test_every_kind_of_step_is_explained_somewhere_in_a_long_life() -> None:
 
 def test_a_first_look_tells_what_follows_the_adoption() -> None:
     world = fleet(2, life=timedelta(days=3))
-    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
-    told = status_of("oslo", seen, GATEWAY.policy, world.now)
+    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    told = status_of("oslo", observation, GATEWAY.policy, world.now)
     assert told["next_step"] == "Adopt"
     assert "; then Issue (NearingExpiry): token " in told["message"]
 
 
 def test_a_first_look_at_good_tokens_promises_nothing_more() -> None:
     world = fleet(2)
-    seen = drive(look(replace(GATEWAY, window=world.window), world.process()))
-    assert "then" not in status_of("oslo", seen, GATEWAY.policy, world.now)["message"]
+    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    assert "then" not in status_of("oslo", observation, GATEWAY.policy, world.now)["message"]

@@ -33,9 +33,10 @@ from tests.rotation.random_events import happen
 from tests.world import World
 
 
-def with_workloads(seen: Observation, *workloads: Workload, misconfiguration: str = "") -> Observation:
+def with_workloads(observation: Observation, *workloads: Workload, misconfiguration: str = "") -> Observation:
     return replace(
-        seen, targets=(replace(seen.targets[0], workloads=workloads, misconfiguration=misconfiguration),)
+        observation,
+        targets=(replace(observation.targets[0], workloads=workloads, misconfiguration=misconfiguration),),
     )
 
 
@@ -43,18 +44,20 @@ def test_a_workload_without_pods_on_purpose_neither_waits_nor_proves() -> None:
     world, _ = rotated()
     request_rotation(world)
     world.targets["t0"].workloads["w0"].pods.clear()
-    seen = observed(world)
-    idle = replace(seen.targets[0].workloads[0], idle=True, pods=())
+    observation = observed(world)
+    idle = replace(observation.targets[0].workloads[0], idle=True, pods=())
     assert isinstance(
         next_step(
             Situation(
-                with_workloads(seen, idle, misconfiguration="scaled to zero"), GATEWAY.policy, world.now
+                with_workloads(observation, idle, misconfiguration="scaled to zero"),
+                GATEWAY.policy,
+                world.now,
             )
         ),
         Issue,
     )
-    run_until_written = replace(seen.targets[0], request=None)
-    written = replace(seen, targets=(run_until_written,))
+    run_until_written = replace(observation.targets[0], request=None)
+    written = replace(observation, targets=(run_until_written,))
     scaled = with_workloads(written, idle, misconfiguration="scaled to zero")
     step = next_step(Situation(scaled, GATEWAY.policy, world.now))
     assert isinstance(step, Rest)
@@ -65,11 +68,11 @@ def test_an_idle_workload_beside_a_working_one_does_not_keep_it_from_being_prove
     target = world.targets["t0"]
     assert target.record
     target.record = replace(target.record, verified_at=None)
-    seen = observed(world)
-    busy = seen.targets[0].workloads[0]
+    observation = observed(world)
+    busy = observation.targets[0].workloads[0]
     idle = replace(busy, name="deployment/idle", idle=True, pods=())
     assert isinstance(
-        next_step(Situation(with_workloads(seen, busy, idle), GATEWAY.policy, world.now)), Verify
+        next_step(Situation(with_workloads(observation, busy, idle), GATEWAY.policy, world.now)), Verify
     )
 
 
@@ -86,20 +89,24 @@ def unproven(world: World) -> Observation:
 def test_a_flawed_target_is_neither_proven_nor_waited_for() -> None:
     """Its workloads are as good as they will get; something else is missing."""
     world, _ = rotated()
-    seen = unproven(world)
-    loads = seen.targets[0].workloads
-    assert isinstance(next_step(Situation(with_workloads(seen, *loads), GATEWAY.policy, world.now)), Verify)
-    flawed = with_workloads(seen, *loads, misconfiguration="deployment/gone does not exist")
+    observation = unproven(world)
+    loads = observation.targets[0].workloads
+    assert isinstance(
+        next_step(Situation(with_workloads(observation, *loads), GATEWAY.policy, world.now)), Verify
+    )
+    flawed = with_workloads(observation, *loads, misconfiguration="deployment/gone does not exist")
     assert isinstance(next_step(Situation(flawed, GATEWAY.policy, world.now)), Rest)
 
 
 def test_a_flawed_target_is_waited_for_while_its_other_workloads_roll() -> None:
     world, _ = rotated()
-    seen = unproven(world)
-    rolling = replace(seen.targets[0].workloads[0], complete=False)
+    observation = unproven(world)
+    rolling = replace(observation.targets[0].workloads[0], complete=False)
     assert isinstance(
         next_step(
-            Situation(with_workloads(seen, rolling, misconfiguration="gone"), GATEWAY.policy, world.now)
+            Situation(
+                with_workloads(observation, rolling, misconfiguration="gone"), GATEWAY.policy, world.now
+            )
         ),
         Await,
     )
@@ -110,9 +117,11 @@ def test_a_flawed_target_does_not_hold_up_the_others() -> None:
     run(world)
     request_rotation(world)
     drive_until_restarted(world)
-    seen = observed(world)
-    first = replace(seen.targets[0], misconfiguration="gone", workloads=())
-    step = next_step(Situation(replace(seen, targets=(first, *seen.targets[1:])), GATEWAY.policy, world.now))
+    observation = observed(world)
+    first = replace(observation.targets[0], misconfiguration="gone", workloads=())
+    step = next_step(
+        Situation(replace(observation, targets=(first, *observation.targets[1:])), GATEWAY.policy, world.now)
+    )
     assert isinstance(step, Restart) and step.target.name == "t1"
 
 
@@ -122,14 +131,14 @@ def drive_until_restarted(world: World) -> None:
     assert world.restarts == {"t0/w0": 1}
 
 
-def broken(seen: Observation, what: str) -> Observation:
-    """Return seen with one of the conditions for a regenerate not met."""
-    target = seen.targets[1]
+def broken(observation: Observation, what: str) -> Observation:
+    """Return the observation with one of the conditions for a regenerate not met."""
+    target = observation.targets[1]
     assert target.record
     decision = target.record.decision
     match what:
         case "unreachable":
-            return replace(seen, unreachable=(UnobservedTarget("t2", "away"),))
+            return replace(observation, unreachable=(UnobservedTarget("t2", "away"),))
         case "unverified":
             target = replace(target, record=replace(target.record, verified_at=None))
         case "an older decision":
@@ -141,19 +150,19 @@ def broken(seen: Observation, what: str) -> Observation:
             old = replace(target.workloads[0].pods[0], pod_token=None)
             target = replace(target, workloads=(replace(target.workloads[0], pods=(old,)),))
         case "a pod that does not work":
-            sick = replace(target.workloads[0].pods[0], works=False)
-            target = replace(target, workloads=(replace(target.workloads[0], pods=(sick,)),))
+            unhealthy = replace(target.workloads[0].pods[0], works=False)
+            target = replace(target, workloads=(replace(target.workloads[0], pods=(unhealthy,)),))
         case "flawed":
             target = replace(target, misconfiguration="deployment/gone does not exist")
-        case "in trouble":
+        case "excluded":
             target = replace(target, excluded_because="it may not be written")
         case "drifted":
-            target = replace(target, fingerprint="a stranger's")
+            target = replace(target, fingerprint="other")
         case "signed by the very key":
-            return replace(seen, signers=dict.fromkeys(seen.signers, Key.SECONDARY))
+            return replace(observation, signers=dict.fromkeys(observation.signers, Key.SECONDARY))
         case "nobody could be asked":
-            return replace(seen, signers={})
-    return replace(seen, targets=(seen.targets[0], target))
+            return replace(observation, signers={})
+    return replace(observation, targets=(observation.targets[0], target))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +174,7 @@ def broken(seen: Observation, what: str) -> Observation:
         "a pod of the old template",
         "a pod that does not work",
         "flawed",
-        "in trouble",
+        "excluded",
         "drifted",
         "signed by the very key",
         "nobody could be asked",
@@ -174,9 +183,9 @@ def broken(seen: Observation, what: str) -> Observation:
 def test_a_key_is_settled_only_if_everything_is_as_it_should(what: str) -> None:
     """I1 rests on this one rule."""
     world, _ = rotated(targets=2)
-    seen = observed(world)
-    assert key_is_unused(seen, Key.SECONDARY)
-    assert not key_is_unused(broken(seen, what), Key.SECONDARY)
+    observation = observed(world)
+    assert key_is_unused(observation, Key.SECONDARY)
+    assert not key_is_unused(broken(observation, what), Key.SECONDARY)
 
 
 def test_a_rollout_that_is_not_complete_is_not_proven_though_all_its_pods_work() -> None:
@@ -184,9 +193,11 @@ def test_a_rollout_that_is_not_complete_is_not_proven_though_all_its_pods_work()
     target = world.targets["t0"]
     assert target.record
     target.record = replace(target.record, verified_at=None)
-    seen = observed(world)
-    busy = replace(seen.targets[0].workloads[0], complete=False, restarted_at=world.now)
-    assert isinstance(next_step(Situation(with_workloads(seen, busy), GATEWAY.policy, world.now)), Await)
+    observation = observed(world)
+    busy = replace(observation.targets[0].workloads[0], complete=False, restarted_at=world.now)
+    assert isinstance(
+        next_step(Situation(with_workloads(observation, busy), GATEWAY.policy, world.now)), Await
+    )
 
 
 def test_without_roll_back_a_failed_rollout_rests_and_the_others_keep_their_old_token() -> None:
@@ -316,7 +327,7 @@ def test_a_leak_does_not_wait_for_a_rollout() -> None:
     assert isinstance(next_step(Situation(observed(world), GATEWAY.policy, world.now)), Issue)
 
 
-def test_a_workload_that_we_just_restarted_is_moving_not_sick() -> None:
+def test_a_workload_that_was_just_restarted_does_not_count_as_unhealthy() -> None:
     """A token that must be replaced in the middle of its rollout does not strand the gateway."""
     world = in_mid_rollout()
     world.generation[Key.SECONDARY] += 1
@@ -329,29 +340,31 @@ def test_a_workload_that_we_just_restarted_is_moving_not_sick() -> None:
 def test_a_token_that_was_there_before_is_not_issued_again() -> None:
     """Within one minute Azure gives the same token for the same key."""
     world, gateway = rotated()
-    seen = set()
+    values = set()
     for _ in range(3):
         now = world.now
         request_rotation(world)
         run(world, gateway)
-        seen.add(world.targets["t0"].value)
+        values.add(world.targets["t0"].value)
         world.now = now
-    assert len(seen) == 3
+    assert len(values) == 3
 
 
 def test_a_flawed_target_is_unsettled_even_if_it_was_only_adopted() -> None:
     world = fleet(1)
     run(world)
-    seen = observed(world)
+    observation = observed(world)
     step = next_step(
         Situation(
-            with_workloads(seen, misconfiguration="deployment/nope does not exist"), GATEWAY.policy, world.now
+            with_workloads(observation, misconfiguration="deployment/nope does not exist"),
+            GATEWAY.policy,
+            world.now,
         )
     )
     assert isinstance(step, Rest) and step.reason is Reason.UNSETTLED
 
 
-def test_a_workload_whose_restart_failed_is_sick_not_moving() -> None:
+def test_a_workload_whose_restart_failed_counts_as_unhealthy() -> None:
     world = in_mid_rollout()
     situation = Situation(observed(world), GATEWAY.policy, world.now)
     (load,) = situation.observation.targets[0].workloads

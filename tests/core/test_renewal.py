@@ -22,7 +22,7 @@ LOAD = Workload("deployment/w", "a1", START, failed=False, pods=(POD,))
 LONG = Policy(look_every=60 * DAY)
 
 
-def seen(decision: Decision | None = None) -> Observation:
+def observation(decision: Decision | None = None) -> Observation:
     record = Record(decision or Decision(1, TOKEN), verified_at=START)
     return Observation((Target("t", "a1", TOKEN.expires_at, record, (LOAD,)),))
 
@@ -32,16 +32,16 @@ def seen(decision: Decision | None = None) -> Observation:
     [(0, None), (18, None), (19, Reason.NEARING_EXPIRY), (28, Reason.NEARING_EXPIRY), (29, Reason.EXPIRED)],
 )
 def test_a_token_is_due_ten_days_before_its_end(days: int, reason: Reason | None) -> None:
-    assert due(Situation(seen(), LONG, START + days * DAY)) is reason
+    assert due(Situation(observation(), LONG, START + days * DAY)) is reason
 
 
 def test_a_token_that_nobody_signs_is_due_at_once() -> None:
-    assert due(Situation(replace(seen(), signers={"a1": None}), LONG, START)) is Reason.REVOKED
+    assert due(Situation(replace(observation(), signers={"a1": None}), LONG, START)) is Reason.REVOKED
 
 
 def test_a_condemned_key_is_left_for_the_other_unless_that_is_condemned_too() -> None:
     def condemned(*keys: Key) -> Observation:
-        return seen(Decision(1, TOKEN, frozenset(keys)))
+        return observation(Decision(1, TOKEN, frozenset(keys)))
 
     assert due(Situation(condemned(Key.PRIMARY), LONG, START)) is Reason.CONDEMNED
     assert due(Situation(condemned(Key.SECONDARY), LONG, START)) is None
@@ -63,25 +63,25 @@ def rests_until(what: Observation, policy: Policy = LONG) -> object:
 
 
 def test_nobody_looks_before_something_is_due() -> None:
-    assert rests_until(seen()) == TOKEN.expires_at - LONG.renew_before
+    assert rests_until(observation()) == TOKEN.expires_at - LONG.renew_before
 
 
 def test_after_a_roll_back_the_next_look_is_at_the_next_try() -> None:
     again = START + 3 * HOUR
-    assert rests_until(seen(Decision(2, TOKEN, failures=1, retry_at=again))) == again
+    assert rests_until(observation(Decision(2, TOKEN, failures=1, retry_at=again))) == again
 
 
 def test_a_key_that_is_to_end_is_looked_at_when_its_time_has_come() -> None:
     policy = replace(LONG, revoke=Revocation.AFTER_VERIFY, revoke_after=DAY)
-    assert rests_until(seen(), policy) == START + DAY
+    assert rests_until(observation(), policy) == START + DAY
     never = replace(policy, revoke=Revocation.NEVER)
-    assert rests_until(seen(), never) == TOKEN.expires_at - LONG.renew_before
+    assert rests_until(observation(), never) == TOKEN.expires_at - LONG.renew_before
 
 
 def test_what_is_not_proven_is_looked_at_again_soon() -> None:
-    sick = replace(LOAD, restarted_at=START - DAY, pods=(replace(POD, works=False),))
-    (t,) = seen().targets
+    unhealthy = replace(LOAD, restarted_at=START - DAY, pods=(replace(POD, works=False),))
+    (t,) = observation().targets
     assert t.record
-    unproven = replace(t, record=replace(t.record, verified_at=None), workloads=(sick,))
+    unproven = replace(t, record=replace(t.record, verified_at=None), workloads=(unhealthy,))
     assert rests_until(Observation((unproven,))) == START + HOUR + LONG.recheck
     assert rests_until(Observation(())) == START + HOUR + LONG.recheck

@@ -1,4 +1,4 @@
-"""What may be concluded from what was seen, one predicate at a time."""
+"""What an observation proves, one predicate at a time."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def test_a_pod_that_blocks_its_controller_had_its_minute() -> None:
 def test_an_adopted_token_rests_until_it_is_touched() -> None:
     adopted = replace(TOKEN, template_token=None, adopted=True)
     plain = replace(LOAD, template_token=None, pods=(replace(POD, pod_token=None),))
-    sick = replace(plain, pods=(replace(plain.pods[0], works=False),))
+    unhealthy = replace(plain, pods=(replace(plain.pods[0], works=False),))
     long_ago = record(adopted, restored_at=NOW - DAY)
-    assert resting(target(sick, record(adopted)))
-    assert not resting(target(sick, long_ago))
+    assert resting(target(unhealthy, record(adopted)))
+    assert not resting(target(unhealthy, long_ago))
     assert resting(target(plain, long_ago))
     assert not resting(target(plain, record(adopted, restored_at=NOW)))
 
@@ -125,7 +125,7 @@ def test_a_token_that_nobody_signs_is_not_taken_over() -> None:
     assert adoptable(t, Situation(Observation((t,), signers={"a1": Key.PRIMARY}), GATEWAY.policy, NOW))
 
 
-def test_a_strangers_token_over_ours_is_taken_over_if_it_outlives_ours_and_is_known_to_live() -> None:
+def test_another_writers_token_is_adopted_if_it_expires_later_and_is_known_to_live() -> None:
     newer = replace(TOKEN, fingerprint="c3", expires_at=TOKEN.expires_at + DAY)
     t = target(held=newer)
     assert adoptable(t, Situation(Observation((t,), signers={"c3": Key.SECONDARY}), GATEWAY.policy, NOW))
@@ -141,22 +141,24 @@ def test_a_strangers_token_over_ours_is_taken_over_if_it_outlives_ours_and_is_kn
 
 def test_a_leak_exposes_live_tokens_only() -> None:
     old = Record(Decision(2, TOKEN), previous=Record(Decision(1, BEFORE), verified_at=START).proven)
-    seen = Observation((target(rec=old),))
-    assert exposed(Situation(seen, GATEWAY.policy, NOW)) == {Key.PRIMARY, Key.SECONDARY}
-    assert exposed(Situation(seen, GATEWAY.policy, BEFORE.expires_at)) == {Key.PRIMARY}
-    assert exposed(Situation(replace(seen, signers={"b2": None}), GATEWAY.policy, NOW)) == {Key.PRIMARY}
+    observation = Observation((target(rec=old),))
+    assert exposed(Situation(observation, GATEWAY.policy, NOW)) == {Key.PRIMARY, Key.SECONDARY}
+    assert exposed(Situation(observation, GATEWAY.policy, BEFORE.expires_at)) == {Key.PRIMARY}
+    assert exposed(Situation(replace(observation, signers={"b2": None}), GATEWAY.policy, NOW)) == {
+        Key.PRIMARY
+    }
     proven = replace(old, verified_at=NOW)
     assert exposed(Situation(Observation((target(rec=proven),)), GATEWAY.policy, NOW)) == {Key.PRIMARY}
 
 
-def test_only_what_is_still_to_be_restarted_can_be_too_sick_for_it() -> None:
+def test_only_unhealthy_workloads_that_are_to_be_restarted_make_a_restart_wait() -> None:
     proven = Record(Decision(1, BEFORE), verified_at=START).proven
     moved = replace(with_pod(works=False), restarted_at=NOW - timedelta(hours=5))
     stale = replace(LOAD, name="deployment/v", template_token="b2", pods=(replace(POD, pod_token="b2"),))
     t = replace(target(rec=Record(Decision(2, TOKEN), previous=proven)), workloads=(moved, stale))
     assert not restart_waits(t, Situation(Observation((t,)), GATEWAY.policy, NOW))
-    sick = replace(stale, pods=(replace(stale.pods[0], works=False),))
-    t = replace(t, workloads=(moved, sick))
+    unhealthy = replace(stale, pods=(replace(stale.pods[0], works=False),))
+    t = replace(t, workloads=(moved, unhealthy))
     assert restart_waits(t, Situation(Observation((t,)), GATEWAY.policy, NOW))
 
 
@@ -168,8 +170,8 @@ def test_only_pods_of_the_current_template_are_suspects() -> None:
 
 def test_a_suspect_that_does_not_work_goes_though_others_are_missing() -> None:
     touched = record(restored_at=NOW - 3 * CLOCK_TOLERANCE)
-    sick = replace(with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE, works=False), complete=False)
-    assert suspect_pods(target(sick, touched), NOW) == [sick.pods[0]]
+    unhealthy = replace(with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE, works=False), complete=False)
+    assert suspect_pods(target(unhealthy, touched), NOW) == [unhealthy.pods[0]]
     well = replace(with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE), complete=False)
     assert suspect_pods(target(well, touched), NOW) == []
 
@@ -194,37 +196,37 @@ def test_repairs_slow_down_and_then_pause_for_a_day() -> None:
         DAY,
     ]
     assert conflict_backoff_until(Observation((), restores=9)) is None
-    seen = Observation((), restores=3, last_restored_at=NOW)
-    assert not may_restore(Situation(seen, GATEWAY.policy, NOW)) and may_restore(
-        Situation(seen, GATEWAY.policy, NOW + 5 * MINUTE)
+    observation = Observation((), restores=3, last_restored_at=NOW)
+    assert not may_restore(Situation(observation, GATEWAY.policy, NOW)) and may_restore(
+        Situation(observation, GATEWAY.policy, NOW + 5 * MINUTE)
     )
 
 
-def test_only_what_somebody_else_changed_is_fought_over() -> None:
+def test_only_what_another_writer_changed_is_contested() -> None:
     calm = target(replace(LOAD, restarted_at=START + MINUTE))
     template = replace(
         target(replace(LOAD, template_token=None, restarted_at=START + MINUTE)), name="template"
     )
     drifted = replace(target(held=BEFORE), name="drifted")
-    seen = Observation((calm, template, drifted), restores=6, last_restored_at=NOW)
-    assert [t.name for t in contested_targets(Situation(seen, GATEWAY.policy, NOW))] == [
+    observation = Observation((calm, template, drifted), restores=6, last_restored_at=NOW)
+    assert [t.name for t in contested_targets(Situation(observation, GATEWAY.policy, NOW))] == [
         "template",
         "drifted",
     ]
-    assert contested_targets(Situation(seen, GATEWAY.policy, NOW + DAY)) == []
+    assert contested_targets(Situation(observation, GATEWAY.policy, NOW + DAY)) == []
 
 
 def test_who_signs_is_asked_before_a_key_may_have_to_end() -> None:
     (t,) = (target(rec=replace(record(), verified_at=START)),)
-    seen, condemned = Observation((t,)), Observation((t,), remembered=frozenset({Key.SECONDARY}))
+    observation, condemned = Observation((t,)), Observation((t,), remembered=frozenset({Key.SECONDARY}))
 
-    def asks(seen: Observation, revoke: Revocation, now: datetime = START) -> bool:
-        return needs_proof(Situation(seen, replace(GATEWAY.policy, revoke=revoke), now))
+    def asks(observation: Observation, revoke: Revocation, now: datetime = START) -> bool:
+        return needs_proof(Situation(observation, replace(GATEWAY.policy, revoke=revoke), now))
 
-    assert not any(asks(seen, revoke) for revoke in Revocation)
+    assert not any(asks(observation, revoke) for revoke in Revocation)
     assert all(asks(condemned, revoke) for revoke in Revocation)
-    assert asks(seen, Revocation.BEFORE_REUSE, START + 19 * DAY)
-    assert asks(seen, Revocation.AFTER_VERIFY, START + DAY)
+    assert asks(observation, Revocation.BEFORE_REUSE, START + 19 * DAY)
+    assert asks(observation, Revocation.AFTER_VERIFY, START + DAY)
 
 
 def test_the_key_of_the_next_token_is_the_other_one_unless_that_waits_to_be_ended() -> None:

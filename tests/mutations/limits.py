@@ -154,7 +154,7 @@ REVOCATION = [
     Mutation(
         "regenerate without time on the Lease",
         A,
-        "    await ports.lease.assert_held(ports.revoker.patience)\n",
+        "    await ports.lease.assert_held(ports.revoker.call_timeout)\n",
         "",
     ),
     Mutation(

@@ -117,7 +117,7 @@ def test_nothing_is_issued_on_a_key_whose_regeneration_may_still_arrive() -> Non
     before, current = len(world.issued), world.targets["t0"].value.split("|")[0]
 
     class Late:
-        patience = timedelta(seconds=10)
+        call_timeout = timedelta(seconds=10)
 
         async def regenerate(self, key: Key) -> None:
             raise Unavailable("no answer within 10 s")

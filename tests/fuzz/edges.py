@@ -26,7 +26,7 @@ from rotator.eventgrid.pull.batch import DELAYS, delay, read_batch
 from rotator.ports import FetchedEvent
 from rotator.redaction import redact
 from sandbox.azure.entra import TENANT, Entra
-from tests.config import texts
+from tests import configuration
 from tests.eventgrid.builders import CLOUD, EXPIRED, GRID, body, cloud, data, grid, validation
 from tests.fuzz.guided import Target
 
@@ -224,8 +224,8 @@ EDGES = (
         "config",
         config,
         [
-            texts.SMALLEST.encode(),
-            (_WEBHOOK + texts.gateway(more='renew_before = "8d"\nrevoke = "after-verify"')).encode(),
+            configuration.SMALLEST.encode(),
+            (_WEBHOOK + configuration.gateway(more='renew_before = "8d"\nrevoke = "after-verify"')).encode(),
             _EXAMPLE.read_bytes(),
         ],
     ),

@@ -1,4 +1,4 @@
-"""One subscription of an Event Grid namespace topic, over the wire: take events, settle their locks.
+"""Fetches events from one subscription of an Event Grid namespace topic, and settles their locks.
 
 Contract: "Event Grid namespace data plane", api-version 2024-06-01, and "Pull delivery overview".
 """
@@ -26,6 +26,7 @@ from rotator.ports import FetchedEvent
 
 API_VERSION = "2024-06-01"
 CALL_TIMEOUT = timedelta(seconds=30)
+"""For one call, beyond the time that Event Grid is asked to wait for events."""
 
 T = TypeVar("T")
 Transport = AsyncHttpTransport[HttpRequest, AsyncHttpResponse]
@@ -74,7 +75,7 @@ class EventGridClient:
         return await self._settle("take events back for good", self._client.reject(lock_tokens=[*locks]))
 
     async def release(self, locks: Sequence[str], delay: timedelta) -> int:
-        # The SDK's enumeration has texts as its values; a number goes over the wire as it is.
+        # The values of the SDK's enumeration are texts; a number is sent as it is.
         call = self._client.release(lock_tokens=[*locks], release_delay=round(delay.total_seconds()))
         return await self._settle("take events back for a while", call)
 
@@ -106,7 +107,7 @@ class EventGridClient:
         return len((await self._ask(what, call, self._within)).failed_lock_tokens or ())
 
     async def _ask(self, what: str, answer: Awaitable[T], within: timedelta) -> T:
-        """Nothing that may quote an answer's body, and with it an event, is chained."""
+        """Await answer. Errors that may quote an answer's body, and with it an event, are not chained."""
         cause: Exception | None = None
         try:
             async with asyncio.timeout(within.total_seconds()):
@@ -146,7 +147,7 @@ class EventGridClient:
         )
 
     def _rejected(self, what: str) -> Refused:
-        # Both the SDK and its credential would offer the same bearer token for as long as they believe in it.
+        # The SDK and its credential would send the same bearer token until it expires.
         self._client = self._connected()
         return Refused(
             f"Event Grid would not {what}: the rotator's own credential was not accepted",
@@ -161,11 +162,11 @@ def _fetched(item: object) -> FetchedEvent | None:
         return None
     lock, count = properties.get("lockToken"), properties.get("deliveryCount")
     if not isinstance(lock, str) or not lock:
-        return None  # nothing can be said about it; it comes again until it is dead-lettered
+        return None  # without a lock it cannot be settled: Event Grid repeats and then dead-letters it
     return FetchedEvent(lock, count if isinstance(count, int) else 1, item.get("event"))
 
 
 def _unreadable(what: str) -> Unavailable:
     return Unavailable(
-        f"Event Grid did not {what}: what came back is not what it answers (is there a proxy in between?)"
+        f"Event Grid did not {what}: the answer is not Event Grid's (is there a proxy in between?)"
     )

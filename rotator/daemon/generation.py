@@ -101,7 +101,7 @@ class Generation:
                 EventGridClient(settings, arm.credentials, arm.transport),
                 self.event_handler.handle,
                 self.metrics.event,
-                tell=self.pulled,
+                report=self.pulled,
             ).run()
 
     def pulled(self, problem: str) -> None:

@@ -15,7 +15,7 @@ from rotator.eventgrid.auth.authentication import Authenticator
 from rotator.eventgrid.auth.guard import Guard
 from rotator.eventgrid.auth.rate_limit import RateLimit
 from rotator.eventgrid.auth.responses import refusal
-from rotator.eventgrid.webhook import ANSWER_WITHIN, RETRY_AFTER, CountEvent, Dispatch, webhook_app
+from rotator.eventgrid.webhook import ANSWER_WITHIN, RETRY_AFTER, CountEvent, HandleEvents, webhook_app
 from rotator.web.deadline import Deadline
 from rotator.web.limits import MAX_HANDSHAKE_BYTES, BodyBudget, BodyLimit
 
@@ -28,7 +28,7 @@ def public_app(app: ASGIApp) -> ASGIApp:
 def delivery_app(
     settings: WebhookSettings,
     authenticator: Authenticator | None,
-    dispatch: Dispatch,
+    handle: HandleEvents,
     count: CountEvent,
     clock: Callable[[], float] = time.monotonic,
 ) -> ASGIApp:
@@ -36,7 +36,7 @@ def delivery_app(
     if authenticator is None:
         # No port leads here, but requests may have waited for this generation at the one before's.
         return JSONResponse({"error": "not now"}, 503, {"retry-after": str(RETRY_AFTER)})
-    webhook = webhook_app(settings, dispatch, count)
+    webhook = webhook_app(settings, handle, count)
     seconds, budget = settings.body_timeout.total_seconds(), BodyBudget()
     deliveries = BodyLimit(webhook, settings.max_body_bytes, seconds, budget)
     handshakes = BodyLimit(webhook, MAX_HANDSHAKE_BYTES, seconds, budget, too_large=refusal(401))

@@ -25,7 +25,7 @@ from rotator.eventgrid.events import EventKey, Ignored, TokenEvent
 
 log = logging.getLogger(__name__)
 
-Dispatch = Callable[[Sequence[TokenEvent]], Awaitable[Sequence[str]]]
+HandleEvents = Callable[[Sequence[TokenEvent]], Awaitable[Sequence[str]]]
 """Makes events durable (a delivery is answered 2xx only afterwards) and returns for each, in order, one of
 accepted, duplicate, stale, foreign. Raises Unavailable or Refused if it could not. Safe to repeat.
 """
@@ -45,12 +45,12 @@ RETRY_AFTER = 30
 """Seconds after which Event Grid is asked to retry, where the fault itself names none."""
 
 
-def webhook_app(settings: WebhookSettings, dispatch: Dispatch, count_event: CountEvent) -> Starlette:
+def webhook_app(settings: WebhookSettings, handle: HandleEvents, count_event: CountEvent) -> Starlette:
     """Return the application that takes deliveries, and answers 404 or 405 to all else.
 
     Where settings say who may deliver, a request that no `Authenticator` passed on is answered 503.
     """
-    webhook = _Webhook(settings, dispatch, count_event)
+    webhook = _Webhook(settings, handle, count_event)
     app = Starlette(routes=[Route(PATH, webhook.answer, methods=["POST", "OPTIONS"])])
     app.router.redirect_slashes = False
     return app
@@ -59,7 +59,7 @@ def webhook_app(settings: WebhookSettings, dispatch: Dispatch, count_event: Coun
 @dataclass(frozen=True, slots=True)
 class _Webhook:
     settings: WebhookSettings
-    dispatch: Dispatch
+    handle: HandleEvents
     count_event: CountEvent
 
     async def answer(self, request: Request) -> Response:
@@ -135,7 +135,7 @@ class _Webhook:
             if isinstance(event, TokenEvent):
                 duplicates.setdefault(event.key, []).append(event)
         unique = [group[0] for group in duplicates.values()]
-        outcomes = await self._dispatched(unique) if unique else ()
+        outcomes = await self._handled(unique) if unique else ()
         for group, outcome in list(zip(duplicates.values(), outcomes, strict=True)):
             for n, event in enumerate(group):
                 # Each pod reports by itself: only the first event about a token says something new.
@@ -147,9 +147,9 @@ class _Webhook:
         for reason, count in reasons.items():
             log.warning("%d events were left out: %s", count, reason)
 
-    async def _dispatched(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+    async def _handled(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         try:
-            return await self.dispatch(events)
+            return await self.handle(events)
         except BaseException:
             for event in events:
                 self.count_event(event.kind.value, "postponed")

@@ -108,7 +108,7 @@ async def accept(events: Sequence[TokenEvent]) -> Sequence[str]:
 
 
 @asynccontextmanager
-async def public_port(settings: dict[str, Any], dispatch: Any = accept) -> AsyncIterator[Port]:
+async def public_port(settings: dict[str, Any], handle: Any = accept) -> AsyncIterator[Port]:
     table, counted = WebhookSettings(**settings), Counter[tuple[str, str]]()
 
     def count(kind: str, outcome: str) -> None:
@@ -116,7 +116,7 @@ async def public_port(settings: dict[str, Any], dispatch: Any = accept) -> Async
 
     async with open_authenticator(table) as authenticator:
         swappable = SwappableApp()
-        swappable.swap(delivery_app(table, authenticator, dispatch, count))
+        swappable.swap(delivery_app(table, authenticator, handle, count))
         yield Port(public_app(swappable), counted, authenticator)
 
 

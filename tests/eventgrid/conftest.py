@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.world import Sandbox
-from tests.eventgrid.pull.pulls import SUBSCRIPTION, TOPIC, Namespace
+from tests.eventgrid.pull.pull_env import SUBSCRIPTION, TOPIC, Namespace
 
 
 @pytest.fixture

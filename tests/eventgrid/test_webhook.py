@@ -36,17 +36,17 @@ from tests.eventgrid.builders import (
 
 
 @dataclass
-class Desk:
+class EventRecorder:
     """Takes events as the daemon does; a test says what becomes of them."""
 
     outcomes: list[str] = field(default_factory=lambda: ["accepted"])
     error: Exception | None = None
     recover_after: int = -1
-    got: list[TokenEvent] = field(default_factory=list)
+    events: list[TokenEvent] = field(default_factory=list)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
-        self.got.extend(events)
+    async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+        self.events.extend(events)
         if self.error and self.recover_after:
             self.recover_after -= 1
             raise self.error
@@ -57,8 +57,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def webhook(desk: Desk, **settings: Any) -> AsyncIterator[str]:
-    app = webhook_app(WebhookSettings(**settings), desk.dispatch, desk.count_event)
+async def webhook(recorder: EventRecorder, **settings: Any) -> AsyncIterator[str]:
+    app = webhook_app(WebhookSettings(**settings), recorder.handle, recorder.count_event)
     server = Server(app, bind(Listen("127.0.0.1", 0)), grace=1)
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve())
@@ -67,35 +67,35 @@ async def webhook(desk: Desk, **settings: Any) -> AsyncIterator[str]:
 
 
 async def post(
-    desk: Desk, value: object, headers: dict[str, str] = CLOUD, **settings: Any
+    recorder: EventRecorder, value: object, headers: dict[str, str] = CLOUD, **settings: Any
 ) -> tuple[int, Any, dict[str, str]]:
-    async with webhook(desk, **settings) as url, aiohttp.ClientSession() as http:
+    async with webhook(recorder, **settings) as url, aiohttp.ClientSession() as http:
         raw = value if isinstance(value, bytes) else body(value)
         async with http.post(f"{url}/events", data=BytesIO(raw), headers=headers) as r:
             return r.status, await r.json(), {k.lower(): v for k, v in r.headers.items()}
 
 
 async def test_events_are_dispatched_counted_and_answered_200() -> None:
-    desk = Desk()
-    status, said, _ = await post(desk, [cloud(), grid(eventType=EXPIRED)])
+    recorder = EventRecorder()
+    status, said, _ = await post(recorder, [cloud(), grid(eventType=EXPIRED)])
     assert (status, said) == (200, {"received": 2})
-    assert [e.resource for e in desk.got] == [RESOURCE, RESOURCE]
-    assert desk.counted == {("NearExpiry", "accepted"): 1, ("Expired", "accepted"): 1}
+    assert [e.resource for e in recorder.events] == [RESOURCE, RESOURCE]
+    assert recorder.counted == {("NearExpiry", "accepted"): 1, ("Expired", "accepted"): 1}
 
 
 async def test_3000_pods_with_one_complaint_are_one_event_for_us() -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     crowd = [cloud(id=str(n), subject=f"/gateways/oslo/pod-{n}") for n in range(1500)] * 2
-    status, _, _ = await post(desk, crowd)
-    assert (status, len(desk.got)) == (200, 1)
-    assert desk.counted == {("NearExpiry", "accepted"): 1, ("NearExpiry", "duplicate"): 2999}
+    status, _, _ = await post(recorder, crowd)
+    assert (status, len(recorder.events)) == (200, 1)
+    assert recorder.counted == {("NearExpiry", "accepted"): 1, ("NearExpiry", "duplicate"): 2999}
 
 
 async def test_what_is_not_for_us_is_answered_200_and_counted() -> None:
-    desk = Desk()
-    status, _, _ = await post(desk, [cloud(type="Some.Thing"), {"no": "event"}])
-    assert (status, desk.got) == (200, [])
-    assert desk.counted == {("Other", "ignored"): 1, ("Other", "invalid"): 1}
+    recorder = EventRecorder()
+    status, _, _ = await post(recorder, [cloud(type="Some.Thing"), {"no": "event"}])
+    assert (status, recorder.events) == (200, [])
+    assert recorder.counted == {("Other", "ignored"): 1, ("Other", "invalid"): 1}
 
 
 @pytest.mark.parametrize(
@@ -112,48 +112,49 @@ async def test_what_is_not_for_us_is_answered_200_and_counted() -> None:
 async def test_a_fault_that_may_pass_is_answered_503(
     error: Exception, wait: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(error=error)
-    status, said, headers = await post(desk, cloud())
+    recorder = EventRecorder(error=error)
+    status, said, headers = await post(recorder, cloud())
     assert (status, headers["retry-after"]) == (503, wait)
-    assert desk.counted == {("NearExpiry", "postponed"): 1}
+    assert recorder.counted == {("NearExpiry", "postponed"): 1}
     assert "GatewayKey" not in caplog.text + str(said)
 
 
 async def test_a_dispatch_that_forgets_an_event_is_answered_503() -> None:
-    status, _, _ = await post(Desk(outcomes=[]), cloud())
+    status, _, _ = await post(EventRecorder(outcomes=[]), cloud())
     assert status == 503
 
 
 async def test_what_can_never_succeed_is_answered_400_and_quoted_nowhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    desk = Desk()
-    status, said, _ = await post(desk, b'{"type": "private words')
-    assert (status, desk.counted) == (400, {("Other", "invalid"): 1})
+    recorder = EventRecorder()
+    status, said, _ = await post(recorder, b'{"type": "private words')
+    assert (status, recorder.counted) == (400, {("Other", "invalid"): 1})
     assert "private" not in caplog.text + str(said)
 
 
 async def test_no_log_line_quotes_an_event(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
     await post(
-        Desk(), [cloud(), cloud(subject="private-words", data=data("a/b")), cloud(type="private-words")]
+        EventRecorder(),
+        [cloud(), cloud(subject="private-words", data=data("a/b")), cloud(type="private-words")],
     )
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("rotator")]
     assert ours == ["1 events were left out: it does not name a gateway"]
 
 
 async def test_a_megabyte_and_a_half_of_events_is_taken() -> None:
-    desk = Desk()
-    status, said, _ = await post(desk, [cloud(), cloud(type="x", data="y" * 1_500_000)])
+    recorder = EventRecorder()
+    status, said, _ = await post(recorder, [cloud(), cloud(type="x", data="y" * 1_500_000)])
     assert (status, said) == (200, {"received": 2})
 
 
 async def test_the_validation_code_is_echoed_and_nothing_else() -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     headers = GRID | {"aeg-event-type": "SubscriptionValidation"}
-    status, said, sent = await post(desk, [validation("X-1")], headers)
+    status, said, sent = await post(recorder, [validation("X-1")], headers)
     assert (status, said, sent["content-type"]) == (200, {"validationResponse": "X-1"}, "application/json")
-    assert (desk.got, desk.counted) == ([], {})
+    assert (recorder.events, recorder.counted) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ async def test_the_validation_code_is_echoed_and_nothing_else() -> None:
 async def test_only_an_allowed_origin_gets_the_permission_to_send(origin: str, status: int) -> None:
     headers = {"WebHook-Request-Origin": origin}
     async with (
-        webhook(Desk()) as url,
+        webhook(EventRecorder()) as url,
         aiohttp.ClientSession() as http,
         http.options(f"{url}/events", headers=headers) as r,
     ):
@@ -175,7 +176,7 @@ async def test_only_an_allowed_origin_gets_the_permission_to_send(origin: str, s
 
 async def test_even_where_all_origins_may_send_one_has_to_be_named() -> None:
     async with (
-        webhook(Desk(), allowed_origins=("*",)) as url,
+        webhook(EventRecorder(), allowed_origins=("*",)) as url,
         aiohttp.ClientSession() as http,
         http.options(f"{url}/events") as nobody,
         http.options(f"{url}/events", headers={"WebHook-Request-Origin": "any.example"}) as somebody,
@@ -197,7 +198,7 @@ async def test_even_where_all_origins_may_send_one_has_to_be_named() -> None:
 )
 async def test_the_public_port_does_nothing_else(method: str, path: str, status: int) -> None:
     async with (
-        webhook(Desk()) as url,
+        webhook(EventRecorder()) as url,
         aiohttp.ClientSession() as http,
         http.request(method, url + path, data=body(cloud()), headers=CLOUD, allow_redirects=False) as r,
     ):
@@ -212,9 +213,11 @@ async def test_the_public_port_does_nothing_else(method: str, path: str, status:
     ],
 )
 async def test_events_as_the_sdk_sends_them_are_taken(event: Any) -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     key = AzureKeyCredential("invented")
-    async with webhook(desk) as url, EventGridPublisherClient(f"{url}/events", key) as client:
+    async with webhook(recorder) as url, EventGridPublisherClient(f"{url}/events", key) as client:
         await client.send([event])
-    assert [(e.resource, e.instance, e.event_id) for e in desk.got] == [(RESOURCE, "pod-1", str(event.id))]
-    assert desk.got[0].time is not None
+    assert [(e.resource, e.instance, e.event_id) for e in recorder.events] == [
+        (RESOURCE, "pod-1", str(event.id))
+    ]
+    assert recorder.events[0].time is not None

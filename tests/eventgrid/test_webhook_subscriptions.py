@@ -14,9 +14,17 @@ from sandbox.azure.account import SUBSCRIPTION
 from sandbox.azure.delivery import HandshakeError
 from sandbox.azure.eventgrid import EventGrid
 from sandbox.azure.events import Schema, near_expiry
-from tests.eventgrid.auth.served import AUDIENCE, NEW, OLD, Clock, door, login, until
+from tests.eventgrid.auth.webhook_server import (
+    AUDIENCE,
+    NEW,
+    OLD,
+    Clock,
+    serving_entra,
+    serving_webhook,
+    until,
+)
 from tests.eventgrid.builders import cloud
-from tests.eventgrid.test_webhook import Desk, post
+from tests.eventgrid.test_webhook import EventRecorder, post
 
 HEADER = "x-rotator-secret"
 SCHEMAS: list[Schema] = ["eventgrid", "cloudevents"]
@@ -52,24 +60,24 @@ async def delivered(grid: EventGrid) -> list[int]:
 async def test_a_secret_as_delivery_property(
     grid: EventGrid, file: Path, schema: Schema, open_handshake: bool
 ) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         url, headers = f"{webhook.url}/events", {HEADER: OLD}
         await grid.subscribe(url, schema=schema, headers=headers, open_handshake=open_handshake)
-        assert (await delivered(grid), len(webhook.got), grid.dead) == ([200], 1, [])
+        assert (await delivered(grid), len(webhook.events), grid.dead) == ([200], 1, [])
         await grid.unsubscribe("rotator")
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 async def test_a_secret_in_the_query_string(grid: EventGrid, file: Path, schema: Schema) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         await grid.subscribe(f"{webhook.url}/events?code={OLD}", schema=schema)
-        assert (await delivered(grid), len(webhook.got)) == ([200], 1)
+        assert (await delivered(grid), len(webhook.events)) == ([200], 1)
 
 
 async def test_whoever_subscribes_with_a_wrong_secret_learns_of_it_at_once(
     grid: EventGrid, file: Path
 ) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         with pytest.raises(HandshakeError, match="401"):
             await grid.subscribe(f"{webhook.url}/events?code={NEW}")
 
@@ -77,22 +85,28 @@ async def test_whoever_subscribes_with_a_wrong_secret_learns_of_it_at_once(
 async def test_a_stranger_who_subscribes_us_without_the_secret_gets_nothing_in(
     grid: EventGrid, file: Path
 ) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         await grid.subscribe(f"{webhook.url}/events")
-        assert (await delivered(grid), webhook.got) == ([401], [])
+        assert (await delivered(grid), webhook.events) == ([401], [])
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 async def test_a_secure_webhook(grid: EventGrid, tmp_path: Path, schema: Schema, version: Any) -> None:
-    async with login(tmp_path) as azure, door({"entra": azure.table()}, ca_file=azure.ca) as webhook:
+    async with (
+        serving_entra(tmp_path) as azure,
+        serving_webhook({"entra": azure.table()}, ca_file=azure.ca) as webhook,
+    ):
         bearer = lambda: azure.entra.event_grid_token(AUDIENCE, version)  # noqa: E731
         await grid.subscribe(f"{webhook.url}/events", schema=schema, bearer=bearer)
-        assert (await delivered(grid), len(webhook.got)) == ([200], 1)
+        assert (await delivered(grid), len(webhook.events)) == ([200], 1)
 
 
 async def test_a_secure_webhook_answers_no_handshake_without_a_token(grid: EventGrid, tmp_path: Path) -> None:
-    async with login(tmp_path) as azure, door({"entra": azure.table()}, ca_file=azure.ca) as webhook:
+    async with (
+        serving_entra(tmp_path) as azure,
+        serving_webhook({"entra": azure.table()}, ca_file=azure.ca) as webhook,
+    ):
         with pytest.raises(HandshakeError, match="401"):
             await grid.subscribe(f"{webhook.url}/events")
 
@@ -100,9 +114,9 @@ async def test_a_secure_webhook_answers_no_handshake_without_a_token(grid: Event
 async def test_either_way_suffices_where_both_are_configured(
     grid: EventGrid, file: Path, tmp_path: Path
 ) -> None:
-    async with login(tmp_path / "login") as azure:
+    async with serving_entra(tmp_path / "login") as azure:
         settings = {"entra": azure.table(), "secret_file": file}
-        async with door(settings, ca_file=azure.ca) as webhook:
+        async with serving_webhook(settings, ca_file=azure.ca) as webhook:
             url = f"{webhook.url}/events"
             await grid.subscribe(url, name="a", headers={HEADER: OLD})
             await grid.subscribe(url, name="b", bearer=lambda: azure.entra.event_grid_token(AUDIENCE))
@@ -117,10 +131,10 @@ async def test_either_way_suffices_where_both_are_configured(
 
 async def test_what_one_way_cannot_decide_the_other_does_not_refuse(file: Path, tmp_path: Path) -> None:
     """A refusal is for good: it takes all ways to say no."""
-    async with login(tmp_path / "login") as azure:
+    async with serving_entra(tmp_path / "login") as azure:
         settings = {"entra": azure.table(), "secret_file": file}
         file.unlink()
-        async with door(settings, ca_file=azure.ca) as webhook:
+        async with serving_webhook(settings, ca_file=azure.ca) as webhook:
             assert await webhook.status({HEADER: OLD}) == 503
             assert await webhook.status({"Authorization": "Bearer x", HEADER: OLD}) == 503
             assert await webhook.bearer(azure.entra.event_grid_token(AUDIENCE)) == 200
@@ -128,7 +142,7 @@ async def test_what_one_way_cannot_decide_the_other_does_not_refuse(file: Path, 
             assert await webhook.status({"Authorization": f"Bearer {other}", HEADER: OLD}) == 503
         file.write_text(OLD)
         azure.faults.add(server="entra", action="status", times=None)
-        async with door(settings, ca_file=azure.ca) as webhook:
+        async with serving_webhook(settings, ca_file=azure.ca) as webhook:
             token = {"Authorization": f"Bearer {azure.entra.event_grid_token(AUDIENCE)}"}
             assert await webhook.status(token | {HEADER: NEW}) == 503
             assert await webhook.status(token | {HEADER: OLD}) == 200
@@ -137,8 +151,8 @@ async def test_what_one_way_cannot_decide_the_other_does_not_refuse(file: Path, 
 async def test_no_event_is_lost_while_entra_is_away(grid: EventGrid, tmp_path: Path) -> None:
     clock = Clock()
     async with (
-        login(tmp_path) as azure,
-        door({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as hook,
+        serving_entra(tmp_path) as azure,
+        serving_webhook({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as hook,
     ):
         await grid.subscribe(f"{hook.url}/events", bearer=lambda: azure.entra.event_grid_token(AUDIENCE))
         azure.entra.rotate()
@@ -152,7 +166,7 @@ async def test_no_event_is_lost_while_entra_is_away(grid: EventGrid, tmp_path: P
         await grid.settled()
         statuses = [delivery.status for delivery in grid.deliveries]
         assert statuses[0] == 503 and statuses[-1] == 200
-        assert (grid.dead, len(hook.got)) == ([], 1)
+        assert (grid.dead, len(hook.events)) == ([], 1)
 
 
 async def test_no_event_is_lost_while_a_secret_is_rotated_in_the_order_of_the_manual(
@@ -162,7 +176,7 @@ async def test_no_event_is_lost_while_a_secret_is_rotated_in_the_order_of_the_ma
         file.with_name("draft").write_text(text)
         file.with_name("draft").replace(file)
 
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         url = f"{webhook.url}/events"
         await grid.subscribe(url, headers={HEADER: OLD})
         write(f"{NEW}\n{OLD}\n")
@@ -178,14 +192,14 @@ async def test_events_of_a_subscription_that_is_not_allowed_are_answered_and_dro
     grid: EventGrid, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"allow_unauthenticated": True, "allowed_subscriptions": ["Rotator"]}
-    async with door(settings) as webhook:
+    async with serving_webhook(settings) as webhook:
         await grid.subscribe(f"{webhook.url}/events", name="rotator")
         await grid.subscribe(f"{webhook.url}/events", name="foreign")
         assert await delivered(grid) == [200, 200]
-        assert len(webhook.got) == 1
+        assert len(webhook.events) == 1
         assert webhook.counted == {("NearExpiry", "accepted"): 1, ("Other", "foreign-subscription"): 1}
         assert await webhook.status() == 200  # and one that names no subscription at all
-        assert len(webhook.got) == 1
+        assert len(webhook.events) == 1
     assert "foreign" not in "".join(r.getMessage() for r in caplog.records if r.name.startswith("rotator"))
 
 
@@ -197,6 +211,6 @@ async def test_events_of_a_subscription_that_is_not_allowed_are_answered_and_dro
     ],
 )
 async def test_a_webhook_whose_door_was_forgotten_takes_nothing(settings: dict[str, Any]) -> None:
-    desk = Desk()
-    status, _, _ = await post(desk, cloud(), **settings)
-    assert (status, desk.got) == (503, [])
+    recorder = EventRecorder()
+    status, _, _ = await post(recorder, cloud(), **settings)
+    assert (status, recorder.events) == (503, [])

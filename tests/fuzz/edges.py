@@ -22,7 +22,7 @@ from rotator.eventgrid.auth.result import AuthOutcome
 from rotator.eventgrid.auth.shared_secret import read_secrets
 from rotator.eventgrid.delivery import Events, Rejected, TokenEvent, parse_delivery
 from rotator.eventgrid.events import read_event
-from rotator.eventgrid.pull.batch import DELAYS, delay, read_batch
+from rotator.eventgrid.pull.batch import RELEASE_DELAYS, read_batch, release_delay
 from rotator.ports import FetchedEvent
 from rotator.redaction import redact
 from sandbox.azure.entra import TENANT, Entra
@@ -88,10 +88,10 @@ def batch(raw: bytes) -> None:
     items = found if isinstance(found, list) else [found]
     fetched = [FetchedEvent(str(n), n % 12, item) for n, item in enumerate(items)]
     sorted_out = read_batch(fetched)
-    locks = [lock for c in sorted_out.complaints for lock in c.locks]
-    assert sorted(locks + sorted_out.strange + sorted_out.poison) == sorted(f.lock for f in fetched)
+    locks = [lock for c in sorted_out.groups for lock in c.locks]
+    assert sorted(locks + sorted_out.ignored + sorted_out.invalid) == sorted(f.lock for f in fetched)
     for problem in (Refused("no", "do"), Unavailable("later")):
-        assert all(delay(f.deliveries, problem) in DELAYS for f in fetched)
+        assert all(release_delay(f.deliveries, problem) in RELEASE_DELAYS for f in fetched)
 
 
 def token(raw: bytes) -> None:

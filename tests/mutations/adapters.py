@@ -250,7 +250,7 @@ ADAPTERS = [
     Mutation(
         "poison comes for ever",
         PULL,
-        'await self._settle("rejected", batch.poison, self._queue.reject(batch.poison))',
+        'await self._settle("rejected", batch.invalid, self._queue.reject(batch.invalid))',
         "pass",
         ("tests/eventgrid/pull/test_puller.py", "tests/eventgrid/pull/test_puller_faults.py"),
     ),

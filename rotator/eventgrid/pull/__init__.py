@@ -1,1 +1,1 @@
-"""Fetches events from an Event Grid namespace."""
+"""Pulls events from an Event Grid namespace."""

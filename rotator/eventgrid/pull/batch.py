@@ -1,4 +1,4 @@
-"""Sorts what was fetched, and says when what could not be dealt with should come again. Pure."""
+"""Groups pulled events by their meaning, and says when an event that was given back returns. Pure."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from rotator.errors import RotatorError, Unavailable
 from rotator.eventgrid.events import EventKey, TokenEvent, read_event
 from rotator.ports import FetchedEvent
 
-DELAYS = tuple(timedelta(seconds=s) for s in (10, 10, 60, 60, 600, 600, 3600))
-"""How long an event is given back for, by how often it came; the wire knows 0, 10, 60, 600 and 3600 s.
-Each time counts as a delivery, of which a subscription grants 10 at most: these last for three hours.
+RELEASE_DELAYS = tuple(timedelta(seconds=s) for s in (10, 10, 60, 60, 600, 600, 3600))
+"""How long an event is given back for, by how often it was delivered. The API knows 0, 10, 60, 600, 3600 s.
+A subscription grants 10 deliveries at most: these delays last for three hours.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """What all pods say that have the same token; event is the first one's."""
+class EventGroup:
+    """Duplicates: what all pods with the same token report. event: the first pod's."""
 
     event: TokenEvent
-    pods: tuple[FetchedEvent, ...]
+    fetched: tuple[FetchedEvent, ...]
 
     @property
     def locks(self) -> list[str]:
-        return [pod.lock for pod in self.pods]
+        return [fetched.lock for fetched in self.fetched]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """strange, poison: the locks of what is none of our business, and of what should be an event of ours or
-    any event at all, and cannot be read. whys: why, without quoting it.
+    """ignored: locks of events of other types. invalid: locks of events that cannot be read; reasons: why,
+    without quoting them, and how many.
     """
 
-    complaints: tuple[Complaint, ...]
-    strange: list[str]
-    poison: list[str]
-    whys: Counter[str]
+    groups: tuple[EventGroup, ...]
+    ignored: list[str]
+    invalid: list[str]
+    reasons: Counter[str]
 
 
 def read_batch(fetched: Sequence[FetchedEvent]) -> Batch:
-    """Sort events by what they mean. Never raises, whatever is in them."""
-    pods: dict[EventKey, list[tuple[FetchedEvent, TokenEvent]]] = {}
-    strange: list[str] = []
-    poison: list[str] = []
-    whys: Counter[str] = Counter()
+    """Group events by their meaning. Never raises, whatever is in them."""
+    duplicates: dict[EventKey, list[tuple[FetchedEvent, TokenEvent]]] = {}
+    ignored: list[str] = []
+    invalid: list[str] = []
+    reasons: Counter[str] = Counter()
     for one in fetched:
         event = read_event(one.event)
         if isinstance(event, TokenEvent):
-            pods.setdefault(event.key, []).append((one, event))
+            duplicates.setdefault(event.key, []).append((one, event))
         elif event.invalid:
-            poison.append(one.lock)
-            whys[event.reason] += 1
+            invalid.append(one.lock)
+            reasons[event.reason] += 1
         else:
-            strange.append(one.lock)
-    complaints = (Complaint(group[0][1], tuple(one for one, _ in group)) for group in pods.values())
-    return Batch(tuple(complaints), strange, poison, whys)
+            ignored.append(one.lock)
+    groups = (EventGroup(group[0][1], tuple(one for one, _ in group)) for group in duplicates.values())
+    return Batch(tuple(groups), ignored, invalid, reasons)
 
 
-def delay(deliveries: int, problem: RotatorError) -> timedelta:
-    """Return one of the delays that the wire knows, no shorter than what was asked for, if there is one."""
+def release_delay(deliveries: int, problem: RotatorError) -> timedelta:
+    """Return one of the delays that the API knows; if possible, no shorter than what problem asks for."""
     asked = problem.retry_after if isinstance(problem, Unavailable) else None
-    usual = DELAYS[min(max(deliveries, 1), len(DELAYS)) - 1]
-    return next((d for d in DELAYS if d >= max(usual, asked or usual)), DELAYS[-1])
+    usual = RELEASE_DELAYS[min(max(deliveries, 1), len(RELEASE_DELAYS)) - 1]
+    return next((d for d in RELEASE_DELAYS if d >= max(usual, asked or usual)), RELEASE_DELAYS[-1])

@@ -17,7 +17,7 @@ from rotator.eventgrid.auth.authentication import open_authenticator
 from rotator.eventgrid.auth.guard import Guard
 from rotator.eventgrid.auth.rate_limit import RateLimit
 from rotator.web import Server, bind
-from tests.eventgrid.auth.served import OLD, Door, door
+from tests.eventgrid.auth.webhook_server import OLD, WebhookServer, serving_webhook
 
 HEAD = b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "secrets"
 
 
-def port(webhook: Door) -> int:
+def port(webhook: WebhookServer) -> int:
     return int(webhook.url.rpartition(":")[2])
 
 
@@ -48,7 +48,7 @@ async def head_of_answer(number: int, sent: bytes) -> tuple[bytes, asyncio.Strea
     "length", [b"Content-Length: 1500000", b"Content-Length: 999999999", b"Transfer-Encoding: chunked"]
 )
 async def test_the_answer_comes_before_the_first_byte_of_the_body(file: Path, length: bytes) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         answer, writer = await head_of_answer(port(webhook), HEAD + length + b"\r\n\r\n")
         writer.close()
     assert answer.startswith(b"HTTP/1.1 401 ") and b"connection: close" in answer
@@ -56,7 +56,7 @@ async def test_the_answer_comes_before_the_first_byte_of_the_body(file: Path, le
 
 async def test_whoever_asks_whether_to_send_is_not_told_to(file: Path) -> None:
     sent = HEAD + b"Content-Length: 1500000\r\nExpect: 100-continue\r\n\r\n"
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         answer, writer = await head_of_answer(port(webhook), sent)
         writer.close()
     assert answer.startswith(b"HTTP/1.1 401 ")
@@ -66,7 +66,7 @@ async def test_a_slow_body_of_a_stranger_is_waited_for_a_moment_and_no_longer(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(responses, "DRAIN_SECONDS", 0.5)
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         reader, writer = await asyncio.open_connection("127.0.0.1", port(webhook))
         writer.write(HEAD + b"Content-Length: 1000\r\n\r\nx")
         begin = monotonic()
@@ -105,7 +105,7 @@ async def test_a_client_that_sends_all_before_it_listens_gets_its_answer_all_the
                 await asyncio.sleep(0)  # the server is in this loop, too
             return await asyncio.wait_for(loop.sock_recv(made, 12), 30)
 
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         found = [await stranger(port(webhook)) for _ in range(3)]
     assert found == [b"HTTP/1.1 401"] * 3
 
@@ -122,7 +122,7 @@ async def test_a_flood_of_large_bodies_is_not_held_in_memory(file: Path) -> None
         finally:
             writer.transport.abort()
 
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         await stranger(port(webhook))
         tracemalloc.start()
         for _ in range(20):
@@ -134,7 +134,7 @@ async def test_a_flood_of_large_bodies_is_not_held_in_memory(file: Path) -> None
 
 
 async def test_what_is_no_delivery_is_answered_without_its_body(file: Path) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         for line, status in (
             (b"GET /events", b"405"),
             (b"POST /other", b"404"),
@@ -147,7 +147,7 @@ async def test_what_is_no_delivery_is_answered_without_its_body(file: Path) -> N
 
 
 async def test_refusals_are_logged_once_a_minute(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         for _ in range(30):
             await webhook.status()
         assert webhook.counted == {("Other", "unauthenticated"): 30}

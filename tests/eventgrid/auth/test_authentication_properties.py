@@ -20,7 +20,7 @@ from rotator.daemon.public_port import delivery_app, public_app
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.eventgrid.auth.jwks import parse_key_set
 from sandbox.azure.entra import TENANT, Entra
-from tests.eventgrid.auth.served import AUDIENCE, OLD, Door
+from tests.eventgrid.auth.webhook_server import AUDIENCE, OLD, WebhookServer
 from tests.eventgrid.builders import CLOUD, body, cloud, grid, validation
 
 ANSWERS = {200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 503}
@@ -33,7 +33,7 @@ class Port:
 
     def __init__(self, folder: Path) -> None:
         (folder / "secrets").write_text(OLD)
-        self.made = Door()
+        self.made = WebhookServer()
         self.settings = WebhookSettings(
             secret_file=folder / "secrets",
             entra={"tenant_id": TENANT, "audiences": [AUDIENCE], "authority": "https://127.0.0.1:1"},  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ class Port:
         keys = {"keys": [key.public for key in ENTRA.published]}
         self.authenticator.methods.bearer.keys._keys = parse_key_set(keys)
         return public_app(
-            delivery_app(self.settings, self.authenticator, self.made.dispatch, self.made.count_event)
+            delivery_app(self.settings, self.authenticator, self.made.handle, self.made.count_event)
         )
 
     def close(self) -> None:
@@ -155,9 +155,9 @@ def test_any_head_and_body_get_an_answer_of_ours(
 def test_nothing_but_a_credential_lets_an_event_in(
     port: Port, headers: list[tuple[bytes, bytes]], query: bytes, raw: bytes
 ) -> None:
-    port.made.got.clear()
+    port.made.events.clear()
     port.send([pair for pair in headers if OLD.encode() not in pair[1]], raw, query_string=query)
-    assert port.made.got == []
+    assert port.made.events == []
 
 
 CLAIMS = ENTRA.claims(AUDIENCE)

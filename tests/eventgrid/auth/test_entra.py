@@ -16,25 +16,34 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from sandbox.azure.entra import new_key
-from tests.eventgrid.auth.served import AUDIENCE, Clock, Door, Login, door, login
+from tests.eventgrid.auth.webhook_server import (
+    AUDIENCE,
+    Clock,
+    EntraServer,
+    WebhookServer,
+    serving_entra,
+    serving_webhook,
+)
 
 
 @pytest.fixture
-async def azure(tmp_path: Path) -> AsyncIterator[Login]:
-    async with login(tmp_path) as made:
+async def azure(tmp_path: Path) -> AsyncIterator[EntraServer]:
+    async with serving_entra(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-async def webhook(azure: Login) -> AsyncIterator[Door]:
-    async with door({"entra": azure.table()}, ca_file=azure.ca) as made:
+async def webhook(azure: EntraServer) -> AsyncIterator[WebhookServer]:
+    async with serving_webhook({"entra": azure.table()}, ca_file=azure.ca) as made:
         yield made
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
-async def test_event_grids_own_token_comes_in(azure: Login, webhook: Door, version: Any) -> None:
+async def test_event_grids_own_token_comes_in(
+    azure: EntraServer, webhook: WebhookServer, version: Any
+) -> None:
     assert await webhook.bearer(azure.entra.event_grid_token(AUDIENCE, version)) == 200
-    assert len(webhook.got) == 1
+    assert len(webhook.events) == 1
     assert webhook.counted == {("NearExpiry", "accepted"): 1}
 
 
@@ -76,11 +85,11 @@ def from_now(changes: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 async def test_one_wrong_claim_keeps_a_token_out(
-    azure: Login, webhook: Door, changes: dict[str, Any], status: int
+    azure: EntraServer, webhook: WebhookServer, changes: dict[str, Any], status: int
 ) -> None:
     token = azure.entra.token(azure.entra.claims(AUDIENCE, **from_now(changes)))
     found, headers, _ = await webhook.post({"Authorization": f"Bearer {token}"})
-    assert (found, webhook.got) == (status, [])
+    assert (found, webhook.events) == (status, [])
     assert headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
     outcome = {401: "unauthenticated", 403: "forbidden", 503: "undecided"}[status]
     assert webhook.counted == {("Other", outcome): 1}
@@ -95,15 +104,15 @@ async def test_one_wrong_claim_keeps_a_token_out(
     ],
 )
 async def test_clocks_may_differ_by_five_minutes(
-    azure: Login, webhook: Door, changes: dict[str, Any]
+    azure: EntraServer, webhook: WebhookServer, changes: dict[str, Any]
 ) -> None:
     assert await webhook.bearer(azure.entra.token(azure.entra.claims(AUDIENCE, **from_now(changes)))) == 200
 
 
-async def test_a_wrong_clock_loses_no_event(azure: Login) -> None:
+async def test_a_wrong_clock_loses_no_event(azure: EntraServer) -> None:
     """Ten minutes slow: put off until the token is good; a refusal would be for good."""
     slow = Clock(time.time() - 600)
-    async with door({"entra": azure.table()}, ca_file=azure.ca, now=slow) as webhook:
+    async with serving_webhook({"entra": azure.table()}, ca_file=azure.ca, now=slow) as webhook:
         now = int(time.time())
         token = azure.entra.token(azure.entra.claims(AUDIENCE, nbf=now, iat=now))
         before = await webhook.bearer(token)
@@ -111,15 +120,15 @@ async def test_a_wrong_clock_loses_no_event(azure: Login) -> None:
         assert (before, await webhook.bearer(token)) == (503, 200)
 
 
-async def test_a_token_in_other_capitals_and_an_audience_of_several_is_the_same(azure: Login) -> None:
+async def test_a_token_in_other_capitals_and_an_audience_of_several_is_the_same(azure: EntraServer) -> None:
     table = azure.table(audiences=["11111111-aaaa-4bbb-8ccc-dddddddddddd", AUDIENCE])
     claims = azure.entra.claims(AUDIENCE, tid=azure.entra.tenant.upper())
-    async with door({"entra": table}, ca_file=azure.ca) as webhook:
+    async with serving_webhook({"entra": table}, ca_file=azure.ca) as webhook:
         assert await webhook.bearer(azure.entra.token(claims)) == 200
 
 
-async def test_the_role_may_be_switched_off_and_the_app_be_another(azure: Login) -> None:
-    async with door({"entra": azure.table(role="", app_id=OTHER)}, ca_file=azure.ca) as webhook:
+async def test_the_role_may_be_switched_off_and_the_app_be_another(azure: EntraServer) -> None:
+    async with serving_webhook({"entra": azure.table(role="", app_id=OTHER)}, ca_file=azure.ca) as webhook:
         wanted = azure.entra.claims(AUDIENCE, appid=OTHER, roles=None)
         assert await webhook.bearer(azure.entra.token(wanted)) == 200
         assert await webhook.bearer(azure.entra.event_grid_token(AUDIENCE)) == 403
@@ -132,7 +141,7 @@ def forged(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"
     return ".".join([part(json.dumps(header).encode()), part(json.dumps(claims).encode()), part(signature)])
 
 
-async def test_a_token_without_a_signature_is_refused(azure: Login, webhook: Door) -> None:
+async def test_a_token_without_a_signature_is_refused(azure: EntraServer, webhook: WebhookServer) -> None:
     claims, kid = azure.entra.claims(AUDIENCE), azure.entra.signing.kid
     for alg in ("none", "None", "NONE", "", None, "RS256"):
         assert await webhook.bearer(forged({"alg": alg, "kid": kid, "typ": "JWT"}, claims)) == 401
@@ -141,7 +150,7 @@ async def test_a_token_without_a_signature_is_refused(azure: Login, webhook: Doo
 
 
 async def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(
-    azure: Login, webhook: Door
+    azure: EntraServer, webhook: WebhookServer
 ) -> None:
     pem = azure.entra.signing.private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -157,21 +166,23 @@ async def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
 async def test_other_algorithms_with_the_right_key_are_refused(
-    azure: Login, webhook: Door, algorithm: str
+    azure: EntraServer, webhook: WebhookServer, algorithm: str
 ) -> None:
     key = azure.entra.signing
     token = jwt.encode(azure.entra.claims(AUDIENCE), key.private, algorithm, {"kid": key.kid})
     assert await webhook.bearer(token) == 401
 
 
-async def test_a_strangers_signature_under_a_known_key_id_is_refused(azure: Login, webhook: Door) -> None:
+async def test_a_strangers_signature_under_a_known_key_id_is_refused(
+    azure: EntraServer, webhook: WebhookServer
+) -> None:
     stranger = new_key()
     kid = azure.entra.signing.kid
     token = jwt.encode(azure.entra.claims(AUDIENCE), stranger.private, "RS256", {"kid": kid})
     assert await webhook.bearer(token) == 401
 
 
-async def test_a_changed_payload_is_refused(azure: Login, webhook: Door) -> None:
+async def test_a_changed_payload_is_refused(azure: EntraServer, webhook: WebhookServer) -> None:
     head, _, signature = azure.entra.event_grid_token(AUDIENCE).split(".")
     other = forged({}, azure.entra.claims(AUDIENCE, oid="somebody-else")).split(".")[1]
     assert await webhook.bearer(f"{head}.{other}.{signature}") == 401
@@ -182,23 +193,23 @@ async def test_a_changed_payload_is_refused(azure: Login, webhook: Door) -> None
     ["", "Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Basic eDp5", "Bearer " + "[" * 40_000, "bearer ä"],
 )
 async def test_what_is_no_token_is_refused_without_asking_entra_more_often(
-    azure: Login, webhook: Door, authorization: str
+    azure: EntraServer, webhook: WebhookServer, authorization: str
 ) -> None:
     assert await webhook.status({"Authorization": authorization}) == 401
     assert azure.fetches <= 1
 
 
-async def test_a_header_nested_beyond_reason_is_refused(webhook: Door) -> None:
+async def test_a_header_nested_beyond_reason_is_refused(webhook: WebhookServer) -> None:
     deep = base64.urlsafe_b64encode(b"[" * 10_000).rstrip(b"=").decode()
     assert await webhook.bearer(f"{deep}.e30.e30") == 401
 
 
-async def test_no_credential_is_answered_401(webhook: Door) -> None:
+async def test_no_credential_is_answered_401(webhook: WebhookServer) -> None:
     assert await webhook.status() == 401
 
 
 async def test_neither_logs_nor_answers_show_a_token(
-    azure: Login, webhook: Door, caplog: pytest.LogCaptureFixture
+    azure: EntraServer, webhook: WebhookServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     good = azure.entra.event_grid_token(AUDIENCE)

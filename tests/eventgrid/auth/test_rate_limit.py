@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.eventgrid.auth.rate_limit import MAX_SOURCES, RateLimit, source
-from tests.eventgrid.auth.served import OLD, Clock, door
+from tests.eventgrid.auth.webhook_server import OLD, Clock, serving_webhook
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("127.0.0.1/32"))
 
@@ -95,10 +95,10 @@ RIGHT = {"x-rotator-secret": OLD}
 
 async def test_too_many_are_answered_429_until_the_bucket_fills(file: Path) -> None:
     clock = Clock()
-    async with door({"secret_file": file, "max_rate": 3}, clock=clock) as webhook:
+    async with serving_webhook({"secret_file": file, "max_rate": 3}, clock=clock) as webhook:
         assert [await webhook.status(RIGHT) for _ in range(3)] == [200] * 3
         status, headers, _ = await webhook.post(RIGHT)
-        assert (status, headers["retry-after"], len(webhook.got)) == (429, "20", 3)
+        assert (status, headers["retry-after"], len(webhook.events)) == (429, "20", 3)
         assert webhook.counted["Other", "throttled"] == 1
         clock.seconds += 20
         assert [await webhook.status(RIGHT) for _ in range(2)] == [200, 429]
@@ -106,25 +106,25 @@ async def test_too_many_are_answered_429_until_the_bucket_fills(file: Path) -> N
 
 async def test_strangers_at_the_same_address_use_up_nothing_of_what_is_admitted(file: Path) -> None:
     """Behind an ingress everybody comes from one address."""
-    async with door({"secret_file": file, "max_rate": 3}, clock=Clock()) as webhook:
+    async with serving_webhook({"secret_file": file, "max_rate": 3}, clock=Clock()) as webhook:
         assert [await webhook.status() for _ in range(5)] == [401] * 3 + [429] * 2
         assert await webhook.status(RIGHT) == 200
 
 
 async def test_each_source_behind_a_trusted_proxy_has_its_own_rate(file: Path) -> None:
     settings = {"secret_file": file, "max_rate": 1, "trusted_proxies": ["127.0.0.1"]}
-    async with door(settings, clock=Clock()) as webhook:
+    async with serving_webhook(settings, clock=Clock()) as webhook:
         sources = ["198.51.100.1", "198.51.100.2", "6.6.6.6, 198.51.100.1", "198.51.100.3"]
         found = [await webhook.status(RIGHT | {"X-Forwarded-For": hop}) for hop in sources]
         assert found == [200, 200, 429, 200]
 
 
 async def test_where_no_proxy_is_trusted_nobody_gets_a_rate_of_his_own_by_a_header(file: Path) -> None:
-    async with door({"secret_file": file, "max_rate": 2}, clock=Clock()) as webhook:
+    async with serving_webhook({"secret_file": file, "max_rate": 2}, clock=Clock()) as webhook:
         found = [await webhook.status(RIGHT | {"X-Forwarded-For": f"198.51.100.{n}"}) for n in range(4)]
         assert found == [200, 200, 429, 429]
 
 
 async def test_the_rate_holds_for_a_webhook_that_lets_everybody_in() -> None:
-    async with door({"allow_unauthenticated": True, "max_rate": 1}, clock=Clock()) as webhook:
+    async with serving_webhook({"allow_unauthenticated": True, "max_rate": 1}, clock=Clock()) as webhook:
         assert [await webhook.status(), await webhook.status()] == [200, 429]

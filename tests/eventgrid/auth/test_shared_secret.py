@@ -12,7 +12,7 @@ import pytest
 
 from rotator.eventgrid.auth import shared_secret
 from rotator.eventgrid.auth.shared_secret import SecretFile, read_secrets
-from tests.eventgrid.auth.served import NEW, OLD, door
+from tests.eventgrid.auth.webhook_server import NEW, OLD, serving_webhook
 from tests.eventgrid.builders import GRID, validation
 
 HEADER = "x-rotator-secret"
@@ -34,12 +34,12 @@ def replace(file: Path, text: str) -> None:
 
 
 async def test_a_secret_counts_in_the_header_and_in_the_query_string(file: Path) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         assert await webhook.status({HEADER: OLD}) == 200
         assert await webhook.status({"X-Rotator-Secret": f" {OLD} "}) == 200
         assert await webhook.status(query=f"?code={OLD}") == 200
         assert await webhook.status({HEADER: "a-wrong-one"}, f"?a=b&code={OLD}") == 200
-        assert len(webhook.got) == 4
+        assert len(webhook.events) == 4
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,17 @@ async def test_a_secret_counts_in_the_header_and_in_the_query_string(file: Path)
     ],
 )
 async def test_anything_else_is_answered_401(file: Path, headers: dict[str, str], query: str) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         status, said, text = await webhook.post(headers, query)
-        assert (status, said["www-authenticate"], webhook.got) == (401, "Bearer", [])
+        assert (status, said["www-authenticate"], webhook.events) == (401, "Bearer", [])
         assert webhook.counted == {("Other", "unauthenticated"): 1}
         assert OLD not in text and NEW not in text
 
 
 async def test_the_names_may_be_chosen_and_the_query_switched_off(file: Path) -> None:
-    async with door({"secret_file": file, "secret_header": "X-Mine", "secret_query": ""}) as webhook:
+    async with serving_webhook(
+        {"secret_file": file, "secret_header": "X-Mine", "secret_query": ""}
+    ) as webhook:
         assert await webhook.status({"x-mine": OLD}) == 200
         assert await webhook.status({HEADER: OLD}) == 401
         assert await webhook.status(query=f"?code={OLD}") == 401
@@ -82,7 +84,7 @@ async def test_the_names_may_be_chosen_and_the_query_switched_off(file: Path) ->
 async def test_a_base64_secret_may_stand_in_an_address_as_it_is(file: Path, encode: Any) -> None:
     secret = "aGVs+G8/d29y+GQhIQ=="
     file.write_text(secret)
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         from yarl import URL
 
         assert webhook.http
@@ -92,7 +94,7 @@ async def test_a_base64_secret_may_stand_in_an_address_as_it_is(file: Path, enco
 
 
 async def test_secrets_are_rotated_without_a_restart_and_both_count_in_between(file: Path) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
 
         async def accepted() -> tuple[bool, bool]:
             return await webhook.status({HEADER: OLD}) == 200, await webhook.status({HEADER: NEW}) == 200
@@ -111,7 +113,7 @@ async def test_the_swap_of_a_mounted_secret_is_seen(tmp_path: Path) -> None:
         (tmp_path / name / "secrets").write_text(secret)
     (tmp_path / "..data").symlink_to("..1")
     (tmp_path / "secrets").symlink_to("..data/secrets")
-    async with door({"secret_file": tmp_path / "secrets"}) as webhook:
+    async with serving_webhook({"secret_file": tmp_path / "secrets"}) as webhook:
         before = await webhook.status({HEADER: OLD})
         (tmp_path / "..tmp").symlink_to("..2")
         (tmp_path / "..tmp").replace(tmp_path / "..data")
@@ -133,7 +135,7 @@ BAD = [
 async def test_a_file_that_cannot_be_used_leaves_the_last_good_secrets(
     file: Path, text: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         assert await webhook.status({HEADER: OLD}) == 200
         if text is None:
             file.unlink()
@@ -155,7 +157,7 @@ async def test_a_file_that_was_never_good_puts_off_and_is_read_once_it_is(
         file.unlink()
     else:
         file.write_text(text)
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         status, headers, _ = await webhook.post({HEADER: OLD})
         nothing_shown = await webhook.status()
         replace(file, OLD)
@@ -167,7 +169,7 @@ async def test_trouble_is_logged_once_not_at_each_delivery(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.unlink()
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         for _ in range(5):
             await webhook.status({HEADER: OLD})
     assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
@@ -199,7 +201,7 @@ def test_a_file_with_a_byte_order_mark_and_windows_lines_is_read(tmp_path: Path)
 
 async def test_no_secret_is_shown_anywhere(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)  # the lowest that may be configured
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         texts = [(await webhook.post(*how))[2] for how in (({HEADER: OLD}, ""), ({}, f"?code={NEW}"))]
         replace(file, "tooshort")
         texts.append((await webhook.post({HEADER: OLD}))[2])
@@ -208,29 +210,29 @@ async def test_no_secret_is_shown_anywhere(file: Path, caplog: pytest.LogCapture
 
 
 async def test_a_handshake_without_the_secret_is_answered_where_a_secret_is_the_only_way(file: Path) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         status, _, text = await webhook.post(ASKING, value=[validation("X-1")])
         assert (status, text) == (200, '{"validationResponse":"X-1"}')
         assert (await webhook.post(ASKING | {HEADER: OLD}, value=[validation("X-2")]))[0] == 200
 
 
 async def test_a_handshake_with_a_wrong_secret_is_refused(file: Path) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         assert (await webhook.post(ASKING | {HEADER: NEW}, value=[validation()]))[0] == 401
         assert (await webhook.post(ASKING, f"?code={NEW}", [validation()]))[0] == 401
 
 
 async def test_an_open_handshake_carries_in_nothing_else(file: Path) -> None:
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         assert await webhook.status(ASKING) == 400
         assert (await webhook.post(GRID, value=[validation()]))[0] == 401
         assert (await webhook.post(ASKING, value=[validation("x" * 20_000)]))[0] == 401
-        assert webhook.got == []
+        assert webhook.events == []
 
 
 async def test_an_open_handshake_in_two_minds_is_refused(file: Path) -> None:
     """Two headers of one name: nobody knows which one counts."""
-    async with door({"secret_file": file}) as webhook:
+    async with serving_webhook({"secret_file": file}) as webhook:
         assert webhook.http
         both = [*GRID.items(), ("aeg-event-type", "SubscriptionValidation")]
         async with webhook.http.post(f"{webhook.url}/events", data=b"[]", headers=both) as r:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.errors import Refused, Unavailable
-from rotator.eventgrid.pull.batch import delay, read_batch
+from rotator.eventgrid.pull.batch import read_batch, release_delay
 from rotator.ports import FetchedEvent
 from tests.eventgrid.builders import cloud, data
 
@@ -16,7 +16,7 @@ ON_THE_WIRE = {0, 10, 60, 600, 3600}
 
 def seconds(deliveries: int, asked: float | None = None) -> float:
     wait = None if asked is None else timedelta(seconds=asked)
-    return delay(deliveries, Unavailable("away", wait)).total_seconds()
+    return release_delay(deliveries, Unavailable("away", wait)).total_seconds()
 
 
 def test_an_event_that_may_come_ten_times_outlasts_an_outage_of_three_hours() -> None:
@@ -35,7 +35,7 @@ def test_a_delay_is_no_shorter_than_what_was_asked_for(asked: float, given: floa
 
 
 def test_a_refusal_comes_again_as_well() -> None:
-    assert delay(1, Refused("may not", "Grant it")).total_seconds() == 10
+    assert release_delay(1, Refused("may not", "Grant it")).total_seconds() == 10
 
 
 def test_pods_with_one_token_are_one_complaint_and_tokens_without_expiry_are_told_apart_by_time() -> None:
@@ -44,7 +44,7 @@ def test_pods_with_one_token_are_one_complaint_and_tokens_without_expiry_are_tol
 
     batch = read_batch([FetchedEvent(str(n), 1, event) for n, event in enumerate(events)])
 
-    assert [c.locks for c in batch.complaints] == [["0", "1"], ["2"], ["3"]]
+    assert [c.locks for c in batch.groups] == [["0", "1"], ["2"], ["3"]]
 
 
 JSON = st.recursive(
@@ -60,6 +60,6 @@ def test_every_event_gets_exactly_one_answer(events: list[object]) -> None:
 
     batch = read_batch(fetched)
 
-    locks = [lock for c in batch.complaints for lock in c.locks] + batch.strange + batch.poison
+    locks = [lock for c in batch.groups for lock in c.locks] + batch.ignored + batch.invalid
     assert sorted(locks) == sorted(f.lock for f in fetched)
-    assert sum(batch.whys.values()) == len(batch.poison)
+    assert sum(batch.reasons.values()) == len(batch.invalid)

@@ -12,7 +12,7 @@ from rotator.eventgrid import TokenEvent
 from sandbox.azure.events import near_expiry
 from sandbox.azure.pull_queue import REJECTED
 from tests.eventgrid.builders import RESOURCE, cloud, data
-from tests.eventgrid.pull.pulls import QUICK, Desk, Namespace, pulling
+from tests.eventgrid.pull.pull_env import FAST, EventRecorder, Namespace, pulling
 from tests.kube import fleets
 
 
@@ -20,7 +20,7 @@ def other(gateway: str, **changes):
     return cloud(subject=f"/gateways/{gateway}/pod-1", data=data(gateway), **changes)
 
 
-class OrderlyDesk(Desk):
+class OrderRecorder(EventRecorder):
     """Notes how many events were acknowledged when each was dispatched."""
 
     def __init__(self, namespace: Namespace) -> None:
@@ -28,48 +28,48 @@ class OrderlyDesk(Desk):
         self.namespace = namespace
         self.done_before: list[int] = []
 
-    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+    async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         self.done_before.append(len(self.namespace.queue.done))
-        return await super().dispatch(events)
+        return await super().handle(events)
 
 
 async def test_an_event_is_dispatched_and_acknowledged_then(namespace: Namespace) -> None:
-    desk = OrderlyDesk(namespace)
+    recorder = OrderRecorder(namespace)
     namespace.put()
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert [e.resource for e in desk.got] == [RESOURCE]
-    assert (desk.done_before, len(namespace.queue.done)) == ([0], 1)
-    assert desk.counted == {("NearExpiry", "accepted"): 1}
-    assert desk.told[0] == ""
+    assert [e.resource for e in recorder.events] == [RESOURCE]
+    assert (recorder.done_before, len(namespace.queue.done)) == ([0], 1)
+    assert recorder.counted == {("NearExpiry", "accepted"): 1}
+    assert recorder.reports[0] == ""
 
 
 async def test_the_system_topics_events_arrive_through_the_namespace(namespace: Namespace) -> None:
-    desk, gateway = Desk(), namespace.sandbox.azure.add_gateway("oslo")
+    recorder, gateway = EventRecorder(), namespace.sandbox.azure.add_gateway("oslo")
     event = near_expiry(gateway, fleets.in_days(7))
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.sandbox.eventgrid.deliver([event], duplicates=2)
         await namespace.until(lambda: len(namespace.queue.done) == 3)
 
-    assert {e.event_id for e in desk.got} == {event["id"]}
-    assert {e.expires_at for e in desk.got} == {fleets.in_days(7)}
+    assert {e.event_id for e in recorder.events} == {event["id"]}
+    assert {e.expires_at for e in recorder.events} == {fleets.in_days(7)}
 
 
 async def test_a_batch_survives_envelopes_that_the_sdk_raises_on(namespace: Namespace) -> None:
     """`specVersion` is what Microsoft's documentation has."""
-    desk = Desk()
+    recorder = EventRecorder()
     upper = {name[0].upper() + name[1:]: value for name, value in other("upper").items()}
     lower = other("lower") | {"specversion": "1.0"}
     lower.pop("specVersion")
     namespace.put(other("documented"), upper, lower)
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert sorted(e.gateway for e in desk.got) == ["documented", "lower", "upper"]
+    assert sorted(e.gateway for e in recorder.events) == ["documented", "lower", "upper"]
     assert len(namespace.queue.done) == 3
 
 
@@ -87,36 +87,36 @@ async def test_a_batch_survives_envelopes_that_the_sdk_raises_on(namespace: Name
 async def test_a_poison_event_is_rejected_and_the_others_are_not(
     namespace: Namespace, poison: object
 ) -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     namespace.put(other("one"), poison, other("two"))
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
     assert [(d.event, d.reason, d.deliveries) for d in namespace.queue.dead] == [(poison, REJECTED, 1)]
-    assert desk.counted == {("NearExpiry", "accepted"): 2, ("Other", "invalid"): 1}
+    assert recorder.counted == {("NearExpiry", "accepted"): 2, ("Other", "invalid"): 1}
 
 
 async def test_what_is_not_for_us_is_acknowledged_and_counted(namespace: Namespace) -> None:
-    desk = Desk(outcomes={"bergen": "foreign"})
+    recorder = EventRecorder(outcomes={"bergen": "foreign"})
     namespace.put(cloud(type="Some.Thing"), other("bergen"))
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert desk.counted == {("Other", "ignored"): 1, ("NearExpiry", "foreign"): 1}
+    assert recorder.counted == {("Other", "ignored"): 1, ("NearExpiry", "foreign"): 1}
     assert (len(namespace.queue.done), namespace.queue.dead) == (2, [])
 
 
 async def test_3000_pods_with_one_complaint_are_looked_at_once_a_batch(namespace: Namespace) -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     namespace.put(*(cloud(id=str(n), subject=f"/gateways/oslo/pod-{n}") for n in range(3000)))
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert len(desk.got) == 30
-    assert desk.counted == {("NearExpiry", "accepted"): 30, ("NearExpiry", "duplicate"): 2970}
+    assert len(recorder.events) == 30
+    assert recorder.counted == {("NearExpiry", "accepted"): 30, ("NearExpiry", "duplicate"): 2970}
 
 
 @pytest.mark.parametrize(
@@ -134,37 +134,37 @@ async def test_3000_pods_with_one_complaint_are_looked_at_once_a_batch(namespace
 async def test_an_event_that_could_not_be_made_durable_is_given_back_and_comes_again(
     namespace: Namespace, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(errors={"oslo": [error]})
+    recorder = EventRecorder(errors={"oslo": [error]})
     namespace.put()
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert len(desk.got) == 2
-    assert desk.counted == {("NearExpiry", "postponed"): 1, ("NearExpiry", "accepted"): 1}
+    assert len(recorder.events) == 2
+    assert recorder.counted == {("NearExpiry", "postponed"): 1, ("NearExpiry", "accepted"): 1}
     assert namespace.calls("release")[0].query.endswith("releaseDelayInSeconds=10")
     assert "GatewayKey" not in caplog.text
     assert not isinstance(error, RotatorError) or f"put off: {error}" in caplog.text
 
 
 async def test_a_gateway_whose_cluster_is_away_holds_nobody_up(namespace: Namespace) -> None:
-    desk = Desk(errors={"bergen": [Unavailable("away")] * 2})
+    recorder = EventRecorder(errors={"bergen": [Unavailable("away")] * 2})
     namespace.put(other("bergen"), other("oslo"))
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert [e.gateway for e in desk.got] == ["bergen", "oslo", "bergen", "bergen"]
+    assert [e.gateway for e in recorder.events] == ["bergen", "oslo", "bergen", "bergen"]
 
 
 async def test_what_takes_too_long_to_be_made_durable_is_given_back(namespace: Namespace) -> None:
-    desk = Desk()
-    desk.gate.clear()
+    recorder = EventRecorder()
+    recorder.gate.clear()
     namespace.put()
 
-    async with pulling(namespace, desk, replace(QUICK, dispatch=timedelta(seconds=0.05))):
+    async with pulling(namespace, recorder, replace(FAST, handle_timeout=timedelta(seconds=0.05))):
         await namespace.until(lambda: namespace.calls("release"))
-        desk.gate.set()
+        recorder.gate.set()
         await namespace.settled()
 
-    assert desk.counted["NearExpiry", "postponed"] >= 1
+    assert recorder.counted["NearExpiry", "postponed"] >= 1

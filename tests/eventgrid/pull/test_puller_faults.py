@@ -13,7 +13,7 @@ from rotator.azure.credential import build
 from rotator.azure.eventgrid_client import EventGridClient
 from rotator.errors import RotatorError, Unavailable
 from tests.eventgrid.builders import cloud, data
-from tests.eventgrid.pull.pulls import IDENTITY, QUICK, Desk, Namespace, asked, pulling, transport
+from tests.eventgrid.pull.pull_env import FAST, IDENTITY, EventRecorder, Namespace, asked, pulling, transport
 
 
 def other(gateway: str):
@@ -38,15 +38,15 @@ WRONG = [
 async def test_a_fault_is_told_once_and_survived(
     namespace: Namespace, fault: dict, sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     namespace.fault("receive", times=3, **fault)
     namespace.put()
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert [sentence in told for told in desk.told] == [True, True, True, False]
-    assert desk.told[-1] == ""
+    assert [sentence in told for told in recorder.reports] == [True, True, True, False]
+    assert recorder.reports[-1] == ""
     assert caplog.text.count(sentence) == 1
 
 
@@ -59,44 +59,44 @@ async def test_a_fault_is_told_once_and_survived(
     ],
 )
 async def test_a_wrong_setting_is_told(namespace: Namespace, wrong: dict, sentence: str) -> None:
-    desk = Desk()
+    recorder = EventRecorder()
 
-    async with pulling(namespace, desk, **wrong):
-        while len(desk.told) < 2:
+    async with pulling(namespace, recorder, **wrong):
+        while len(recorder.reports) < 2:
             await asyncio.sleep(0.01)
 
-    assert all(sentence in told for told in desk.told)
+    assert all(sentence in told for told in recorder.reports)
 
 
 async def test_an_identity_that_hands_out_no_token_is_told(namespace: Namespace) -> None:
-    desk = Desk()
+    recorder = EventRecorder()
     namespace.sandbox.faults.add(server="identity", action="status", status=400, times=None)
 
-    async with pulling(namespace, desk):
-        while not desk.told:
+    async with pulling(namespace, recorder):
+        while not recorder.reports:
             await asyncio.sleep(0.01)
 
-    assert "own credential was not accepted" in desk.told[0]
+    assert "own credential was not accepted" in recorder.reports[0]
 
 
 async def test_a_credential_that_is_rejected_is_made_anew(namespace: Namespace) -> None:
     """The SDK would offer the same bearer token again until it expires, in a day perhaps."""
-    desk = Desk()
+    recorder = EventRecorder()
 
-    async with pulling(namespace, desk):
-        await namespace.until(lambda: desk.told)
+    async with pulling(namespace, recorder):
+        await namespace.until(lambda: recorder.reports)
         namespace.sandbox.azure.identity.forget()
         namespace.put()
         await namespace.settled()
 
-    assert desk.signed_in == 2
+    assert recorder.signed_in == 2
 
 
 async def test_retry_after_is_heeded(namespace: Namespace) -> None:
     namespace.fault("receive", action="status", status=429, retry_after=1)
     namespace.put()
 
-    async with pulling(namespace, Desk()):
+    async with pulling(namespace, EventRecorder()):
         await namespace.settled()
 
     refused, fine, *_ = namespace.calls("receive")
@@ -108,7 +108,7 @@ async def test_what_answers_at_once_with_nothing_is_not_asked_in_a_tight_loop(na
     begun = asyncio.get_running_loop().time()
 
     async with pulling(
-        namespace, Desk(), replace(QUICK, backoff=replace(QUICK.backoff, first=timedelta(seconds=0.1)))
+        namespace, EventRecorder(), replace(FAST, backoff=replace(FAST.backoff, first=timedelta(seconds=0.1)))
     ):
         await rule.hit(4)
 
@@ -118,13 +118,13 @@ async def test_what_answers_at_once_with_nothing_is_not_asked_in_a_tight_loop(na
 async def test_while_nothing_can_be_made_durable_less_is_fetched(namespace: Namespace) -> None:
     """Each time that an event is fetched uses one of its deliveries up."""
     names = [f"gw-{n}" for n in range(4)]
-    desk = Desk(errors={name: [Unavailable("away")] * 50 for name in names})
+    recorder = EventRecorder(errors={name: [Unavailable("away")] * 50 for name in names})
     namespace.put(*(other(name) for name in names))
 
     async with pulling(
         namespace,
-        desk,
-        replace(QUICK, backoff=replace(QUICK.backoff, first=timedelta(seconds=0.05))),
+        recorder,
+        replace(FAST, backoff=replace(FAST.backoff, first=timedelta(seconds=0.05))),
         max_events=1,
     ):
         await namespace.until(lambda: len(namespace.calls("receive")) > 3)
@@ -134,7 +134,7 @@ async def test_while_nothing_can_be_made_durable_less_is_fetched(namespace: Name
 
 
 async def test_the_first_poll_is_short_so_that_readiness_is_known_soon(namespace: Namespace) -> None:
-    async with pulling(namespace, Desk(), max_wait=timedelta(seconds=30), max_events=7):
+    async with pulling(namespace, EventRecorder(), max_wait=timedelta(seconds=30), max_events=7):
         await namespace.until(lambda: len(namespace.calls("receive")) > 1)
 
     first, second, *_ = (call.query for call in namespace.calls("receive"))
@@ -145,43 +145,43 @@ async def test_a_long_poll_is_left_at_once_when_cancelled(namespace: Namespace) 
     namespace.sandbox.namespace.time_scale = 60.0  # the first poll may last ten minutes
     rule = namespace.fault("receive", action="latency")
 
-    async with asyncio.timeout(60), pulling(namespace, Desk()):
+    async with asyncio.timeout(60), pulling(namespace, EventRecorder()):
         await rule.hit()
 
 
 async def test_what_is_held_is_given_back_at_once_when_cancelled(namespace: Namespace) -> None:
     """So that another process has it now, not when the lock runs out."""
-    desk = Desk()
-    desk.gate.clear()
+    recorder = EventRecorder()
+    recorder.gate.clear()
     namespace.put()
 
-    async with pulling(namespace, desk):
-        await desk.arrived.wait()
+    async with pulling(namespace, recorder):
+        await recorder.arrived.wait()
 
     assert (namespace.queue.waiting, namespace.queue.locked) == (1, 0)
-    assert desk.counted == {}
+    assert recorder.counted == {}
 
 
 async def test_cancelling_ends_even_if_nothing_can_be_given_back_and_that_is_told(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rotator.eventgrid.pull.puller.GOODBYE", 0.1)
+    monkeypatch.setattr("rotator.eventgrid.pull.puller.GIVE_BACK_TIMEOUT", 0.1)
     namespace.fault("release", action="hang")
-    desk = Desk()
-    desk.gate.clear()
+    recorder = EventRecorder()
+    recorder.gate.clear()
     namespace.put()
 
-    async with asyncio.timeout(60), pulling(namespace, desk):
-        await desk.arrived.wait()
+    async with asyncio.timeout(60), pulling(namespace, recorder):
+        await recorder.arrived.wait()
 
-    assert "1 events were not given back on leaving: TimeoutError" in caplog.messages
+    assert "1 events were not given back: TimeoutError" in caplog.messages
 
 
 async def test_nothing_of_an_event_or_an_answer_is_logged(
     namespace: Namespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    desk, mark = Desk(errors={"oslo": [ValueError("GatewayKey mark")]}), "GatewayKey mark"
+    recorder, mark = EventRecorder(errors={"oslo": [ValueError("GatewayKey mark")]}), "GatewayKey mark"
     namespace.fault("receive", action="status", status=403, body=json.dumps({"error": {"message": mark}}))
     namespace.fault("receive", action="status", status=200, body=f"<html>{mark}")
     namespace.put(
@@ -192,7 +192,7 @@ async def test_nothing_of_an_event_or_an_answer_is_logged(
         {mark: mark},
     )
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
     ours = [r for r in caplog.records if r.name.startswith(("rotator.eventgrid", "azure"))]

@@ -14,7 +14,7 @@ from rotator.rotation import request
 from sandbox.azure.events import near_expiry
 from sandbox.world import Sandbox
 from tests.eventgrid.builders import cloud, data
-from tests.eventgrid.pull.pulls import QUICK, SUBSCRIPTION, TOPIC, Desk, Namespace, pulling
+from tests.eventgrid.pull.pull_env import FAST, SUBSCRIPTION, TOPIC, EventRecorder, Namespace, pulling
 from tests.kube import fleets
 
 
@@ -24,34 +24,34 @@ def other(gateway: str, **changes):
 
 async def test_locks_are_renewed_while_dispatching_takes_its_time(sandbox: Sandbox) -> None:
     namespace = Namespace(sandbox, await sandbox.route(TOPIC, SUBSCRIPTION, lock_seconds=0.5))
-    desk = Desk()
-    desk.gate.clear()
+    recorder = EventRecorder()
+    recorder.gate.clear()
     namespace.put()
 
-    async with pulling(namespace, desk, replace(QUICK, lock=timedelta(seconds=0.3))):
+    async with pulling(namespace, recorder, replace(FAST, lock_duration=timedelta(seconds=0.3))):
         await namespace.until(lambda: len(namespace.calls("renewLock")) > 4)  # 0.75 s
-        desk.gate.set()
+        recorder.gate.set()
         await namespace.settled()
 
-    assert len(desk.got) == 1
+    assert len(recorder.events) == 1
 
 
 async def test_a_lost_lock_means_that_the_event_comes_again(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     namespace = Namespace(sandbox, await sandbox.route(TOPIC, SUBSCRIPTION, lock_seconds=0.1))
-    desk = Desk()
-    desk.gate.clear()
+    recorder = EventRecorder()
+    recorder.gate.clear()
     namespace.put()
 
-    async with pulling(namespace, desk):
-        await desk.arrived.wait()
+    async with pulling(namespace, recorder):
+        await recorder.arrived.wait()
         await namespace.until(lambda: not namespace.queue.locked)
         namespace.queue.lock_seconds = 60  # the second lock is not lost, however slow this machine is
-        desk.gate.set()
+        recorder.gate.set()
         await namespace.settled()
 
-    assert len(desk.got) == 2
+    assert len(recorder.events) == 2
     assert "1 events could not be acknowledged" in caplog.text
 
 
@@ -60,30 +60,30 @@ async def test_a_lost_lock_means_that_the_event_comes_again(
 )
 async def test_a_lost_acknowledgement_costs_a_duplicate_at_most(sandbox: Sandbox, fault: dict) -> None:
     namespace = Namespace(sandbox, await sandbox.route(TOPIC, SUBSCRIPTION, lock_seconds=0.1))
-    desk = Desk()
+    recorder = EventRecorder()
     namespace.fault("acknowledge", **fault)
     namespace.put()
 
-    async with pulling(namespace, desk):
+    async with pulling(namespace, recorder):
         await namespace.settled()
 
-    assert len(desk.got) in (1, 2)
+    assert len(recorder.events) in (1, 2)
     assert len(namespace.queue.done) == 1
 
 
 async def test_several_processes_share_the_events(namespace: Namespace) -> None:
-    one, two = Desk(), Desk()
+    one, two = EventRecorder(), EventRecorder()
 
     async with pulling(namespace, one, max_events=1), pulling(namespace, two, max_events=1):
         namespace.put(*(other(f"gw-{n}") for n in range(40)))
         await namespace.settled()
 
-    assert one.got
-    assert two.got
-    assert sorted(e.gateway for e in one.got + two.got) == sorted(f"gw-{n}" for n in range(40))
+    assert one.events
+    assert two.events
+    assert sorted(e.gateway for e in one.events + two.events) == sorted(f"gw-{n}" for n in range(40))
 
 
-class Cluster(Desk):
+class Cluster(EventRecorder):
     """Persists events as the daemon does: on the Secret, through the real fleet."""
 
     def __init__(self, fleet) -> None:
@@ -93,8 +93,8 @@ class Cluster(Desk):
     def now(self):
         return fleets.now()
 
-    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
-        self.got.extend(events)
+    async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+        self.events.extend(events)
         return [
             str(await request(self._fleet, self, expires_at=e.expires_at, happened_at=e.time, by="x"))
             for e in events

@@ -39,7 +39,7 @@ class Clock:
 
 
 @dataclass
-class Login:
+class EntraServer:
     """Entra, served with TLS."""
 
     entra: Entra
@@ -57,8 +57,8 @@ class Login:
 
 
 @asynccontextmanager
-async def login(directory: Path) -> AsyncIterator[Login]:
-    made = Login(Entra(), Faults(), Journal(), tls.create(directory).ca)
+async def serving_entra(directory: Path) -> AsyncIterator[EntraServer]:
+    made = EntraServer(Entra(), Faults(), Journal(), tls.create(directory).ca)
     files = tls.Certificates(made.ca, directory / "server.pem", directory / "server-key.pem")
     app = made.journal.around("entra", made.faults.around("entra", made.entra))
     async with serve.serving({"entra": app}, {"entra": files}) as urls:
@@ -68,17 +68,17 @@ async def login(directory: Path) -> AsyncIterator[Login]:
 
 
 @dataclass
-class Door:
-    """A webhook that takes everything; `got` are the events that came in, `counted` what was observed."""
+class WebhookServer:
+    """A webhook that takes everything; `events` are the events that came in, `counted` what was observed."""
 
     url: str = ""
     authenticator: Authenticator | None = None
-    got: list[TokenEvent] = field(default_factory=list)
+    events: list[TokenEvent] = field(default_factory=list)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     http: aiohttp.ClientSession | None = None
 
-    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
-        self.got.extend(events)
+    async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+        self.events.extend(events)
         return ["accepted"] * len(events)
 
     def count_event(self, sort: str, outcome: str) -> None:
@@ -102,11 +102,11 @@ class Door:
 
 
 @asynccontextmanager
-async def door(settings: dict[str, Any], **more: Any) -> AsyncIterator[Door]:
+async def serving_webhook(settings: dict[str, Any], **more: Any) -> AsyncIterator[WebhookServer]:
     """The webhook as `rotator run` serves it, with these settings; more: arguments of open_authenticator."""
-    made, table, clock = Door(), WebhookSettings(**settings), more.get("clock", time.monotonic)
+    made, table, clock = WebhookServer(), WebhookSettings(**settings), more.get("clock", time.monotonic)
     async with open_authenticator(table, **more) as authenticator, asyncio.TaskGroup() as group:
-        app = delivery_app(table, authenticator, made.dispatch, made.count_event, clock)
+        app = delivery_app(table, authenticator, made.handle, made.count_event, clock)
         server = Server(public_app(app), bind(Listen("127.0.0.1", 0)), grace=1)
         group.create_task(server.serve())
         made.url, made.authenticator = f"http://127.0.0.1:{server.port}", authenticator

@@ -1,4 +1,4 @@
-"""A puller at work on the sandbox's namespace, with the real SDK, and a desk where its events arrive."""
+"""A puller at work on the sandbox's namespace, with the real SDK, and a recorder where its events arrive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rotator.azure.eventgrid_client import EventGridClient
 from rotator.config import AzureSettings
 from rotator.config.schema.pull import PullSettings
 from rotator.eventgrid import TokenEvent
-from rotator.eventgrid.pull.puller import Pace, Puller
+from rotator.eventgrid.pull.puller import Puller, Timing
 from rotator.retry import Backoff
 from sandbox.azure.pull_queue import PullQueue
 from sandbox.world import Sandbox
@@ -27,11 +27,11 @@ from tests.eventgrid.builders import cloud
 
 TOPIC, SUBSCRIPTION = "gateway-tokens", "rotator"
 IDENTITY = AzureSettings(credential="managed-identity")
-QUICK = Pace(Backoff(first=timedelta(seconds=0.02), longest=timedelta(seconds=0.1)))
+FAST = Timing(Backoff(first=timedelta(seconds=0.02), longest=timedelta(seconds=0.1)))
 
 
 @dataclass
-class Desk:
+class EventRecorder:
     """Takes events as the daemon does; a test says what becomes of them.
 
     errors: by gateway, what is raised, one after the other. gate: dispatching waits until it is open.
@@ -41,16 +41,16 @@ class Desk:
     errors: dict[str, list[BaseException]] = field(default_factory=dict)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    got: list[TokenEvent] = field(default_factory=list)
+    events: list[TokenEvent] = field(default_factory=list)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    told: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
     signed_in: int = 0
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def dispatch(self, events: Sequence[TokenEvent]) -> Sequence[str]:
-        self.got.extend(events)
+    async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
+        self.events.extend(events)
         self.arrived.set()
         await self.gate.wait()
         return [self._outcome(event) for event in events]
@@ -105,24 +105,24 @@ def asked(sandbox: Sandbox, **settings: Any) -> PullSettings:
 
 @asynccontextmanager
 async def pulling(
-    namespace: Namespace, desk: Any, pace: Pace = QUICK, *, trust: bool = True, **options: Any
+    namespace: Namespace, recorder: Any, timing: Timing = FAST, *, trust: bool = True, **options: Any
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a puller; it is cancelled in the end, and has to end then."""
     sandbox = namespace.sandbox
     async with transport(sandbox, trust=trust) as way:
 
         def credentials() -> Credential:
-            desk.signed_in += 1
+            recorder.signed_in += 1
             return build(IDENTITY, sandbox.identity_env, way)
 
         settings = asked(sandbox, **options)
         puller = Puller(
             settings,
             EventGridClient(settings, credentials, way),
-            desk.dispatch,
-            desk.count_event,
-            tell=desk.told.append,
-            pace=pace,
+            recorder.handle,
+            recorder.count_event,
+            report=recorder.reports.append,
+            timing=timing,
         )
         task = asyncio.create_task(puller.run())
         try:

@@ -45,8 +45,8 @@ class Refused(RotatorError):  # noqa: N818
 
 
 class ConfigError(RotatorError):
-    """The configuration cannot be used. mistakes: each with its path and what to write instead."""
+    """The configuration cannot be used. errors: each with its path and what to write instead."""
 
-    def __init__(self, mistakes: tuple[str, ...]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+    def __init__(self, errors: tuple[str, ...]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors

@@ -20,7 +20,7 @@ from azure.mgmt.apimanagement.models import (
 
 from rotator import __version__
 from rotator.azure.clock_offset import ClockOffsetPolicy
-from rotator.azure.clouds import cloud
+from rotator.azure.clouds import arm_endpoint
 from rotator.azure.credential import Credential, build
 from rotator.azure.errors import Call, CredentialRejected, ask
 from rotator.azure.signer_detection import SignerDetection
@@ -82,14 +82,14 @@ class Arm:
             auto_decompress=False,
         )
         transport = AioHttpTransport(session=session, session_owner=False)
-        home = cloud(settings.cloud)
+        endpoint, scopes = arm_endpoint(settings.cloud)
         try:
             return cls(
                 credentials=lambda: build(settings, environ, transport),
                 session=session,
                 transport=transport,
-                endpoint=settings.endpoint or home.endpoint,
-                scopes=home.scopes,
+                endpoint=settings.endpoint or endpoint,
+                scopes=scopes,
                 within=within,
             )
         except BaseException:

@@ -13,8 +13,7 @@ from azure.identity.aio import (
     WorkloadIdentityCredential,
 )
 
-from rotator.azure.clouds import cloud
-from rotator.config import AzureSettings
+from rotator.config import CLOUDS, AzureSettings
 from rotator.errors import Refused
 
 Credential = (
@@ -72,7 +71,7 @@ def _build(
     choice: Choice, settings: AzureSettings, told: Mapping[str, str], transport: AioHttpTransport
 ) -> Credential:
     # The SDK looks at AZURE_AUTHORITY_HOST only where no authority is given.
-    authority = told.get("AZURE_AUTHORITY_HOST") or cloud(settings.cloud).authority
+    authority = told.get("AZURE_AUTHORITY_HOST") or CLOUDS[settings.cloud].authority
     match choice:
         case "client-secret":
             tenant, client, secret = _all(_SECRET, choice, told)

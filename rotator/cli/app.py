@@ -145,7 +145,7 @@ def main() -> None:
         app()
     except ConfigError as error:
         print("The configuration cannot be used:", file=sys.stderr)
-        print("\n".join(f"  - {mistake}" for mistake in error.mistakes), file=sys.stderr)
+        print("\n".join(f"  - {line}" for line in error.errors), file=sys.stderr)
         sys.exit(Exit.USAGE)
     except UsageError as error:
         print(f"{error}. See rotator --help", file=sys.stderr)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from rotator.config import schema_index
-from rotator.config.errors import Mistake, Path
+from rotator.config.errors import FieldError, FieldPath
 from rotator.config.schema.document import Document
 
 _WRONG = {
@@ -25,34 +25,49 @@ _WRONG = {
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
 }
+_TAKE_OUT = "is not supported in this version: the rotator does not probe pods. Take this line out"
+_CONTEXTS = (
+    "is not how several clusters are written. Name their kubeconfig under [kubernetes], and write context "
+    "in each target"
+)
+UNSUPPORTED = {
+    "probe": _TAKE_OUT,
+    "clusters": _CONTEXTS,
+    "kubernetes.clusters": _CONTEXTS,
+    "defaults.probe": _TAKE_OUT,
+    "gateways.probe": _TAKE_OUT,
+    "gateways.targets.cluster": _CONTEXTS,
+    "gateways.targets.probe": _TAKE_OUT,
+}
+"""Keys that people may expect, by their path without list positions, and why they are refused."""
 _SECRETS: dict[str | int, str] = {
     "azure": "set AZURE_CLIENT_SECRET in the environment",
     "webhook": "write them into a file, one in each line, and its path as secret_file",
 }
 
 
-def explain(error: ValidationError) -> list[Mistake]:
-    """Return a mistake for each thing that does not fit the model `Document`."""
+def explain(error: ValidationError) -> list[FieldError]:
+    """Return an error for each thing that does not fit the model `Document`."""
     found = error.errors(include_url=False, include_input=False)
     paths = [e["loc"] for e in found]
 
-    def hollow(path: Path) -> bool:
+    def hollow(path: FieldPath) -> bool:
         """A list whose items are all wrong counts as empty: the items say enough."""
         return any(other[: len(path)] == path != other for other in paths)
 
     return [
-        _mistake(e["loc"], e["type"], e.get("ctx", {}))
+        _error(e["loc"], e["type"], e.get("ctx", {}))
         for e in found
         if not (e["type"] == "too_short" and hollow(e["loc"]))
     ]
 
 
-def _mistake(path: Path, kind: str, context: dict[str, Any]) -> Mistake:
+def _error(path: FieldPath, kind: str, context: dict[str, Any]) -> FieldError:
     if kind == "extra_forbidden":
-        return Mistake(path, _unknown(path))
+        return FieldError(path, _unknown(path))
     if kind == "value_error":
-        return Mistake(path, str(context["error"]))
-    return Mistake(path, f"{_wrong(kind, context)}.{_proposal(path)}".rstrip("."))
+        return FieldError(path, str(context["error"]))
+    return FieldError(path, f"{_wrong(kind, context)}.{_proposal(path)}".rstrip("."))
 
 
 def _wrong(kind: str, context: dict[str, Any]) -> str:
@@ -63,18 +78,20 @@ def _wrong(kind: str, context: dict[str, Any]) -> str:
     return _WRONG.get(kind, "cannot be read")
 
 
-def _unknown(path: Path) -> str:
+def _unknown(path: FieldPath) -> str:
+    if sentence := UNSUPPORTED.get(".".join(part for part in path if isinstance(part, str))):
+        return sentence
     key, known = str(path[-1]), sorted(_fields(path[:-1]))
     if any(word in key.lower() for word in ("secret", "password")) and path[0] in _SECRETS:
         return f"is no known key. Secrets never stand in this file: {_SECRETS[path[0]]}"
-    if homes := schema_index.homes(key):
+    if homes := _tables_with(key):
         return f"is no known key here. It belongs in {' or '.join(homes)}"
     if close := difflib.get_close_matches(key, known, n=1):
         return f"is no known key. Did you mean {close[0]}?"
     return f"is no known key. Known here: {', '.join(known)}"
 
 
-def _proposal(path: Path) -> str:
+def _proposal(path: FieldPath) -> str:
     """Return what to write, from the examples of the innermost named field."""
     named = [n for n, part in enumerate(path) if isinstance(part, str)]
     if not named:
@@ -89,12 +106,35 @@ def _proposal(path: Path) -> str:
     return f" Write {example}" if example.startswith("[[") else f" Write {key} = {example}"
 
 
-def _fields(path: Path) -> dict[str, FieldInfo]:
+def _fields(path: FieldPath) -> dict[str, FieldInfo]:
     """Return the fields of the table at path, nothing if there is no such table."""
     table: type[BaseModel] | None = Document
     for part in path:
         if isinstance(part, int):
             continue
         field = table.model_fields.get(part) if table else None
-        table = schema_index.within(field.annotation) if field else None
+        table = _model_in(field.annotation) if field else None
     return table.model_fields if table else {}
+
+
+def _tables_with(key: str) -> list[str]:
+    """Return the headings of the tables in which key may stand: `[defaults]`, `[[gateways.targets]]`."""
+    return [heading for heading, table in _tables(Document, "") if key in table.model_fields]
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
+
+
+def _tables(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in model.model_fields.items():
+        if table := _model_in(field.annotation):
+            yield _heading(field, f"{path}{name}"), table
+            yield from _tables(table, f"{path}{name}.")
+
+
+def _heading(field: FieldInfo, path: str) -> str:
+    return f"[[{path}]]" if get_origin(field.annotation) is tuple else f"[{path}]"

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rotator.config import error_messages, later, validate
-from rotator.config.errors import Json, Mistake, show
-from rotator.config.policies import overlay, to_calendar, to_policy
+from rotator.config import error_messages, validate
+from rotator.config.errors import Json, format_errors
+from rotator.config.schema.defaults import PolicyTable
 from rotator.config.schema.document import Document, GatewaySettings, Settings
-from rotator.config.schema.gateways import GatewayTable, PolicyTable
-from rotator.config.schema.sections import RotationSettings
-from rotator.config.times import TIMES, check_jitter, check_times
+from rotator.config.schema.gateways import GatewayTable
+from rotator.config.types.windows import Calendar
+from rotator.core.policy import Policy
+from rotator.core.records import Revocation
 from rotator.errors import ConfigError
 
 _TOML = 'Mend that line: key = "text", key = 5, or the heading of a table, [name] or [[name]]'
@@ -24,19 +25,18 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """Return what the TOML file says. Paths in it are relative to its folder; `~` is HOME of environ.
 
     Raises:
-        ConfigError: all mistakes at once, each with its path and what to write instead.
+        ConfigError: all errors at once, each with its path and what to write instead.
     """
     raw = _read(path)
-    cleaned, mistakes = later.take_out(raw)
-    mistakes += validate.check(cleaned)
+    errors = validate.check(raw)
     document: Document | None = None
     try:
-        document = Document.model_validate(cleaned)
+        document = Document.model_validate(raw)
     except ValidationError as error:
-        mistakes += error_messages.explain(error)
-    mistakes += _times(cleaned)
-    if document is None or mistakes:
-        raise ConfigError(show(mistakes, raw))
+        errors += error_messages.explain(error)
+    errors += validate.check_times(raw)
+    if document is None or errors:
+        raise ConfigError(format_errors(errors, raw))
     return _settings(document, path.parent, environ)
 
 
@@ -62,37 +62,6 @@ def _read(path: Path) -> Json:
         raise ConfigError((f"{path}: has a number of thousands of digits. Write a shorter one",)) from None
 
 
-def _times(cleaned: Json) -> list[Mistake]:
-    """Check how the times of each policy fit together, as far as its own table can be read."""
-    defaults = _times_of(cleaned.get("defaults", {}))
-    if defaults is None:
-        return []
-    mistakes = check_times(("defaults",), defaults, defaults)
-    gateways, policies = cleaned.get("gateways"), []
-    for n, raw in enumerate(gateways if isinstance(gateways, list) else []):
-        if own := _times_of(raw):
-            policies.append(overlay(defaults, own))
-            mistakes += check_times(("gateways", n), own, policies[-1])
-    return mistakes or _jitter(cleaned, policies)
-
-
-def _jitter(cleaned: Json, policies: list[PolicyTable]) -> list[Mistake]:
-    try:
-        rotation = RotationSettings.model_validate(cleaned.get("rotation", {}))
-    except ValidationError:
-        return []
-    return check_jitter(rotation.schedule_jitter, policies)
-
-
-def _times_of(raw: object) -> PolicyTable | None:
-    if not isinstance(raw, dict):
-        return None
-    try:
-        return PolicyTable.model_validate({key: raw[key] for key in TIMES if key in raw})
-    except ValidationError:
-        return None
-
-
 def _settings(document: Document, folder: Path, environ: Mapping[str, str]) -> Settings:
     def resolved(path: Path | None) -> Path | None:
         return _resolve(path, folder, environ) if path else None
@@ -111,8 +80,21 @@ def _settings(document: Document, folder: Path, environ: Mapping[str, str]) -> S
 
 
 def _gateway(defaults: PolicyTable, table: GatewayTable) -> GatewaySettings:
-    words = overlay(defaults, table)
-    return GatewaySettings(table.name, table.resource_id, to_policy(words), to_calendar(words), table.targets)
+    merged = defaults.overlaid_with(table)
+    calendar = Calendar(merged.windows or (), merged.freeze or False)
+    return GatewaySettings(table.name, table.resource_id, _policy(merged), calendar, table.targets)
+
+
+def _policy(table: PolicyTable) -> Policy:
+    """Return the policy of a table that passed validation. What it does not say has its built-in value."""
+    written = {
+        name: value for name, value in table if value is not None and name not in {"windows", "freeze"}
+    }
+    if lifetime := written.pop("token_lifetime", None):
+        written["lifetime"] = lifetime
+    if revoke := written.pop("revoke", None):
+        written["revoke"] = Revocation(revoke)
+    return Policy(**written)
 
 
 def _resolve(path: Path, folder: Path, environ: Mapping[str, str]) -> Path:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from pydantic import ValidationError
 
-from rotator.config.errors import Json, Mistake, Path, dotted
-from rotator.config.schema.sections import InternalSettings
+from rotator.config.errors import FieldError, FieldPath, Json, dotted
+from rotator.config.schema.defaults import PolicyTable
+from rotator.config.schema.internal import InternalSettings
+from rotator.config.schema.rotation import RotationSettings
 from rotator.config.schema.webhook import WebhookSettings
 from rotator.config.types.resource_id import ResourceId
+from rotator.core.policy import Policy
+from rotator.core.records import Revocation
+from rotator.durations import exact, rounded
+
+TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke", "revoke_after")
+"""The keys whose values have to fit together."""
+_BUILT_IN = Policy()
+_SHORTEST_INTERVAL = timedelta(minutes=5)
+"""Between a token and the next; shorter, and tokens are replaced without end."""
 
 OPEN_DOOR = (
     "nothing says who may deliver, and anybody on the Internet could. Write secret_file, or a table "
@@ -26,46 +38,46 @@ NO_APP = (
 )
 
 
-def check(raw: Json) -> list[Mistake]:
-    """Return these mistakes. raw need not be valid otherwise: what cannot be read is passed over."""
+def check(raw: Json) -> list[FieldError]:
+    """Return these errors. raw need not be valid otherwise: what cannot be read is passed over."""
     return [*_doors(raw), *_ports(raw), *_twice(raw)]
 
 
-def _doors(raw: Json) -> Iterator[Mistake]:
-    """Look at what is written, not at what it means: other mistakes in the table must not hide these."""
+def _doors(raw: Json) -> Iterator[FieldError]:
+    """Look at what is written, not at what it means: other errors in the table must not hide these."""
     webhook = _table(raw, "webhook")
     if webhook.get("enabled") is False:
         return
     ways = [way for way in ("secret_file", "entra") if way in webhook]
     allowed = webhook.get("allow_unauthenticated", False)
     if not ways and allowed is False:
-        yield Mistake(("webhook", "allow_unauthenticated"), OPEN_DOOR)
+        yield FieldError(("webhook", "allow_unauthenticated"), OPEN_DOOR)
     if ways and allowed is True:
         sentence = CONTRADICTION.format(ways=" and ".join(ways))
-        yield Mistake(("webhook", "allow_unauthenticated"), sentence)
+        yield FieldError(("webhook", "allow_unauthenticated"), sentence)
     entra, cloud = _table(webhook, "entra"), _table(raw, "azure").get("cloud", "public")
     if "entra" in ways and cloud == "china" and "app_id" not in entra:
-        yield Mistake(("webhook", "entra", "app_id"), NO_APP)
+        yield FieldError(("webhook", "entra", "app_id"), NO_APP)
 
 
-def _ports(raw: Json) -> Iterator[Mistake]:
+def _ports(raw: Json) -> Iterator[FieldError]:
     try:
         webhook = WebhookSettings.model_validate(raw.get("webhook", {}))
         internal = InternalSettings.model_validate(raw.get("internal", {}))
     except ValidationError:
         return
     if webhook.enabled and webhook.listen.port == internal.listen.port != 0:
-        yield Mistake(
+        yield FieldError(
             ("internal", "listen"),
             "is the webhook's port: probes and metrics are not for the Internet. Write another port",
         )
 
 
-def _twice(raw: Json) -> Iterator[Mistake]:
-    seen: dict[tuple[str, ...], Path] = {}
+def _twice(raw: Json) -> Iterator[FieldError]:
+    seen: dict[tuple[str, ...], FieldPath] = {}
     for path, what, identity in _identities(raw):
         if (first := seen.setdefault((what, *identity), path)) is not path:
-            yield Mistake(path, f"is {what} of {dotted(first[:-1])} already. {_REMEDIES[what]}")
+            yield FieldError(path, f"is {what} of {dotted(first[:-1])} already. {_REMEDIES[what]}")
 
 
 _REMEDIES = {
@@ -75,10 +87,10 @@ _REMEDIES = {
 }
 
 
-def _identities(raw: Json) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
+def _identities(raw: Json) -> Iterator[tuple[FieldPath, str, tuple[str, ...]]]:
     """Yield each thing that may be there only once: where it stands, what it is, what makes it the same."""
     for n, gateway in _tables(raw.get("gateways")):
-        here: Path = ("gateways", n)
+        here: FieldPath = ("gateways", n)
         if isinstance(name := gateway.get("name"), str):
             yield (*here, "name"), "the name", (name,)
         if isinstance(text := gateway.get("resource_id"), str) and (key := _key(text)):
@@ -105,3 +117,107 @@ def _key(text: str) -> str | None:
         return ResourceId.parse(text).key
     except ValueError:
         return None
+
+
+def check_times(raw: Json) -> list[FieldError]:
+    """Check how the times of each policy fit together, as far as its own table can be read."""
+    defaults = _times_of(raw.get("defaults", {}))
+    if defaults is None:
+        return []
+    errors = _check_times(("defaults",), defaults, defaults)
+    policies: list[PolicyTable] = []
+    for n, gateway in _tables(raw.get("gateways")):
+        if own := _times_of(gateway):
+            policies.append(defaults.overlaid_with(own))
+            errors += _check_times(("gateways", n), own, policies[-1])
+    return errors or _jitter(raw, policies)
+
+
+def _jitter(raw: Json, policies: list[PolicyTable]) -> list[FieldError]:
+    try:
+        rotation = RotationSettings.model_validate(raw.get("rotation", {}))
+    except ValidationError:
+        return []
+    return _check_jitter(rotation.schedule_jitter, policies)
+
+
+def _times_of(raw: object) -> PolicyTable | None:
+    if not isinstance(raw, dict):
+        return None
+    try:
+        return PolicyTable.model_validate({key: raw[key] for key in TIMES if key in raw})
+    except ValidationError:
+        return None
+
+
+def _check_times(path: FieldPath, own: PolicyTable, merged: PolicyTable) -> list[FieldError]:
+    """Return what does not fit together in merged, if one of the lines in own is part of it."""
+    times = _Times(merged)
+    found = times.renewal() or times.panic() or times.revocation()
+    return next(([FieldError((*path, key), text)] for key, text in found.items() if _says(own, key)), [])
+
+
+def _check_jitter(jitter: timedelta, merged: list[PolicyTable]) -> list[FieldError]:
+    """Return whether renewals may be put off for so long that they are in a panic when they begin."""
+    rooms = [times.renew - times.panic_before for times in map(_Times, merged)]
+    if not rooms or jitter < (room := min(rooms)):
+        return []
+    text = (
+        f"must be shorter than renew_before - panic_before ({exact(room)}): it is {exact(jitter)}, and "
+        f'renewals would begin too late. Write schedule_jitter = "{rounded(room / 2)}" under [rotation]'
+    )
+    return [FieldError(("rotation", "schedule_jitter"), text)]
+
+
+def _says(own: PolicyTable, key: str) -> bool:
+    return getattr(own, key) is not None
+
+
+class _Times:
+    """The times of one policy, as they are in force. Its methods return what is wrong, by the line that could
+    mend it, the likeliest first; nothing if all is well.
+    """
+
+    def __init__(self, merged: PolicyTable) -> None:
+        self.lifetime = merged.token_lifetime or _BUILT_IN.lifetime
+        self.renew = merged.renew_before or _BUILT_IN.renew_before
+        self.panic_before = merged.panic_before or _BUILT_IN.panic_before
+        revokes = Revocation(merged.revoke or _BUILT_IN.revoke) is Revocation.AFTER_VERIFY
+        self.after = merged.revoke_after or (_BUILT_IN.revoke_after if revokes else timedelta())
+
+    def renewal(self) -> dict[str, str]:
+        if self.renew <= self.lifetime - _SHORTEST_INTERVAL:
+            return {}
+        least, life, renew = "5m or more", exact(self.lifetime), exact(self.renew)
+        so = f'and tokens would be replaced without end. Write renew_before = "{rounded(self.lifetime / 3)}"'
+        return {
+            "renew_before": f"must be {least} shorter than token_lifetime ({life}): it is {renew}, {so}",
+            "token_lifetime": f"must be {least} longer than renew_before ({renew}): it is {life}, {so}",
+        }
+
+    def panic(self) -> dict[str, str]:
+        if self.panic_before < self.renew:
+            return {}
+        renew, panic = exact(self.renew), exact(self.panic_before)
+        so = f'Write panic_before = "{rounded(self.renew / 5)}"'
+        return {
+            "panic_before": f"must be shorter than renew_before ({renew}): it is {panic}. {so}",
+            "renew_before": f"must be longer than panic_before ({panic}): it is {renew}. {so}",
+        }
+
+    def revocation(self) -> dict[str, str]:
+        room = self.lifetime - self.renew
+        if self.after < room:
+            return {}
+        after, between = (
+            exact(self.after),
+            f"token_lifetime - renew_before ({exact(room)})",
+        )
+        so = f'the next token would come first. Write revoke_after = "{rounded(room / 2)}"'
+        short = f"leaves too little time: revoke_after is {after}, not shorter than {between}, and {so}"
+        return {
+            "revoke_after": f"must be shorter than {between}: it is {after}, and {so}",
+            "revoke": short,
+            "renew_before": short,
+            "token_lifetime": short,
+        }

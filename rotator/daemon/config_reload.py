@@ -147,7 +147,7 @@ class ConfigReload:
         try:
             resources = await self._read()
         except ConfigError as error:
-            self._wrong(error.mistakes, changes)
+            self._wrong(error.errors, changes)
         except RotatorError as error:
             self._wrong((str(error),), changes)
             if isinstance(error, PluginTimeout):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rotator.azure import Arm
-from rotator.azure.clouds import cloud as address
+from rotator.azure.clouds import arm_endpoint
 from rotator.azure.credential import choose
-from rotator.config import AzureSettings
+from rotator.config import CLOUDS, AzureSettings, CloudName
 from rotator.errors import Refused
 from tests.azure.conftest import Cloud
 
@@ -82,18 +82,18 @@ async def test_a_ca_bundle_that_cannot_be_used_is_refused(tmp_path: Path, text: 
 
 
 def test_the_clouds_differ_in_address_scope_and_authority() -> None:
-    clouds = [address(name) for name in ("public", "usgovernment", "china")]
+    names: tuple[CloudName, ...] = ("public", "usgovernment", "china")
 
-    assert [c.endpoint for c in clouds] == [
+    assert [arm_endpoint(name)[0] for name in names] == [
         "https://management.azure.com",
         "https://management.usgovcloudapi.net",
         "https://management.chinacloudapi.cn",
     ]
-    assert clouds[1].scopes == ("https://management.core.usgovcloudapi.net/.default",)
-    assert [c.authority for c in clouds] == [
-        "login.microsoftonline.com",
-        "login.microsoftonline.us",
-        "login.chinacloudapi.cn",
+    assert arm_endpoint("usgovernment")[1] == ("https://management.core.usgovcloudapi.net/.default",)
+    assert [CLOUDS[name].authority for name in names] == [
+        "https://login.microsoftonline.com",
+        "https://login.microsoftonline.us",
+        "https://login.chinacloudapi.cn",
     ]
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from rotator.config import PullSettings, WindowTable, load
+from rotator.config.schema.defaults import PolicyTable
 from rotator.config.schema.document import Document, Settings
 from rotator.config.schema.entra import EntraSettings
-from rotator.config.schema.gateways import GatewayTable, PolicyTable, TargetSettings
-from rotator.config.schema.sections import InternalSettings
+from rotator.config.schema.gateways import GatewayTable
+from rotator.config.schema.internal import InternalSettings
+from rotator.config.schema.targets import TargetSettings
 from rotator.config.schema.webhook import WebhookSettings
 from tests.chart.conftest import values
 from tests.chart.helm import CHART, ROOT, Helm, the

@@ -9,7 +9,7 @@ from rotator.config import Settings, load
 from rotator.errors import ConfigError
 
 Write = Callable[[str], Settings]
-Mistakes = Callable[[str], tuple[str, ...]]
+Errors = Callable[[str], tuple[str, ...]]
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def settings(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def mistakes(settings: Write) -> Mistakes:
-    """Loads a text that has mistakes and returns them."""
+def errors(settings: Write) -> Errors:
+    """Loads a text that has errors and returns them."""
 
     def write(text: str) -> tuple[str, ...]:
         with pytest.raises(ConfigError) as caught:
             settings(text)
-        return caught.value.mistakes
+        return caught.value.errors
 
     return write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.conftest import Mistakes, Write
+from tests.config.conftest import Errors, Write
 from tests.configuration import NO_WEBHOOK, SMALLEST, gateway, target
 
 NO_ID = "gateways[0].resource_id: is not the ARM id of a self-hosted gateway"
@@ -53,8 +53,8 @@ TOKEN = "oslo&203001020304&" + "QUJD" * 20
         ('[defaults]\nname = "x"', "defaults.name: is no known key here. It belongs in [[gateways]]"),
     ],
 )
-def test_a_wrong_line_says_what_to_write(mistakes: Mistakes, text: str, line: str) -> None:
-    (found,) = mistakes(f"{text}\n{SMALLEST}")
+def test_a_wrong_line_says_what_to_write(errors: Errors, text: str, line: str) -> None:
+    (found,) = errors(f"{text}\n{SMALLEST}")
 
     assert found.startswith(line)
 
@@ -73,8 +73,8 @@ def test_a_wrong_line_says_what_to_write(mistakes: Mistakes, text: str, line: st
         ("entra = 3", "webhook.entra: must be a table. Write [webhook.entra] on a line of its own"),
     ],
 )
-def test_a_wrong_line_of_the_webhook_says_so(mistakes: Mistakes, text: str, line: str) -> None:
-    (found,) = mistakes(f"{NO_WEBHOOK}{text}\n{gateway()}")
+def test_a_wrong_line_of_the_webhook_says_so(errors: Errors, text: str, line: str) -> None:
+    (found,) = errors(f"{NO_WEBHOOK}{text}\n{gateway()}")
 
     assert found.startswith(line)
 
@@ -117,12 +117,12 @@ def test_a_wrong_line_of_the_webhook_says_so(mistakes: Mistakes, text: str, line
         ('secret = "', 'workloads = [3]\nsecret = "', "gateways[0].targets[0].workloads[0]: is no workload"),
     ],
 )
-def test_a_wrong_line_of_a_gateway_says_which_one(mistakes: Mistakes, old: str, new: str, line: str) -> None:
-    assert any(found.startswith(line) for found in mistakes(SMALLEST.replace(old, new, 1)))
+def test_a_wrong_line_of_a_gateway_says_which_one(errors: Errors, old: str, new: str, line: str) -> None:
+    assert any(found.startswith(line) for found in errors(SMALLEST.replace(old, new, 1)))
 
 
-def test_a_single_table_of_gateways_is_said_to_be_a_list(mistakes: Mistakes) -> None:
-    (found,) = mistakes(NO_WEBHOOK + "[gateways]\n")
+def test_a_single_table_of_gateways_is_said_to_be_a_list(errors: Errors) -> None:
+    (found,) = errors(NO_WEBHOOK + "[gateways]\n")
 
     assert found == "gateways: must be a list. Write [[gateways]] with a name, a resource_id and targets"
 
@@ -139,9 +139,9 @@ def test_a_single_table_of_gateways_is_said_to_be_a_list(mistakes: Mistakes) -> 
     ],
 )
 def test_times_that_do_not_fit_together_are_told_where_they_are_written(
-    mistakes: Mistakes, defaults: str, own: str, path: str
+    errors: Errors, defaults: str, own: str, path: str
 ) -> None:
-    (found,) = mistakes(f"[defaults]\n{defaults}\n{NO_WEBHOOK}{gateway('oslo', own)}")
+    (found,) = errors(f"[defaults]\n{defaults}\n{NO_WEBHOOK}{gateway('oslo', own)}")
 
     assert found.startswith(f"{path}: ")
 
@@ -181,9 +181,9 @@ def test_times_that_do_not_fit_together_are_told_where_they_are_written(
     ],
 )
 def test_times_that_do_not_fit_are_told_as_they_are_written_with_one_that_does(
-    mistakes: Mistakes, settings: Write, own: str, said: str
+    errors: Errors, settings: Write, own: str, said: str
 ) -> None:
-    (found,) = mistakes(NO_WEBHOOK + gateway("oslo", own))
+    (found,) = errors(NO_WEBHOOK + gateway("oslo", own))
 
     assert found == f"gateways[0].{said} (gateway oslo)"
     key, remedy = own.partition(" ")[0], said.rpartition("Write ")[2]
@@ -202,11 +202,11 @@ def test_times_that_do_not_fit_are_told_as_they_are_written_with_one_that_does(
     ],
 )
 def test_renewals_are_not_spread_over_more_time_than_there_is(
-    mistakes: Mistakes, settings: Write, jitter: str, own: str, room: str, is_: str, write: str
+    errors: Errors, settings: Write, jitter: str, own: str, room: str, is_: str, write: str
 ) -> None:
     rest = NO_WEBHOOK + gateway("bergen") + gateway("oslo", own)
 
-    (found,) = mistakes(f"[rotation]\n{jitter}\n{rest}")
+    (found,) = errors(f"[rotation]\n{jitter}\n{rest}")
 
     assert found == (
         f"rotation.schedule_jitter: must be shorter than renew_before - panic_before ({room}): it is {is_}, "
@@ -216,9 +216,9 @@ def test_renewals_are_not_spread_over_more_time_than_there_is(
 
 
 @pytest.mark.parametrize("line", ["name", "resource_id", "namespace", "secret", "key", "workloads"])
-def test_a_token_pasted_into_the_wrong_line_is_not_shown(mistakes: Mistakes, line: str) -> None:
+def test_a_token_pasted_into_the_wrong_line_is_not_shown(errors: Errors, line: str) -> None:
     value = f'["{TOKEN}"]' if line == "workloads" else f'"{TOKEN}"'
     full = gateway(targets=target(more='key = "k"\nworkloads = ["ds/d"]'))
     text = "\n".join(f"{line} = {value}" if row.startswith(f"{line} =") else row for row in full.splitlines())
 
-    assert TOKEN not in "".join(mistakes(NO_WEBHOOK + text))
+    assert TOKEN not in "".join(errors(NO_WEBHOOK + text))

@@ -20,7 +20,7 @@ from rotator.config import (
 from rotator.core.policy import Policy
 from rotator.core.records import Revocation
 from rotator.errors import ConfigError
-from tests.config.conftest import Mistakes, Write
+from tests.config.conftest import Errors, Write
 from tests.configuration import NO_WEBHOOK, SMALLEST, gateway, resource, target
 
 BUILT_IN = Policy()
@@ -123,34 +123,34 @@ def test_a_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
         load(tmp_path / "x", {})
 
 
-def test_broken_toml_tells_line_and_column(mistakes: Mistakes) -> None:
-    (found,) = mistakes('[azure]\ncloud = public"\n')
+def test_broken_toml_tells_line_and_column(errors: Errors) -> None:
+    (found,) = errors('[azure]\ncloud = public"\n')
 
     assert "at line 2, column 9" in found and 'Mend that line: key = "text"' in found
 
 
-def test_the_same_gateway_twice_is_refused_whatever_the_case(mistakes: Mistakes) -> None:
+def test_the_same_gateway_twice_is_refused_whatever_the_case(errors: Errors) -> None:
     other = gateway("bergen").replace(resource("bergen"), resource("oslo").upper())
 
-    (found,) = mistakes(NO_WEBHOOK + gateway("oslo") + other)
+    (found,) = errors(NO_WEBHOOK + gateway("oslo") + other)
 
     assert found.startswith("gateways[1].resource_id: is the ARM id of gateways[0] already.")
     assert found.endswith("(gateway bergen)")
 
 
-def test_the_same_name_twice_is_refused(mistakes: Mistakes) -> None:
+def test_the_same_name_twice_is_refused(errors: Errors) -> None:
     twin = gateway("bergen").replace('"bergen"', '"oslo"', 1)
 
-    (found,) = mistakes(NO_WEBHOOK + gateway("oslo") + twin)
+    (found,) = errors(NO_WEBHOOK + gateway("oslo") + twin)
 
     assert found.startswith("gateways[1].name: is the name of gateways[0] already.")
 
 
-def test_the_same_secret_twice_is_refused_even_with_another_key(mistakes: Mistakes) -> None:
+def test_the_same_secret_twice_is_refused_even_with_another_key(errors: Errors) -> None:
     """A Secret keeps one record of one token."""
     both = target() + target(more='key = "other"')
 
-    (found,) = mistakes(NO_WEBHOOK + gateway(targets=both))
+    (found,) = errors(NO_WEBHOOK + gateway(targets=both))
 
     assert found.startswith("gateways[0].targets[1].secret: is the Secret of gateways[0].targets[0] already.")
 
@@ -160,15 +160,15 @@ def test_the_same_secret_in_another_namespace_is_another_secret(settings: Write)
 
 
 @pytest.mark.parametrize("text", ["", "gateways = []\n"])
-def test_no_gateways_are_refused(mistakes: Mistakes, text: str) -> None:
-    (found,) = mistakes(text + NO_WEBHOOK)
+def test_no_gateways_are_refused(errors: Errors, text: str) -> None:
+    (found,) = errors(text + NO_WEBHOOK)
 
     assert found.startswith("gateways: ")
     assert "Write [[gateways]] with a name" in found
 
 
-def test_a_webhook_that_nobody_guards_has_to_be_allowed(mistakes: Mistakes, settings: Write) -> None:
-    (found,) = mistakes(gateway())
+def test_a_webhook_that_nobody_guards_has_to_be_allowed(errors: Errors, settings: Write) -> None:
+    (found,) = errors(gateway())
 
     assert found.startswith("webhook.allow_unauthenticated: ")
     words = ("Internet", "secret_file", "[webhook.entra]", "allow_unauthenticated = true", "enabled = false")
@@ -177,22 +177,22 @@ def test_a_webhook_that_nobody_guards_has_to_be_allowed(mistakes: Mistakes, sett
     assert settings("[webhook]\nallow_unauthenticated = true\n" + gateway()).webhook.enabled
 
 
-def test_webhook_and_internal_port_are_never_the_same(mistakes: Mistakes, settings: Write) -> None:
+def test_webhook_and_internal_port_are_never_the_same(errors: Errors, settings: Write) -> None:
     text = (
         '[webhook]\nallow_unauthenticated = true\nlisten = "127.0.0.1:{0}"\n'
         '[internal]\nlisten = "[::1]:{0}"\n'
     )
 
-    (found,) = mistakes(text.format(8080) + gateway())
+    (found,) = errors(text.format(8080) + gateway())
 
     assert found.startswith("internal.listen: is the webhook's port")
     assert settings(text.format(0) + gateway()).internal.listen == Listen("::1", 0)
 
 
-def test_all_mistakes_come_at_once_each_with_its_path_and_in_the_order_of_the_file(
-    mistakes: Mistakes,
+def test_all_errors_come_at_once_each_with_its_path_and_in_the_order_of_the_file(
+    errors: Errors,
 ) -> None:
-    found = mistakes(
+    found = errors(
         '[azure]\ncloud = "moon"\nendpont = "x"\n[webhook]\nsecret = "x"\n[defaults]\nrollout_timeout = 15\n'
         'renew_before = "29d"\n[[gateways]]\nname = "oslo"\nresource_id = "oslo"\n'
         '[[gateways.targets]]\nnamespace = "apim"\nworkloads = ["deploy/x", "job/x"]\n'

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from rotator.config.schema.gateways import GatewayTable, PolicyTable, TargetSettings
+from rotator.config.schema.azure import AzureSettings
+from rotator.config.schema.defaults import PolicyTable
+from rotator.config.schema.gateways import GatewayTable
+from rotator.config.schema.internal import InternalSettings
+from rotator.config.schema.kubernetes import KubernetesSettings
+from rotator.config.schema.log import LogSettings
 from rotator.config.schema.pull import PullSettings
-from rotator.config.schema.sections import (
-    AzureSettings,
-    InternalSettings,
-    KubernetesSettings,
-    LogSettings,
-    RotationSettings,
-    Table,
-)
+from rotator.config.schema.rotation import RotationSettings
+from rotator.config.schema.table import Table
+from rotator.config.schema.targets import TargetSettings
 from rotator.config.schema.webhook import WebhookSettings
 from rotator.config.types.resource_id import ResourceId
 from rotator.config.types.windows import Calendar

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from rotator.config.schema.sections import HttpsUrl, Table
+from rotator.config.schema.table import HttpsUrl, Table
+from rotator.config.types.clouds import CLOUDS, CloudName
 from rotator.config.types.names import Guid
-
-Cloud = Literal["public", "usgovernment", "china"]
 
 ROLE = "AzureEventGridSecureWebhookSubscriber"
 """The app role that Microsoft's how-to for secure webhooks makes:
@@ -42,53 +41,23 @@ class Expected:
     role: str
 
 
-def expected(entra: EntraSettings, cloud: Cloud) -> Expected:
+def expected(entra: EntraSettings, cloud: CloudName) -> Expected:
     """Return what a token has to say in this cloud.
 
     Raises:
         ValueError: the cloud has no known app of Event Grid and the table names none.
     """
-    known, tenant = _CLOUDS[cloud], entra.tenant_id
+    known, tenant = CLOUDS[cloud], entra.tenant_id
     authority = entra.authority or known.authority
-    app = entra.app_id or known.app
+    app = entra.app_id or known.event_grid_app
     if app is None:
         raise ValueError(f"webhook.entra.app_id is needed in the cloud {cloud}")
-    v2 = dict.fromkeys((authority, known.authority, *known.aliases))
+    v2 = dict.fromkeys((authority, known.authority, *known.issuer_aliases))
     return Expected(
         keys_url=f"{authority}/{tenant}/discovery/v2.0/keys",
-        issuers=(f"{known.sts}/{tenant}/", *(f"{host}/{tenant}/v2.0" for host in v2)),
+        issuers=(f"{known.v1_issuer}/{tenant}/", *(f"{host}/{tenant}/v2.0" for host in v2)),
         audiences=entra.audiences,
         tenant=tenant,
         app=app,
         role=entra.role,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """sts: who issues tokens of version 1. aliases: further issuers of version 2."""
-
-    authority: str
-    sts: str
-    app: str | None
-    aliases: tuple[str, ...] = ()
-
-
-_CLOUDS: dict[Cloud, _Known] = {
-    "public": _Known(
-        "https://login.microsoftonline.com",
-        "https://sts.windows.net",
-        "4962773b-9cdb-44cf-a8bf-237846a00ab7",
-    ),
-    "usgovernment": _Known(
-        "https://login.microsoftonline.us",
-        "https://sts.windows.net",
-        "54316b56-3481-47f9-8f30-0300f5542a7b",
-    ),
-    "china": _Known(
-        "https://login.chinacloudapi.cn",
-        "https://sts.chinacloudapi.cn",
-        None,
-        ("https://login.partner.microsoftonline.cn",),
-    ),
-}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rotator.config.schema.sections import HttpsUrl, Table
+from rotator.config.schema.table import HttpsUrl, Table
 from rotator.config.types.durations import Duration
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(seconds=120)

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from rotator.config.schema.entra import EntraSettings
-from rotator.config.schema.sections import FilePath, Table
+from rotator.config.schema.table import FilePath, Table
 from rotator.config.types.durations import Duration
 from rotator.config.types.names import Address, Listen
 

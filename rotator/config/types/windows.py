@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from rotator.config.schema.sections import Table
+from rotator.config.schema.table import Table
 from rotator.config.types.cron import Cron, shortest_gap
 from rotator.config.types.durations import Duration
 from rotator.core.observation import ALWAYS, MaintenanceWindow

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotator.config.schema.entra import Cloud, expected
+from rotator.config.schema.entra import expected
 from rotator.config.schema.webhook import WebhookSettings
+from rotator.config.types.clouds import CloudName
 from rotator.diagnostics import exception_details
 from rotator.eventgrid.auth.entra import BearerToken
 from rotator.eventgrid.auth.jwks import SigningKeys
@@ -80,7 +81,7 @@ class Authenticator:
 async def open_authenticator(
     settings: WebhookSettings,
     *,
-    cloud: Cloud = "public",
+    cloud: CloudName = "public",
     ca_file: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.config.conftest import Mistakes, Write
+from tests.config.conftest import Errors, Write
 from tests.configuration import gateway
 
 OFF = "[webhook]\nenabled = false\n"
@@ -40,19 +40,19 @@ def test_three_lines_are_enough(settings: Write) -> None:
         ('audience = "http://eventgrid.azure.net"', "pull.audience: "),
     ],
 )
-def test_limits_are_those_of_the_wire(mistakes: Mistakes, line: str, sentence: str) -> None:
-    (said,) = mistakes(f"{PULL}{line}\n{gateway()}")
+def test_limits_are_those_of_the_wire(errors: Errors, line: str, sentence: str) -> None:
+    (said,) = errors(f"{PULL}{line}\n{gateway()}")
     assert sentence in said
 
 
 @pytest.mark.parametrize("name", ["", "ab", "a/b:receive?", "/subscriptions/x/topics/y", "two words"])
-def test_names_are_bare(mistakes: Mistakes, name: str) -> None:
-    (said,) = mistakes(PULL.replace('"rotator"', f'"{name}"') + gateway())
+def test_names_are_bare(errors: Errors, name: str) -> None:
+    (said,) = errors(PULL.replace('"rotator"', f'"{name}"') + gateway())
     assert "pull.subscription: is no name in Event Grid. Write the bare name" in said
 
 
-def test_what_is_missing_is_asked_for(mistakes: Mistakes) -> None:
-    assert [m.partition(" ")[0] for m in mistakes(f"{OFF}[pull]\n{gateway()}")] == [
+def test_what_is_missing_is_asked_for(errors: Errors) -> None:
+    assert [m.partition(" ")[0] for m in errors(f"{OFF}[pull]\n{gateway()}")] == [
         "pull.endpoint:",
         "pull.topic:",
         "pull.subscription:",

@@ -10,7 +10,7 @@ import pytest
 
 from rotator.config import Settings
 from rotator.config.schema.entra import EntraSettings, expected
-from tests.config.conftest import Mistakes, Write
+from tests.config.conftest import Errors, Write
 from tests.configuration import gateway
 
 TENANT = "00000000-0000-0000-0000-00000000000a"
@@ -40,9 +40,9 @@ def test_entra_alone_is_enough_and_both_may_be(settings: Write) -> None:
     ("text", "ways"),
     [(SECRET, "secret_file"), ("[webhook]\n", "entra"), (SECRET, "secret_file and entra")],
 )
-def test_letting_everybody_in_contradicts_saying_who_may(mistakes: Mistakes, text: str, ways: str) -> None:
+def test_letting_everybody_in_contradicts_saying_who_may(errors: Errors, text: str, ways: str) -> None:
     table = ENTRA if "entra" in ways else ""
-    (found,) = mistakes(f"{text}allow_unauthenticated = true\n{table}{gateway()}")
+    (found,) = errors(f"{text}allow_unauthenticated = true\n{table}{gateway()}")
     assert found.startswith("webhook.allow_unauthenticated: would let everybody in although " + ways)
 
 
@@ -50,8 +50,8 @@ def test_a_webhook_that_is_off_needs_nobody_to_be_named(settings: Write) -> None
     assert not read(settings, "[webhook]\nenabled = false\n").webhook.authenticated
 
 
-def test_another_mistake_in_the_table_hides_no_open_door(mistakes: Mistakes) -> None:
-    found = mistakes("[webhook]\nmax_rate = 0\n" + gateway())
+def test_another_error_in_the_table_hides_no_missing_authentication(errors: Errors) -> None:
+    found = errors("[webhook]\nmax_rate = 0\n" + gateway())
     assert sorted(line.split(":")[0] for line in found) == [
         "webhook.allow_unauthenticated",
         "webhook.max_rate",
@@ -72,9 +72,9 @@ def test_another_mistake_in_the_table_hides_no_open_door(mistakes: Mistakes) -> 
         ("entra = 3", "webhook.entra: must be a table"),
     ],
 )
-def test_a_wrong_line_says_what_to_write(mistakes: Mistakes, text: str, line: str) -> None:
+def test_a_wrong_line_says_what_to_write(errors: Errors, text: str, line: str) -> None:
     secret = "" if text.startswith("secret_file") else 'secret_file = "secrets"\n'
-    (found,) = mistakes(f"[webhook]\n{secret}{text}\n{gateway()}")
+    (found,) = errors(f"[webhook]\n{secret}{text}\n{gateway()}")
     assert found.startswith(line)
 
 
@@ -94,16 +94,14 @@ def test_a_wrong_line_says_what_to_write(mistakes: Mistakes, text: str, line: st
         ('["api://x"]', '["api://x"]\ntenant = "x"', "webhook.entra.tenant: is no known key. Did you mean"),
     ],
 )
-def test_a_wrong_line_about_entra_says_what_to_write(
-    mistakes: Mistakes, old: str, new: str, line: str
-) -> None:
-    (found,) = mistakes(ENTRA.replace(old, new) + gateway())
+def test_a_wrong_line_about_entra_says_what_to_write(errors: Errors, old: str, new: str, line: str) -> None:
+    (found,) = errors(ENTRA.replace(old, new) + gateway())
     assert found.startswith(line)
 
 
-def test_in_china_event_grids_app_has_to_be_written(mistakes: Mistakes, settings: Write) -> None:
+def test_in_china_event_grids_app_has_to_be_written(errors: Errors, settings: Write) -> None:
     china = '[azure]\ncloud = "china"\n'
-    (found,) = mistakes(china + ENTRA + gateway())
+    (found,) = errors(china + ENTRA + gateway())
     assert found.startswith("webhook.entra.app_id: is missing")
     entra = read(settings, f'{china}{ENTRA}app_id = "{TENANT}"\n').webhook.entra
     assert entra is not None and expected(entra, "china").app == TENANT
@@ -145,9 +143,9 @@ def test_a_cloud_without_a_known_app_is_not_guessed_at() -> None:
         expected(EntraSettings(tenant_id=TENANT, audiences=("x",)), "china")
 
 
-def test_a_secret_pasted_into_the_wrong_line_is_not_quoted(mistakes: Mistakes) -> None:
+def test_a_secret_pasted_into_the_wrong_line_is_not_quoted(errors: Errors) -> None:
     secret = "an-invented-secret-1"
-    (found,) = mistakes(f'[webhook]\nsecret_file = "s"\nsecret_header = "{secret} x"\n{gateway()}')
+    (found,) = errors(f'[webhook]\nsecret_file = "s"\nsecret_header = "{secret} x"\n{gateway()}')
     assert secret not in found
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rotator.config import Calendar, Settings, WindowTable
 from rotator.core.records import Revocation
-from tests.config.conftest import Mistakes, Write
+from tests.config.conftest import Errors, Write
 from tests.configuration import NO_WEBHOOK, gateway, target
 
 NIGHTS = '{ cron = "0 22 * * 1-5", duration = "4h", zone = "Europe/Oslo" }'
@@ -224,18 +224,18 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("line", "path", "said"), REFUSED, ids=lambda x: str(x)[:50])
-def test_what_cannot_be_meant_is_refused_by_name(mistakes: Mistakes, line: str, path: str, said: str) -> None:
-    (found,) = mistakes(NO_WEBHOOK + gateway(more=line))
+def test_what_cannot_be_meant_is_refused_by_name(errors: Errors, line: str, path: str, said: str) -> None:
+    (found,) = errors(NO_WEBHOOK + gateway(more=line))
 
     assert found.startswith(f"gateways[0].{path}: ") and found.endswith("(gateway oslo)")
     assert said in found
 
 
-def test_the_built_in_revoke_after_counts_where_none_is_written(mistakes: Mistakes, settings: Write) -> None:
+def test_the_built_in_revoke_after_counts_where_none_is_written(errors: Errors, settings: Write) -> None:
     """Tokens of two days are renewed before the day has passed after which the key would be revoked."""
     short = 'token_lifetime = "2d"\nrenew_before = "36h"\npanic_before = "6h"\n'
 
-    (found,) = mistakes(NO_WEBHOOK + gateway(more=f'{short}revoke = "after-verify"'))
+    (found,) = errors(NO_WEBHOOK + gateway(more=f'{short}revoke = "after-verify"'))
 
     assert found == (
         "gateways[0].revoke: leaves too little time: revoke_after is 1d, not shorter than token_lifetime - "
@@ -257,7 +257,7 @@ def places(found: Settings) -> list[str]:
     return [t.place for t in found.gateways[0].targets]
 
 
-def test_targets_in_several_clusters_are_told_apart(settings: Write, mistakes: Mistakes) -> None:
+def test_targets_in_several_clusters_are_told_apart(settings: Write, errors: Errors) -> None:
     west, east = (target(more=f'context = "{name}"') for name in ("west", "east"))
 
     assert places(settings(NO_WEBHOOK + gateway(targets=target() + west + east))) == [
@@ -265,19 +265,19 @@ def test_targets_in_several_clusters_are_told_apart(settings: Write, mistakes: M
         "west:apim/apim-token",
         "east:apim/apim-token",
     ]
-    (found,) = mistakes(NO_WEBHOOK + gateway(targets=west + west))
+    (found,) = errors(NO_WEBHOOK + gateway(targets=west + west))
     assert found.startswith("gateways[0].targets[1].secret: is the Secret of gateways[0].targets[0] already")
 
 
 @pytest.mark.parametrize(("written", "said"), [('""', "must not be empty"), ("3", "must be text in quotes")])
-def test_a_context_is_a_name(mistakes: Mistakes, written: str, said: str) -> None:
-    (found,) = mistakes(NO_WEBHOOK + gateway(targets=target(more=f"context = {written}")))
+def test_a_context_is_a_name(errors: Errors, written: str, said: str) -> None:
+    (found,) = errors(NO_WEBHOOK + gateway(targets=target(more=f"context = {written}")))
 
     assert found.startswith("gateways[0].targets[0].context: ") and said in found
 
 
-def test_what_may_go_on_at_the_same_time_is_at_least_one(mistakes: Mistakes) -> None:
-    (found,) = mistakes(f"[rotation]\nmax_concurrent_rollouts = 0\n{NO_WEBHOOK}{gateway()}")
+def test_what_may_go_on_at_the_same_time_is_at_least_one(errors: Errors) -> None:
+    (found,) = errors(f"[rotation]\nmax_concurrent_rollouts = 0\n{NO_WEBHOOK}{gateway()}")
 
     assert found == (
         "rotation.max_concurrent_rollouts: must be at least 1. Write max_concurrent_rollouts = 50"

@@ -9,7 +9,7 @@ from rotator.core.messages import Explanation
 from rotator.core.records import Reason
 from rotator.core.steps import Adopt, Issue, Replace, Rest, Restart, Revoke, RollBack, Step, Verify, Write
 from rotator.kube import EventSink, Reference
-from rotator.telemetry.report import Listener, When
+from rotator.telemetry.reporter import Listener, When
 
 WARNING_RESTS = frozenset({Reason.UNSETTLED, Reason.FIGHTING, Reason.ROLLED_BACK})
 """Reasons to rest that become an Event of type Warning."""

@@ -1,38 +1,33 @@
-"""The report of a run that somebody watches: to the progress on the screen, and to Kubernetes Events."""
+"""The report of a run that an operator watches, on the terminal."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from rotator.cli.progress import Progress
-from rotator.core.messages import explain
+from rotator.core.messages import Explanation
 from rotator.core.observation import Observation
 from rotator.core.policy import Policy
-from rotator.core.situation import Situation
 from rotator.core.steps import Rest, Step
-from rotator.telemetry.report import Listener
+from rotator.telemetry.reporter import Listener, StepReporter
 
 
-class WatchedReport:
-    """Implements the port Reporter."""
+class ProgressReport(StepReporter):
+    """Shows each step on the progress display."""
 
-    def __init__(self, gateway: str, policy: Policy, progress: Progress, events: Listener) -> None:
-        self._gateway = gateway
-        self._policy = policy
+    def __init__(self, gateway: str, policy: Policy, progress: Progress, listener: Listener) -> None:
+        super().__init__(gateway, policy, listener)
         self._progress = progress
-        self._events = events
-        self._seen: Observation | None = None
 
-    def decided(self, step: Step, observation: Observation, now: datetime) -> None:
-        self._seen = observation
-        why = explain(step, Situation(observation, self._policy, now))
+    def on_decided(  # the display needs only a part of what the base class passes
+        self,
+        step: Step,
+        observation: Observation,  # noqa: ARG002
+        why: Explanation,
+        now: datetime,  # noqa: ARG002
+    ) -> None:
         if not isinstance(step, Rest):
             self._progress.tell(self._gateway, f"{type(step).__name__} ({why.reason})", why.text)
-        self._events(self._gateway, why, step, "decided")
 
-    def failed(self, step: Step, error: Exception) -> None:
+    def on_failed(self, step: Step, error: Exception) -> None:
         self._progress.tell(self._gateway, f"{type(step).__name__} failed", f"{error}; going on without it")
-
-    def done(self, step: Step, now: datetime) -> None:
-        if self._seen:
-            self._events(self._gateway, explain(step, Situation(self._seen, self._policy, now)), step, "done")

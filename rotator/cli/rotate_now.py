@@ -12,7 +12,7 @@ from rotator.app.bootstrap import GatewayServices, Services, person
 from rotator.app.event_listener import event_listener
 from rotator.cli.exits import Exit, UsageError, exit_for, worst
 from rotator.cli.progress import Progress, shown
-from rotator.cli.report import WatchedReport
+from rotator.cli.report import ProgressReport
 from rotator.cli.session import work_on
 from rotator.core.messages import about, described, explain, stamp, why_rest
 from rotator.core.observation import ALWAYS, Observation, Request
@@ -75,7 +75,7 @@ class Job:
         self.before = "none"
         self.asked = False
         listener = event_listener(gateway, services.events)
-        self.reporter = WatchedReport(self.name, self.policy, progress, listener)
+        self.reporter = ProgressReport(self.name, self.policy, progress, listener)
 
     async def run(self) -> Exit:
         """Return how it ended; every error has been told."""

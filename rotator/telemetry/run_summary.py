@@ -13,8 +13,7 @@ from rotator.core.renewal import earliest, renewal_time
 from rotator.core.run_result import RunResult, result_at_rest
 from rotator.core.steps import Await, Issue, Rest, Step
 from rotator.errors import Busy, LeaseLost, Stopping
-
-Fields = dict[str, object]
+from rotator.telemetry.reporter import Fields
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What a cluster says and anybody with access may have bent, as targets: annotations, Leases, answers."""
+"""What a cluster answers, and any writer with access may have changed, as targets: annotations, Leases, answers."""
 
 from __future__ import annotations
 

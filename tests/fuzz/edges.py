@@ -1,4 +1,4 @@
-"""What strangers send or write, as targets: deliveries, batches, credentials, addresses, the configuration."""
+"""Input from outside, as targets: deliveries, batches, credentials, addresses, the configuration."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def config(raw: bytes) -> None:
 
 
 def bearer(raw: bytes) -> None:
-    """Anything in the Authorization header; nobody else's signature comes in."""
+    """Anything in the Authorization header; no valid signature is among them."""
     outcome = _judged(raw.decode("latin-1"))
     signed = raw.strip().partition(b" ")[2].strip()
     assert outcome is not AuthOutcome.AUTHENTICATED or signed.decode("latin-1").count(".") == 2

@@ -1,4 +1,4 @@
-"""Requests as nobody should send them: strategies for their heads, their bodies, and how both are cut up."""
+"""Malformed requests: strategies for their heads, their bodies, and how both are cut up."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Witness:
-    """Hears what nobody should say: errors in the log, and exceptions that reach the event loop."""
+    """Collects what must not occur: errors in the log, and exceptions that reach the event loop."""
 
     log: io.StringIO = field(default_factory=io.StringIO)
     unhandled: list[str] = field(default_factory=list)

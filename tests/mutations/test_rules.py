@@ -60,7 +60,7 @@ def test_a_broken_rule_is_noticed(mutation: Mutation, tmp_path: Path, record_pro
 def first_failure(tree: Path, tests: tuple[str, ...]) -> str:
     """Return the name of the first test that fails in tree; empty if all pass.
 
-    With CI set, hypothesis draws the same inputs every time: whoever runs this finds the same.
+    With CI set, hypothesis draws the same inputs every time: every run finds the same.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
     env = os.environ | {

@@ -61,7 +61,7 @@ async def fetch_at(number: int, path: str) -> int:
 
 
 async def port_closed(number: int) -> None:
-    """Return when nobody listens at the port any more: a server that is told to stop takes a moment."""
+    """Return when no server listens at the port any more: stopping takes a moment."""
     async with asyncio.timeout(WAIT_TIMEOUT):
         with contextlib.suppress(aiohttp.ClientConnectorError):
             while True:

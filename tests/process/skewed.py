@@ -1,6 +1,6 @@
 """`rotator` on a machine whose clock is wrong: `python tests/process/skewed.py SECONDS run --config ...`.
 
-The one patch of these tests: whoever reads the time of day gets one with an offset. Monotonic clocks are right,
+The one patch of these tests: every reader of the time of day gets one with an offset. Monotonic clocks are right,
 as they are on such a machine.
 """
 

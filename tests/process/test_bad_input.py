@@ -39,7 +39,7 @@ async def test_bad_deliveries_are_answered_and_the_good_one_after_them_is_taken(
         }
         assert (await post(daemon, [unknown]))[0] == 200
         foreign = near_expiry(
-            env.sandbox.azure.add_gateway("stranger", service="fabrikam"), env.expiry("oslo")
+            env.sandbox.azure.add_gateway("unknown", service="fabrikam"), env.expiry("oslo")
         )
         assert (await post(daemon, [foreign]))[0] == 200
         mixed = [{"broken": True}, near_expiry(env.azure("oslo"), env.expiry("oslo"))]
@@ -69,11 +69,11 @@ async def test_what_is_missing_is_told_by_name_while_the_others_rotate(env: Proc
     for gateway in ("oslo", "no-secret", "no-key", "no-workload", "no-token", "anothers"):
         await env.deploy(gateway, days=3)
     cluster = env.sandbox.cluster
-    stranger = env.azure("oslo").mint("primary", env.azure("oslo").minted[0].expires_at)
+    anothers_token = env.azure("oslo").mint("primary", env.azure("oslo").minted[0].expires_at)
     untouched = {
         "no-key": {"other": "x"},
         "no-token": {KEY: "correct horse battery staple"},
-        "anothers": {KEY: f"GatewayKey {stranger}"},
+        "anothers": {KEY: f"GatewayKey {anothers_token}"},
     }
     for gateway, data in untouched.items():
         fill(env, gateway, data)

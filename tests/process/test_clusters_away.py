@@ -61,7 +61,7 @@ async def test_a_cluster_that_goes_in_the_middle_of_a_rotation_delays_only_itsel
     assert len(multi_env.minted("oslo")) == 1
 
 
-async def test_a_cluster_that_answers_late_holds_up_nobody_else(multi_env: MultiClusterEnv) -> None:
+async def test_a_cluster_that_answers_late_holds_up_no_other_gateway(multi_env: MultiClusterEnv) -> None:
     """So late that every call to it is given up."""
     multi_env.settings = default_settings.FAST_CHECKS
     await multi_env.deploy_in("oslo", HOME, AWAY, days=3)

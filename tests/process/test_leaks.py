@@ -45,7 +45,7 @@ async def told(daemon: Daemon) -> str:
 
 
 @pytest.mark.timeout(180)
-async def test_no_token_is_ever_told(env: ProcessEnv) -> None:
+async def test_no_token_is_ever_written_out(env: ProcessEnv) -> None:
     d = await env.deploy("oslo", "portal")
     secret = env.sandbox.cluster.get("Secret", d.namespace, d.secret)
     assert secret

@@ -48,7 +48,7 @@ async def test_a_daemon_by_a_wrong_clock_says_so_and_rotates(multi_env: MultiClu
     assert ok
 
 
-def test_whoever_reads_the_time_of_day_can_be_given_a_wrong_one() -> None:
+def test_a_process_can_be_given_a_wrong_time_of_day() -> None:
     own = (p for p in ROOT.rglob("*.py") if not {"sandbox", "demo"} & set(p.relative_to(ROOT).parts))
     reading = {p for p in own if re.search(r"datetime\.(now|utcnow)\(|time\.time\(\)", p.read_text())}
     names = {".".join(("rotator", *p.relative_to(ROOT).with_suffix("").parts)) for p in reading}

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.process
 async def test_a_gateway_that_is_written_into_the_file_is_adopted_and_one_that_is_taken_out_left_alone(
     env: ProcessEnv,
 ) -> None:
-    """Nobody tells the daemon: it looks every few seconds."""
+    """No signal is sent: the daemon looks every few seconds."""
     await env.deploy("oslo")
     await env.deploy("bergen", "portal", days=3)
     bergen = env.gateways.pop("bergen")
@@ -89,7 +89,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("mistake", BAD)
-async def test_a_bad_file_changes_nothing_and_is_told_until_it_is_mended(
+async def test_a_bad_file_changes_nothing_and_is_reported_until_it_is_corrected(
     env: ProcessEnv, mistake: str
 ) -> None:
     await env.deploy("oslo")
@@ -180,7 +180,7 @@ async def test_reloading_a_fleet_at_rest_issues_no_token_and_restarts_no_pod(env
     assert {g: env.rollouts(g) for g in env.gateways} == rollouts == {"oslo": 2, "bergen": 1, "tromso": 1}
 
 
-async def test_a_kubeconfig_that_goes_bad_is_noticed_and_a_mended_one_too(env: ProcessEnv) -> None:
+async def test_a_kubeconfig_that_goes_bad_is_noticed_and_a_corrected_one_too(env: ProcessEnv) -> None:
     await env.deploy("oslo")
     good = env.sandbox.kubeconfig.read_text()
     async with env.daemon() as daemon:
@@ -203,7 +203,7 @@ async def test_a_certificate_that_a_kubeconfig_names_is_read_again(env: ProcessE
     """The kubeconfig and the configuration stay as they are: only the file behind them changes."""
     await env.deploy("oslo")
     right, kubeconfig = env.sandbox.ca_file.read_bytes(), env.sandbox.kubeconfig
-    wrong = tls.create(env.directory / "stranger").ca.read_bytes()
+    wrong = tls.create(env.directory / "another-ca").ca.read_bytes()
     (ca := env.directory / "cluster-ca.pem").write_bytes(right)
     kubeconfig.write_text(
         kubeconfig.read_text().replace(str(env.sandbox.ca_file.resolve()), "cluster-ca.pem")
@@ -222,7 +222,9 @@ async def test_a_certificate_that_a_kubeconfig_names_is_read_again(env: ProcessE
 
 async def test_azures_ca_bundle_is_read_again(env: ProcessEnv) -> None:
     await env.deploy("oslo", days=3)
-    (ca := env.directory / "azure-ca.pem").write_bytes(tls.create(env.directory / "stranger").ca.read_bytes())
+    (ca := env.directory / "azure-ca.pem").write_bytes(
+        tls.create(env.directory / "another-ca").ca.read_bytes()
+    )
     config = env.directory / "own.toml"
     config.write_text(
         env.config.read_text().replace(f'ca_file = "{env.sandbox.ca_file}"', f'ca_file = "{ca}"')

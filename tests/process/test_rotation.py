@@ -33,7 +33,7 @@ async def test_the_schedule_rotates_a_token_that_nears_its_expiry(env: ProcessEn
     await env.pods_run_the_secrets_token("oslo")
 
 
-async def test_an_expired_token_is_replaced_without_asking_anybody(env: ProcessEnv) -> None:
+async def test_an_expired_token_is_replaced_without_a_request(env: ProcessEnv) -> None:
     await env.deploy("oslo", days=-1)
     async with env.daemon() as daemon:
         await env.verified_at("oslo", 1)

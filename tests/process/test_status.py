@@ -36,9 +36,9 @@ async def test_the_table_follows_a_token_from_the_day_it_was_found(env: ProcessE
     assert rotated[1:4] == ["Settled", env.notes("oslo")["fingerprint"], "secondary"]
     assert rotated[-1] == "2/2"
 
-    stranger = env.azure("oslo").mint("primary", env.expiry("oslo") - timedelta(days=9))
+    other_token = env.azure("oslo").mint("primary", env.expiry("oslo") - timedelta(days=9))
     env.sandbox.cluster.patch(
-        "Secret", d.namespace, d.secret, {"stringData": {d.key: f"GatewayKey {stranger}"}}
+        "Secret", d.namespace, d.secret, {"stringData": {d.key: f"GatewayKey {other_token}"}}
     )
     changed, _ = await table(env)
     assert changed[1:3] == ["→", "Write"] and changed[-1] == "?/2"

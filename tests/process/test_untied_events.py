@@ -36,7 +36,7 @@ async def test_an_event_that_names_no_expiry_is_a_reason_to_look_not_to_rotate(
     assert env.writes() == before
 
 
-async def test_an_expired_event_that_names_no_expiry_finds_the_key_that_a_stranger_regenerated(
+async def test_an_expired_event_that_names_no_expiry_finds_a_key_regenerated_elsewhere(
     env: ProcessEnv,
 ) -> None:
     await env.deploy("oslo")

@@ -27,10 +27,10 @@ def secured(env: ProcessEnv, lines: str) -> Path:
 
 
 async def knock(env: ProcessEnv, daemon: Daemon, secret: str) -> int:
-    """Deliver something that is nobody's concern."""
-    stranger = next(iter(env.sandbox.azure.named("stranger")), None)
-    stranger = stranger or env.sandbox.azure.add_gateway("stranger", service="fabrikam")
-    event = near_expiry(stranger, env.expiry("oslo"))
+    """Deliver an event about a gateway that is not configured."""
+    unknown = next(iter(env.sandbox.azure.named("unknown")), None)
+    unknown = unknown or env.sandbox.azure.add_gateway("unknown", service="fabrikam")
+    event = near_expiry(unknown, env.expiry("oslo"))
     return (await post(daemon, [event], **{"x-rotator-secret": secret}))[0]
 
 
@@ -103,7 +103,7 @@ authority = "{env.sandbox.entra_url}"
     assert 'outcome="unauthenticated"' in metrics
 
 
-async def test_strangers_in_a_flood_are_refused_and_the_rightful_delivery_gets_through(
+async def test_a_flood_of_unauthenticated_deliveries_is_refused_and_the_authenticated_one_gets_through(
     env: ProcessEnv,
 ) -> None:
     await env.deploy("oslo")

@@ -1,4 +1,4 @@
-"""What goes wrong at 3 a.m., on real processes: leaks, failed rollouts, fights, keys that others end, freezes."""
+"""What goes wrong at 3 a.m., on real processes: leaks, failed rollouts, conflicts with other writers, keys regenerated elsewhere, freezes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_a_command_whose_rollout_fails_puts_the_old_token_back_and_says_so
     assert await multi_env.tokens_by_cluster("oslo") == {HOME: {(place.token_fingerprint, True)}}
 
 
-async def test_a_failed_rollout_is_told_and_asked_for_again_when_it_is_mended(
+async def test_a_failed_rollout_is_reported_and_requested_again_when_it_is_repaired(
     multi_env: MultiClusterEnv,
 ) -> None:
     await multi_env.deploy_in("oslo", HOME, days=3)
@@ -143,7 +143,7 @@ async def test_a_tool_that_takes_the_mark_off_causes_no_storm(multi_env: MultiCl
     assert sum("Restart" in str(x.get("step")) for x in daemon.lines if x["event"] == "step done") <= 4
 
 
-async def test_a_key_that_somebody_regenerated_is_found_when_azure_refuses_its_token(
+async def test_a_key_regenerated_elsewhere_is_found_when_azure_refuses_its_token(
     multi_env: MultiClusterEnv,
 ) -> None:
     """TokenExpired long before the clock says so: ask who signs, and issue at once, even in a freeze."""
@@ -194,7 +194,9 @@ async def test_a_command_in_a_freeze_says_that_it_is_held_and_force_goes_on(
     assert len(multi_env.minted("oslo")) == 1
 
 
-async def test_a_strangers_valid_token_is_adopted_and_no_pod_restarts(multi_env: MultiClusterEnv) -> None:
+async def test_a_valid_token_of_another_writer_is_adopted_and_no_pod_restarts(
+    multi_env: MultiClusterEnv,
+) -> None:
     (place,) = await multi_env.deploy_in("oslo", HOME)
     async with multi_env.replicas(0):
         await multi_env.adopted("oslo")

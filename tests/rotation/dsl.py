@@ -1,4 +1,4 @@
-"""What tests tell stories with: a fleet, a run, a wish, and what must be true at the end."""
+"""The language of the model's tests: a fleet, a run, a request, and what must be true at the end."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def end_faults(world: World) -> None:
 
 
 def settle(world: World, gateway: Gateway) -> None:
-    """The world behaves from now on: daily runs, for as long as back-offs may last."""
+    """End all faults and run daily, for as long as back-offs may last."""
     end_faults(world)
     world.pass_time(LEASE)
     for _ in range(6):

@@ -51,7 +51,7 @@ def test_windows_hold_restarts_until_panic() -> None:
     at_rest(world, gateway)
 
 
-def test_sick_workloads_wait_unless_their_token_runs_out() -> None:
+def test_unhealthy_workloads_wait_unless_their_token_runs_out() -> None:
     world, gateway = rotated()
     workload = world.targets["t0"].workloads["w0"]
     workload.pods[0].works, workload.stuck = False, True

@@ -1,4 +1,4 @@
-"""Somebody else changes a Secret: it is put back, and pods that may have read another value are replaced."""
+"""Another writer changes a Secret: the rotator restores it and replaces pods that may have read another value."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_helm_sets_the_secret_back_and_no_pod_restarts() -> None:
     at_rest(world, gateway)
 
 
-def test_a_pod_that_started_on_the_strangers_token_is_replaced() -> None:
+def test_a_pod_that_started_on_another_writers_token_is_replaced() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
     target.value, target.version = world.mint(Key.SECONDARY, world.now + 20 * DAY), target.version + 1
@@ -77,7 +77,7 @@ def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
     at_rest(world, gateway)
 
 
-def test_a_strangers_newer_token_is_adopted_and_reaches_the_pods() -> None:
+def test_a_newer_token_of_another_writer_is_adopted_and_reaches_the_pods() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
     target.value, target.version = world.mint(Key.PRIMARY, world.now + 29 * DAY + HOUR), target.version + 1
@@ -87,7 +87,7 @@ def test_a_strangers_newer_token_is_adopted_and_reaches_the_pods() -> None:
     assert {pod.token for pod in target.workloads["w0"].pods} == {target.value}
 
 
-def test_a_key_regenerated_by_a_stranger_is_seen_and_answered() -> None:
+def test_a_key_regenerated_elsewhere_is_noticed_and_answered() -> None:
     world, gateway = rotated(targets=2)
     world.generation[Key.PRIMARY] += 1
     world.open_window = False
@@ -100,7 +100,7 @@ def test_a_key_regenerated_by_a_stranger_is_seen_and_answered() -> None:
 
 def test_known_limit_a_clock_minutes_behind_the_nodes_trusts_pods_it_should_not() -> None:
     """A repair is stamped by our clock, a pod's start by its node's: they may differ by
-    half of CLOCK_TOLERANCE. Here the stamp is older than a pod that read the stranger's token: I1 falls.
+    half of CLOCK_TOLERANCE. Here the stamp is older than a pod that read the other writer's token: I1 falls.
     """
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     target, behind = world.targets["t0"], timedelta(minutes=-10)

@@ -130,8 +130,8 @@ def test_nothing_is_issued_on_a_key_whose_regeneration_may_still_arrive() -> Non
     at_rest(world, replace(gateway, policy=replace(gateway.policy, regenerate_keys=False)))
 
 
-def test_an_emptied_secret_is_healed_though_another_cluster_is_away() -> None:
-    """It may hold the token that nobody can issue again; but it may be away for ever."""
+def test_an_emptied_secret_is_restored_though_another_cluster_is_unreachable() -> None:
+    """The unreachable cluster may hold a token that cannot be issued again; but it may never come back."""
     world = fleet(2, deterministic=False)
     run(world)
     target = world.targets["t0"]

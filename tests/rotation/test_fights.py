@@ -1,4 +1,4 @@
-"""Somebody else changes things again and again: that slows down, is told, and lets no token expire."""
+"""Another writer changes things again and again: restores slow down, are reported, and let no token expire."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.world import World, count
 def test_a_fight_over_one_secret_starves_no_other() -> None:
     """Repairs are rationed per gateway: each drifted target gets its turn."""
     world, gateway = rotated(targets=2)
-    fought, emptied = world.targets["t0"], world.targets["t1"]
-    fought.owned = world.mint(Key.SECONDARY, world.now + 20 * DAY)
+    contested, emptied = world.targets["t0"], world.targets["t1"]
+    contested.owned = world.mint(Key.SECONDARY, world.now + 20 * DAY)
     for _ in range(20):
         run(world, gateway)
         world.pass_time(HOUR)
@@ -73,7 +73,7 @@ def test_a_gitops_replace_that_drops_annotations_causes_no_storm() -> None:
     assert sum(isinstance(step, Adopt) for step in world.steps) <= 25
 
 
-def test_a_due_token_written_over_a_strangers_counts_as_a_repair() -> None:
+def test_a_due_token_written_over_another_writers_counts_as_a_restore() -> None:
     world, gateway = rotated()
     world.pass_time(20 * DAY)
     target = world.targets["t0"]

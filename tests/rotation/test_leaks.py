@@ -69,7 +69,7 @@ def test_a_leak_outlives_a_roll_back_to_the_leaked_token() -> None:
     request_rotation(world, leak=True)
     run(world, gateway)
     assert count(world, RollBack) == 1 and world.targets["t0"].value == leaked
-    world.remembered = frozenset()  # somebody deletes the Lease
+    world.remembered = frozenset()  # an operator deletes the Lease
     assert observed(world).condemned == {Key(leaked.split("|")[0])}
     settle(world, gateway)
     assert not world.alive(leaked)

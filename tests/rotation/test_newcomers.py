@@ -33,7 +33,7 @@ def test_adoption_writes_annotations_and_nothing_else() -> None:
     at_rest(world, GATEWAY)
 
 
-def test_adoption_restarts_nothing_when_nobody_can_tell_the_key() -> None:
+def test_adoption_restarts_nothing_when_the_key_is_unknown() -> None:
     world = fleet(2, deterministic=False)
     run(world)
     assert not world.restarts and not world.issued
@@ -94,7 +94,7 @@ def test_a_freeze_does_not_hold_up_pods_that_run_nothing_good() -> None:
     assert world.restarts == {"t1/w0": 1}
 
 
-def test_a_pod_that_read_a_strangers_token_beside_an_adopted_one_is_replaced() -> None:
+def test_a_pod_that_read_another_writers_token_beside_an_adopted_one_is_replaced() -> None:
     world = fleet(1)
     run(world)
     target = world.targets["t0"]
@@ -129,8 +129,8 @@ def test_a_suspect_beside_an_adopted_token_is_told_where_nothing_may_be_evicted(
     assert step and step.reason is Reason.SETTLED
 
 
-def test_a_pod_from_before_a_strangers_newer_token_is_no_witness_of_that_token() -> None:
-    """Adopted twice: whoever set the second one by hand was to restart the pods. If they did not, it shows."""
+def test_a_pod_from_before_another_writers_newer_token_does_not_verify_that_token() -> None:
+    """Adopted twice: the operator who set the second one by hand was to restart the pods. If not, status shows it."""
     world = fleet(1)
     run(world)
     target = world.targets["t0"]

@@ -1,4 +1,4 @@
-"""Whatever happens to one gateway, its promises hold."""
+"""Whatever happens to one gateway, its guarantees hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.world import LEASE, Crash, count
 @FEW
 @given(**RUNS)
 def test_nothing_ever_holds_a_token_we_revoked_and_all_comes_to_rest(**runs) -> None:  # type: ignore[no-untyped-def]
-    """I1 is asserted by the world at every effect; then the world behaves and the gateway rests."""
+    """The model asserts I1 at every effect; then the faults end and the gateway comes to rest."""
     world, gateway = live(**runs)
     request_rotation(world)
     settle(world, gateway)

@@ -1,4 +1,4 @@
-"""A key is ended only when somebody wants it, when nobody can need it, and while the Lease is sure to last."""
+"""A key is regenerated only when that is configured or requested, no target can need it, and the Lease is sure to last."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_known_limit_a_regeneration_that_is_late_on_the_wire_cannot_be_fenced() 
         run(world, gateway)
 
 
-def test_after_a_revocation_nobody_believes_old_answers() -> None:
+def test_after_a_revocation_old_answers_are_not_believed() -> None:
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     world.proof_age = 6 * HOUR
     world.pass_time(2 * DAY)
@@ -117,7 +117,7 @@ def test_a_lease_that_runs_out_during_the_last_look_keeps_the_key_alive() -> Non
     assert len(world.revoked) == 1
 
 
-def test_a_key_that_nobody_can_tell_is_not_ended() -> None:
+def test_a_key_whose_tokens_are_unknown_is_not_regenerated() -> None:
     world, gateway = fleet(1, deterministic=False), gateway_with(Revocation.AFTER_VERIFY)
     run(world, gateway)
     request_rotation(world)

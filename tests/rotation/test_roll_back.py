@@ -105,7 +105,7 @@ def test_an_ordered_workload_rolled_back_to_its_first_token_gets_rid_of_the_brok
 
 
 def test_a_broken_pod_of_an_ordered_workload_does_not_hold_up_the_next_token() -> None:
-    """Its controller waits for the pod, and a sick workload waits with its restart: nobody would move."""
+    """Its controller waits for the pod, and an unhealthy workload waits with its restart: neither would act."""
     world, gateway = rotated()
     workload = world.targets["t0"].workloads["w0"]
     workload.ordered, workload.pods[0].pod_token, workload.pods[0].works = True, "an older one", False

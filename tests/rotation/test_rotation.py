@@ -128,7 +128,7 @@ def test_a_repeated_event_does_not_shorten_the_back_off() -> None:
     assert count(world, RollBack) == 1
 
 
-def test_an_event_about_a_token_that_may_be_where_nobody_answers_is_not_stale() -> None:
+def test_an_event_about_a_token_that_an_unreachable_target_may_hold_is_not_stale() -> None:
     world, _ = rotated(targets=2)
     world.targets["t1"].reachable = False
     with pytest.raises(Unavailable, match="a target is unreachable"):
@@ -161,7 +161,7 @@ def test_the_others_get_a_copy_of_the_token_that_the_first_one_got() -> None:
     assert len(world.issued) == 1 and {target.value for target in world.targets.values()} == set(world.issued)
 
 
-def test_what_was_only_adopted_is_called_so() -> None:
+def test_a_run_that_only_adopted_says_so() -> None:
     world = fleet(1)
     assert drive(rotate(GATEWAY, world.process())).result is RunResult.ADOPTED
     assert drive(rotate(GATEWAY, world.process())).result is RunResult.RESTED

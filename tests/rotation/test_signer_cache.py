@@ -30,7 +30,7 @@ def test_a_restarted_process_asks_about_no_token_whose_key_is_on_record() -> Non
     assert world.signer_queries == 0
 
 
-def test_a_stranger_is_asked_about_at_once() -> None:
+def test_azure_is_asked_about_an_unknown_token_at_once() -> None:
     world = in_real_life(fleet(1))
     run(world)
     assert world.signer_queries == 1
@@ -87,7 +87,7 @@ def test_expired_tokens_are_not_asked_about() -> None:
     assert world.signer_queries == 0
 
 
-def test_an_old_answer_is_not_believed_while_nobody_can_be_asked() -> None:
+def test_an_old_answer_is_not_believed_while_azure_is_unreachable() -> None:
     world = in_real_life(fleet(1))
     run(world)
     process = world.process()
@@ -108,7 +108,7 @@ def test_a_process_that_lives_on_does_not_ask_about_what_it_just_got() -> None:
     assert world.signer_queries == 1, "the token that was there is asked about again; the new one is known"
 
 
-def test_what_is_on_record_counts_while_nobody_can_be_asked() -> None:
+def test_what_is_on_record_counts_while_azure_is_unreachable() -> None:
     world = in_real_life(fleet(1))
     run(world)
     world.azure = False
@@ -117,7 +117,7 @@ def test_what_is_on_record_counts_while_nobody_can_be_asked() -> None:
     assert seen.key(seen.current.token) is Key.SECONDARY
 
 
-def test_a_token_that_a_stranger_puts_back_is_asked_about_though_it_is_on_record_elsewhere() -> None:
+def test_azure_is_asked_about_a_token_that_another_writer_restores_though_it_is_on_record_elsewhere() -> None:
     """Its key was ended by another process since: it is dead, and must not be taken over, let alone spread."""
     world, gateway = fleet(2), gateway_with(Revocation.AFTER_VERIFY)
     in_real_life(world)
@@ -134,7 +134,7 @@ def test_a_token_that_a_stranger_puts_back_is_asked_about_though_it_is_on_record
     assert {target.value for target in world.targets.values()} == {world.issued[0]}
 
 
-def test_an_answer_about_a_strangers_token_is_believed_for_a_moment_only() -> None:
+def test_an_answer_about_another_writers_token_is_believed_for_a_moment_only() -> None:
     world = in_real_life(fleet(1))
     run(world)
     process, target = world.process(), world.targets["t0"]

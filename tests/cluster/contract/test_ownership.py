@@ -105,7 +105,7 @@ async def test_the_last_writer_of_a_value_owns_it(world: World, namespace: str):
     assert "f:a" not in found["one", "Update"]["f:data"]
 
 
-async def test_whoever_gives_no_name_has_that_of_its_client(world: World, namespace: str):
+async def test_a_writer_without_a_field_manager_gets_the_name_of_its_client(world: World, namespace: str):
     await world.api.create(secret(), namespace)
     (entry,) = (await world.api.get("Secret", namespace, "s"))["metadata"]["managedFields"]
     assert (entry["manager"], entry["operation"], entry["apiVersion"]) == ("Python", "Update", "v1")

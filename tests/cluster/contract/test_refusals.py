@@ -157,7 +157,7 @@ async def test_both_refuse_alike(sandboxed: World, real: World, what: str):
 
 
 async def test_an_unreadable_patch_is_answered_with_the_whole_object(sandboxed: World, real: World):
-    """An answer may hold a Secret's values: whoever reports it has to clean it."""
+    """An answer may hold a Secret's values: a report of it has to be cleaned."""
     for world in (sandboxed, real):
         answer = await _refused(world, REQUESTS["a number for an annotation"])
         assert b64("one") in answer.body["message"]

@@ -1,4 +1,4 @@
-"""A leaked token's key is ended, and nobody who is served notices."""
+"""The key of a leaked token is regenerated, and no client that is served notices."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ async def test_the_old_replica_set_comes_back_and_no_pod_is_replaced(env: Cluste
     assert (notes["fingerprint"], notes["failures"]) == (place.token_fingerprint, "1")
 
 
-async def test_a_rollback_is_tried_again_when_somebody_asks(env: ClusterEnv):
+async def test_a_roll_back_is_tried_again_on_request(env: ClusterEnv):
     place, _ = await failing(env, "Deployment")
     async with env.daemon() as daemon:
         await daemon.line(rolled_back, WAIT_TIMEOUT)

@@ -125,7 +125,7 @@ class Kubelet:
         await pod.end()
 
     def _forget(self, alive: set[str]) -> None:
-        """Pods that are no more: their program stops, whoever ended them."""
+        """Stop the programs of pods that no longer exist, whatever ended them."""
         for uid in set(self._pods) - alive:
             entry = self._pods.pop(uid)
             if not entry.ending:

@@ -35,7 +35,7 @@ async def test_every_event_of_either_schema_arrives(schema: Schema, batch: int) 
 
 
 async def test_what_could_not_be_noted_comes_again_until_it_could() -> None:
-    recorder = EventRecorder(error=Unavailable("the cluster is away", timedelta(seconds=1)))
+    recorder = EventRecorder(error=Unavailable("the cluster is unreachable", timedelta(seconds=1)))
     event = near_expiry(Azure().add_gateway("oslo"), EXPIRY)
     async with webhook(recorder) as url, EventGrid(retry_scale=0.0001) as azure:
         await azure.subscribe(f"{url}/events")

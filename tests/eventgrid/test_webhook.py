@@ -75,7 +75,7 @@ async def post(
             return r.status, await r.json(), {k.lower(): v for k, v in r.headers.items()}
 
 
-async def test_events_are_dispatched_counted_and_answered_200() -> None:
+async def test_events_are_handled_counted_and_answered_200() -> None:
     recorder = EventRecorder()
     status, said, _ = await post(recorder, [cloud(), grid(eventType=EXPIRED)])
     assert (status, said) == (200, {"received": 2})
@@ -83,7 +83,7 @@ async def test_events_are_dispatched_counted_and_answered_200() -> None:
     assert recorder.counted == {("NearExpiry", "accepted"): 1, ("Expired", "accepted"): 1}
 
 
-async def test_3000_pods_with_one_complaint_are_one_event_for_us() -> None:
+async def test_3000_pods_with_one_token_are_one_event() -> None:
     recorder = EventRecorder()
     crowd = [cloud(id=str(n), subject=f"/gateways/oslo/pod-{n}") for n in range(1500)] * 2
     status, _, _ = await post(recorder, crowd)
@@ -101,12 +101,12 @@ async def test_what_is_not_for_us_is_answered_200_and_counted() -> None:
 @pytest.mark.parametrize(
     ("error", "wait"),
     [
-        (Unavailable("the cluster is away", timedelta(seconds=7.2)), "8"),
-        (Unavailable("the cluster is away"), "30"),
+        (Unavailable("the cluster is unreachable", timedelta(seconds=7.2)), "8"),
+        (Unavailable("the cluster is unreachable"), "30"),
         (Refused("may not", "Grant it."), "30"),
         (Stopping("leaving"), "30"),
-        (ValueError("GatewayKey of somebody"), "30"),
-        (KeyError("GatewayKey of somebody"), "30"),
+        (ValueError("GatewayKey of a gateway"), "30"),
+        (KeyError("GatewayKey of a gateway"), "30"),
     ],
 )
 async def test_a_fault_that_may_pass_is_answered_503(
@@ -119,7 +119,7 @@ async def test_a_fault_that_may_pass_is_answered_503(
     assert "GatewayKey" not in caplog.text + str(said)
 
 
-async def test_a_dispatch_that_forgets_an_event_is_answered_503() -> None:
+async def test_a_handler_that_forgets_an_event_is_answered_503() -> None:
     status, _, _ = await post(EventRecorder(outcomes=[]), cloud())
     assert status == 503
 
@@ -178,10 +178,10 @@ async def test_even_where_all_origins_may_send_one_has_to_be_named() -> None:
     async with (
         webhook(EventRecorder(), allowed_origins=("*",)) as url,
         aiohttp.ClientSession() as http,
-        http.options(f"{url}/events") as nobody,
-        http.options(f"{url}/events", headers={"WebHook-Request-Origin": "any.example"}) as somebody,
+        http.options(f"{url}/events") as without,
+        http.options(f"{url}/events", headers={"WebHook-Request-Origin": "any.example"}) as named,
     ):
-        assert (nobody.status, somebody.status) == (403, 200)
+        assert (without.status, named.status) == (403, 200)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def test_a_secret_in_the_query_string(grid: EventGrid, file: Path, schema:
         assert (await delivered(grid), len(webhook.events)) == ([200], 1)
 
 
-async def test_whoever_subscribes_with_a_wrong_secret_learns_of_it_at_once(
+async def test_an_operator_who_subscribes_with_a_wrong_secret_learns_of_it_at_once(
     grid: EventGrid, file: Path
 ) -> None:
     async with serving_webhook({"secret_file": file}) as webhook:
@@ -82,9 +82,7 @@ async def test_whoever_subscribes_with_a_wrong_secret_learns_of_it_at_once(
             await grid.subscribe(f"{webhook.url}/events?code={NEW}")
 
 
-async def test_a_stranger_who_subscribes_us_without_the_secret_gets_nothing_in(
-    grid: EventGrid, file: Path
-) -> None:
+async def test_no_event_of_a_subscription_without_the_secret_is_taken(grid: EventGrid, file: Path) -> None:
     async with serving_webhook({"secret_file": file}) as webhook:
         await grid.subscribe(f"{webhook.url}/events")
         assert (await delivered(grid), webhook.events) == ([401], [])
@@ -210,7 +208,7 @@ async def test_events_of_a_subscription_that_is_not_allowed_are_answered_and_dro
         {"entra": {"tenant_id": "22222222-3333-4444-8555-666666666666", "audiences": ["a"]}},
     ],
 )
-async def test_a_webhook_whose_door_was_forgotten_takes_nothing(settings: dict[str, Any]) -> None:
+async def test_a_webhook_without_its_guard_takes_nothing(settings: dict[str, Any]) -> None:
     recorder = EventRecorder()
     status, _, _ = await post(recorder, cloud(), **settings)
     assert (status, recorder.events) == (503, [])

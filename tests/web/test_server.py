@@ -22,7 +22,7 @@ from tests.loop_clock import Later
 ANY = Listen("127.0.0.1", 0)
 
 
-class Door:
+class GatedApp:
     """An application whose requests wait until a test opens."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ async def raw(port: int, *parts: bytes) -> bytes:
 
 async def test_several_servers_share_a_loop_and_leave_signals_alone() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    one, two = Server(Door().app, bind(ANY), 1), Server(Door().app, bind(ANY), 1)
+    one, two = Server(GatedApp().app, bind(ANY), 1), Server(GatedApp().app, bind(ANY), 1)
     ports = [one.port, two.port]
     async with serving(one) as first, serving(two) as second:
         assert [(await get(first))[:2], (await get(second))[:2]] == [(200, "now")] * 2
@@ -80,7 +80,7 @@ async def test_several_servers_share_a_loop_and_leave_signals_alone() -> None:
 
 
 async def test_an_answer_has_a_date_and_does_not_name_the_server() -> None:
-    async with serving(Server(Door().app, bind(ANY), 1)) as url:
+    async with serving(Server(GatedApp().app, bind(ANY), 1)) as url:
         _, _, headers = await get(url)
     assert "date" in headers
     assert "server" not in headers
@@ -99,25 +99,25 @@ async def test_an_address_of_another_host_is_refused_with_a_remedy() -> None:
 
 
 async def test_stopping_answers_what_is_under_way_and_closes_the_port() -> None:
-    door = Door()
-    server = Server(door.app, bind(ANY), grace=10)
+    gated = GatedApp()
+    server = Server(gated.app, bind(ANY), grace=10)
     port = server.port
     serve = asyncio.create_task(server.serve())
     answer = asyncio.create_task(get(f"http://127.0.0.1:{port}/wait"))
-    await door.entered.wait()
+    await gated.entered.wait()
     server.stop()
-    door.open.set()
+    gated.open.set()
     assert (await answer)[:2] == (200, "at last")
     await serve
     assert closed(port)
 
 
 async def test_grace_ends_what_does_not_end_itself() -> None:
-    door = Door()
-    server = Server(door.app, bind(ANY), grace=1)
+    gated = GatedApp()
+    server = Server(gated.app, bind(ANY), grace=1)
     serve = asyncio.create_task(server.serve())
     answer = asyncio.create_task(get(f"http://127.0.0.1:{server.port}/wait"))
-    await door.entered.wait()
+    await gated.entered.wait()
     server.stop()
     await asyncio.wait_for(serve, 60)
     (ended,) = await asyncio.gather(answer, return_exceptions=True)
@@ -125,7 +125,7 @@ async def test_grace_ends_what_does_not_end_itself() -> None:
 
 
 async def test_stopping_before_serving_leaves_no_port_open() -> None:
-    server = Server(Door().app, bind(ANY), 1)
+    server = Server(GatedApp().app, bind(ANY), 1)
     port = server.port
     server.stop()
     await asyncio.wait_for(server.serve(), 60)
@@ -133,7 +133,7 @@ async def test_stopping_before_serving_leaves_no_port_open() -> None:
 
 
 async def test_a_cancelled_server_leaves_no_port_and_no_connection_open() -> None:
-    server = Server(Door().app, bind(ANY), 1)
+    server = Server(GatedApp().app, bind(ANY), 1)
     port = server.port
     serve = asyncio.create_task(server.serve())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -149,14 +149,14 @@ async def test_a_cancelled_server_leaves_no_port_and_no_connection_open() -> Non
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\r\n"])
 async def test_a_client_that_never_finishes_its_header_is_sent_away(said: bytes) -> None:
-    server = Server(Door().app, bind(ANY), 1, header_seconds=0.2)
+    server = Server(GatedApp().app, bind(ANY), 1, header_seconds=0.2)
     async with serving(server):
         assert await raw(server.port, said) == b""
 
 
 @pytest.mark.parametrize("said", [b"GET / HT", b"\r\n"])
-async def test_nor_may_it_dawdle_with_its_second_header(said: bytes, later: Later) -> None:
-    server = Server(Door().app, bind(ANY), 1, header_seconds=20)
+async def test_a_client_that_never_finishes_its_second_header_is_sent_away(said: bytes, later: Later) -> None:
+    server = Server(GatedApp().app, bind(ANY), 1, header_seconds=20)
     async with serving(server):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -170,19 +170,19 @@ async def test_nor_may_it_dawdle_with_its_second_header(said: bytes, later: Late
 
 
 async def test_a_slow_answer_is_not_a_slow_header(later: Later) -> None:
-    door = Door()
-    async with serving(Server(door.app, bind(ANY), 1, header_seconds=20)) as url:
+    gated = GatedApp()
+    async with serving(Server(gated.app, bind(ANY), 1, header_seconds=20)) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
-        await door.entered.wait()
+        await gated.entered.wait()
         await later.by(50)  # longer than a header may take: nothing must happen
-        door.open.set()
+        gated.open.set()
         assert (await reader.readuntil(b"at last")).startswith(b"HTTP/1.1 200")
         writer.close()
 
 
 async def test_one_connection_serves_many_requests_beyond_the_time_of_a_header(later: Later) -> None:
-    async with serving(Server(Door().app, bind(ANY), 1, header_seconds=20)) as url:
+    async with serving(Server(GatedApp().app, bind(ANY), 1, header_seconds=20)) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         for pause in (0, 30, 30):
             await later.by(pause)  # idle: the keep-alive time counts, not the header's
@@ -192,14 +192,14 @@ async def test_one_connection_serves_many_requests_beyond_the_time_of_a_header(l
 
 
 async def test_a_header_without_end_is_refused() -> None:
-    server = Server(Door().app, bind(ANY), 1)
+    server = Server(GatedApp().app, bind(ANY), 1)
     async with serving(server):
         said = await raw(server.port, b"GET / HTTP/1.1\r\nX: ", b"a" * 100_000)
     assert said.startswith(b"HTTP/1.1 400")
 
 
 async def test_two_ways_to_say_the_length_are_refused() -> None:
-    server = Server(Door().app, bind(ANY), 1)
+    server = Server(GatedApp().app, bind(ANY), 1)
     both = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     async with serving(server):
         assert (await raw(server.port, both)).startswith(b"HTTP/1.1 400")
@@ -213,7 +213,7 @@ def test_a_bound_socket_names_its_protocol_so_that_answers_are_not_delayed() -> 
 async def test_connections_beyond_the_limit_are_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them may hold a long header until its time is up."""
     monkeypatch.setattr(header_timeout, "MAX_CONNECTIONS", 3)
-    server = Server(Door().app, bind(ANY), 1)
+    server = Server(GatedApp().app, bind(ANY), 1)
     async with serving(server) as url, AsyncExitStack() as stack:
         for _ in range(3):
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)

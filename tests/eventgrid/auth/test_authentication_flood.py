@@ -1,4 +1,4 @@
-"""What strangers send costs little: they are answered before their bodies are read."""
+"""Unauthenticated deliveries cost little: they are answered before their bodies are read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_the_answer_comes_before_the_first_byte_of_the_body(file: Path, le
     assert answer.startswith(b"HTTP/1.1 401 ") and b"connection: close" in answer
 
 
-async def test_whoever_asks_whether_to_send_is_not_told_to(file: Path) -> None:
+async def test_a_client_that_expects_100_continue_is_refused_at_once(file: Path) -> None:
     sent = HEAD + b"Content-Length: 1500000\r\nExpect: 100-continue\r\n\r\n"
     async with serving_webhook({"secret_file": file}) as webhook:
         answer, writer = await head_of_answer(port(webhook), sent)
@@ -62,7 +62,7 @@ async def test_whoever_asks_whether_to_send_is_not_told_to(file: Path) -> None:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-async def test_a_slow_body_of_a_stranger_is_waited_for_a_moment_and_no_longer(
+async def test_a_slow_unauthenticated_body_is_waited_for_a_moment_and_no_longer(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(responses, "DRAIN_SECONDS", 0.5)
@@ -75,7 +75,7 @@ async def test_a_slow_body_of_a_stranger_is_waited_for_a_moment_and_no_longer(
     assert said.startswith(b"HTTP/1.1 401 ") and monotonic() - begin >= 0.5
 
 
-async def test_nothing_behind_the_door_sees_a_stranger(file: Path) -> None:
+async def test_no_application_behind_the_guard_sees_an_unauthenticated_delivery(file: Path) -> None:
     seen: list[str] = []
 
     async def inside(scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +96,7 @@ async def test_a_client_that_sends_all_before_it_listens_gets_its_answer_all_the
     """A connection closed on a client that still sends is reset: Event Grid would never see the 401."""
     loop = asyncio.get_running_loop()
 
-    async def stranger(number: int) -> bytes:
+    async def send_unauthenticated(number: int) -> bytes:
         with socket.create_connection(("127.0.0.1", number)) as made:
             made.setblocking(False)
             await loop.sock_sendall(made, HEAD + b"Content-Length: 1900000\r\n\r\n")
@@ -106,14 +106,14 @@ async def test_a_client_that_sends_all_before_it_listens_gets_its_answer_all_the
             return await asyncio.wait_for(loop.sock_recv(made, 12), 30)
 
     async with serving_webhook({"secret_file": file}) as webhook:
-        found = [await stranger(port(webhook)) for _ in range(3)]
+        found = [await send_unauthenticated(port(webhook)) for _ in range(3)]
     assert found == [b"HTTP/1.1 401"] * 3
 
 
 async def test_a_flood_of_large_bodies_is_not_held_in_memory(file: Path) -> None:
     body = HEAD + b"Content-Length: 2000000\r\n\r\n" + b"x" * 2_000_000
 
-    async def stranger(number: int) -> bytes:
+    async def send_unauthenticated(number: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", number)
         answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
         writer.write(body)
@@ -123,10 +123,10 @@ async def test_a_flood_of_large_bodies_is_not_held_in_memory(file: Path) -> None
             writer.transport.abort()
 
     async with serving_webhook({"secret_file": file}) as webhook:
-        await stranger(port(webhook))
+        await send_unauthenticated(port(webhook))
         tracemalloc.start()
         for _ in range(20):
-            found = await asyncio.gather(*(stranger(port(webhook)) for _ in range(5)))
+            found = await asyncio.gather(*(send_unauthenticated(port(webhook)) for _ in range(5)))
             assert set(found) == {b"HTTP/1.1 401"}
         left, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()

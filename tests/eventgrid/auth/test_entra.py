@@ -173,12 +173,12 @@ async def test_other_algorithms_with_the_right_key_are_refused(
     assert await webhook.bearer(token) == 401
 
 
-async def test_a_strangers_signature_under_a_known_key_id_is_refused(
+async def test_another_signature_under_a_known_key_id_is_refused(
     azure: EntraServer, webhook: WebhookServer
 ) -> None:
-    stranger = new_key()
+    other_key = new_key()
     kid = azure.entra.signing.kid
-    token = jwt.encode(azure.entra.claims(AUDIENCE), stranger.private, "RS256", {"kid": kid})
+    token = jwt.encode(azure.entra.claims(AUDIENCE), other_key.private, "RS256", {"kid": kid})
     assert await webhook.bearer(token) == 401
 
 

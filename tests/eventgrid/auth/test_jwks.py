@@ -89,10 +89,10 @@ async def test_a_key_that_entra_withdrew_is_refused(
 async def test_a_flood_of_unknown_keys_asks_entra_once_a_minute(
     azure: EntraServer, webhook: WebhookServer, clock: Clock
 ) -> None:
-    strangers = [azure.entra.token(azure.entra.claims(AUDIENCE), new_key()) for _ in range(3)]
+    unknown = [azure.entra.token(azure.entra.claims(AUDIENCE), new_key()) for _ in range(3)]
     for minute in (1, 2):
         clock.seconds += 61
-        found = await asyncio.gather(*(webhook.bearer(strangers[n % 3]) for n in range(60)))
+        found = await asyncio.gather(*(webhook.bearer(unknown[n % 3]) for n in range(60)))
         assert set(found) <= {401, 503}
         assert azure.fetches == 1 + minute
     assert await webhook.bearer(token(azure)) == 200
@@ -120,8 +120,8 @@ async def test_known_keys_stay_in_use_while_entra_is_away(
 ) -> None:
     azure.faults.add(server="entra", action="status", times=None)
     clock.seconds += 90_000
-    stranger = azure.entra.token(azure.entra.claims(AUDIENCE), new_key())
-    assert [await webhook.bearer(stranger), await webhook.bearer(token(azure))] == [503, 200]
+    unknown = azure.entra.token(azure.entra.claims(AUDIENCE), new_key())
+    assert [await webhook.bearer(unknown), await webhook.bearer(token(azure))] == [503, 200]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ async def test_a_set_without_a_usable_key_replaces_nothing(
 ) -> None:
     azure.faults.add(server="entra", action="status", status=200, body=answer, times=None)
     clock.seconds += 61
-    stranger = azure.entra.token(azure.entra.claims(AUDIENCE), new_key())
-    assert [await webhook.bearer(stranger), await webhook.bearer(token(azure))] == [503, 200]
+    unknown = azure.entra.token(azure.entra.claims(AUDIENCE), new_key())
+    assert [await webhook.bearer(unknown), await webhook.bearer(token(azure))] == [503, 200]
 
 
 async def test_a_set_beyond_a_mebibyte_is_not_read(
@@ -220,7 +220,7 @@ async def test_a_key_set_of_a_hundred_keys_is_no_burden(azure: EntraServer) -> N
 async def test_a_door_that_follows_begins_with_the_keys_of_the_one_before(
     azure: EntraServer, webhook: WebhookServer, clock: Clock
 ) -> None:
-    """A configuration that is read again while Entra is away puts no delivery off."""
+    """A configuration that is read again while Entra is unreachable puts no delivery off."""
     azure.faults.add(server="entra", action="status", times=None)
     async with serving_webhook({"entra": azure.table()}, ca_file=azure.ca, clock=clock) as following:
         assert await following.bearer(token(azure)) == 503

@@ -1,4 +1,4 @@
-"""One source may send so much a minute; who the source is, no stranger can say."""
+"""One source may send so much a minute; no client can choose its source."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("127.0.0
     ("peer", "forwarded", "expected"),
     [
         ("203.0.113.9", [], "203.0.113.9"),
-        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),  # a stranger's word
+        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),  # any client may have written it
         ("10.0.0.1", [], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
-        ("10.0.0.1", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),  # what stands further left is anybody's word
+        (
+            "10.0.0.1",
+            ["1.1.1.1, 198.51.100.1"],
+            "198.51.100.1",
+        ),  # any client may have written the entries further left
         ("10.0.0.1", ["1.1.1.1", "198.51.100.1, 10.2.3.4"], "198.51.100.1"),
         ("10.0.0.1", ["10.9.9.9, 10.2.3.4"], "10.9.9.9"),
         ("10.0.0.1", ["198.51.100.1:4711"], "198.51.100.1"),
@@ -46,7 +50,7 @@ def test_the_source_is_the_first_from_the_right_that_is_no_trusted_proxy(
     assert source(peer, forwarded, PROXIES) == expected
 
 
-def test_without_trusted_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_no_header_is_believed() -> None:
     assert source("10.0.0.1", ["198.51.100.1"], ()) == "10.0.0.1"
 
 
@@ -104,8 +108,10 @@ async def test_too_many_are_answered_429_until_the_bucket_fills(file: Path) -> N
         assert [await webhook.status(RIGHT) for _ in range(2)] == [200, 429]
 
 
-async def test_strangers_at_the_same_address_use_up_nothing_of_what_is_admitted(file: Path) -> None:
-    """Behind an ingress everybody comes from one address."""
+async def test_unauthenticated_deliveries_use_up_nothing_of_the_authenticated_ones_at_the_same_address(
+    file: Path,
+) -> None:
+    """Behind an ingress all requests come from one address."""
     async with serving_webhook({"secret_file": file, "max_rate": 3}, clock=Clock()) as webhook:
         assert [await webhook.status() for _ in range(5)] == [401] * 3 + [429] * 2
         assert await webhook.status(RIGHT) == 200
@@ -119,12 +125,12 @@ async def test_each_source_behind_a_trusted_proxy_has_its_own_rate(file: Path) -
         assert found == [200, 200, 429, 200]
 
 
-async def test_where_no_proxy_is_trusted_nobody_gets_a_rate_of_his_own_by_a_header(file: Path) -> None:
+async def test_where_no_proxy_is_trusted_a_header_earns_no_rate_of_its_own(file: Path) -> None:
     async with serving_webhook({"secret_file": file, "max_rate": 2}, clock=Clock()) as webhook:
         found = [await webhook.status(RIGHT | {"X-Forwarded-For": f"198.51.100.{n}"}) for n in range(4)]
         assert found == [200, 200, 429, 429]
 
 
-async def test_the_rate_holds_for_a_webhook_that_lets_everybody_in() -> None:
+async def test_the_rate_holds_for_a_webhook_that_authenticates_no_delivery() -> None:
     async with serving_webhook({"allow_unauthenticated": True, "max_rate": 1}, clock=Clock()) as webhook:
         assert [await webhook.status(), await webhook.status()] == [200, 429]

@@ -165,7 +165,7 @@ async def test_a_file_that_was_never_good_puts_off_and_is_read_once_it_is(
         assert await webhook.status({HEADER: OLD}) == 200
 
 
-async def test_trouble_is_logged_once_not_at_each_delivery(
+async def test_a_problem_is_logged_once_not_at_each_delivery(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.unlink()
@@ -231,7 +231,7 @@ async def test_an_open_handshake_carries_in_nothing_else(file: Path) -> None:
 
 
 async def test_an_open_handshake_in_two_minds_is_refused(file: Path) -> None:
-    """Two headers of one name: nobody knows which one counts."""
+    """Two headers of one name: it is undefined which one counts."""
     async with serving_webhook({"secret_file": file}) as webhook:
         assert webhook.http
         both = [*GRID.items(), ("aeg-event-type", "SubscriptionValidation")]

@@ -1,4 +1,4 @@
-"""The webhook behind its door, served as the daemon serves it, and Azure's side of it."""
+"""The webhook behind its guard, served as the daemon serves it, and Azure's side of it."""
 
 from __future__ import annotations
 

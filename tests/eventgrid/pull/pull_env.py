@@ -74,7 +74,7 @@ class Namespace:
     def put(self, *events: Any) -> None:
         """As they come over the wire, whatever they are; without arguments one complaint about oslo."""
         self.queue.put(events or [cloud()])
-        self.sandbox.namespace.publish("nobody listens", [])  # wakes who waits
+        self.sandbox.namespace.publish("without subscribers", [])  # wakes the waiting polls
 
     async def until(self, so: Any) -> None:
         await self.sandbox.namespace.wait_for(so)

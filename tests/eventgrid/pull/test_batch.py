@@ -16,7 +16,7 @@ ON_THE_WIRE = {0, 10, 60, 600, 3600}
 
 def seconds(deliveries: int, asked: float | None = None) -> float:
     wait = None if asked is None else timedelta(seconds=asked)
-    return release_delay(deliveries, Unavailable("away", wait)).total_seconds()
+    return release_delay(deliveries, Unavailable("unreachable", wait)).total_seconds()
 
 
 def test_an_event_that_may_come_ten_times_outlasts_an_outage_of_three_hours() -> None:
@@ -38,7 +38,7 @@ def test_a_refusal_comes_again_as_well() -> None:
     assert release_delay(1, Refused("may not", "Grant it")).total_seconds() == 10
 
 
-def test_pods_with_one_token_are_one_complaint_and_tokens_without_expiry_are_told_apart_by_time() -> None:
+def test_pods_with_one_token_are_one_group_and_events_without_expiry_are_told_apart_by_time() -> None:
     mute = {"data": data(more="nothing")}
     events = [cloud(), cloud(id="2"), cloud(**mute), cloud(**mute, time="2021-07-03T00:47:47Z")]
 

@@ -33,7 +33,7 @@ class OrderRecorder(EventRecorder):
         return await super().handle(events)
 
 
-async def test_an_event_is_dispatched_and_acknowledged_then(namespace: Namespace) -> None:
+async def test_an_event_is_handled_and_then_acknowledged(namespace: Namespace) -> None:
     recorder = OrderRecorder(namespace)
     namespace.put()
 
@@ -108,7 +108,7 @@ async def test_what_is_not_for_us_is_acknowledged_and_counted(namespace: Namespa
     assert (len(namespace.queue.done), namespace.queue.dead) == (2, [])
 
 
-async def test_3000_pods_with_one_complaint_are_looked_at_once_a_batch(namespace: Namespace) -> None:
+async def test_3000_pods_with_one_token_are_one_event_per_batch(namespace: Namespace) -> None:
     recorder = EventRecorder()
     namespace.put(*(cloud(id=str(n), subject=f"/gateways/oslo/pod-{n}") for n in range(3000)))
 
@@ -122,11 +122,11 @@ async def test_3000_pods_with_one_complaint_are_looked_at_once_a_batch(namespace
 @pytest.mark.parametrize(
     "error",
     [
-        Unavailable("the cluster is away"),
-        Unavailable("the cluster is away", timedelta(seconds=9)),
+        Unavailable("the cluster is unreachable"),
+        Unavailable("the cluster is unreachable", timedelta(seconds=9)),
         Refused("may not", "Grant it."),
         Stopping("leaving"),
-        ValueError("GatewayKey of somebody"),
+        ValueError("GatewayKey of a gateway"),
         TimeoutError(),
         asyncio.CancelledError(),
     ],
@@ -147,8 +147,8 @@ async def test_an_event_that_could_not_be_made_durable_is_given_back_and_comes_a
     assert not isinstance(error, RotatorError) or f"put off: {error}" in caplog.text
 
 
-async def test_a_gateway_whose_cluster_is_away_holds_nobody_up(namespace: Namespace) -> None:
-    recorder = EventRecorder(errors={"bergen": [Unavailable("away")] * 2})
+async def test_an_unreachable_cluster_delays_no_other_gateways_events(namespace: Namespace) -> None:
+    recorder = EventRecorder(errors={"bergen": [Unavailable("unreachable")] * 2})
     namespace.put(other("bergen"), other("oslo"))
 
     async with pulling(namespace, recorder):

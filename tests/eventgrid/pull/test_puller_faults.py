@@ -118,7 +118,7 @@ async def test_what_answers_at_once_with_nothing_is_not_asked_in_a_tight_loop(na
 async def test_while_nothing_can_be_made_durable_less_is_fetched(namespace: Namespace) -> None:
     """Each time that an event is fetched uses one of its deliveries up."""
     names = [f"gw-{n}" for n in range(4)]
-    recorder = EventRecorder(errors={name: [Unavailable("away")] * 50 for name in names})
+    recorder = EventRecorder(errors={name: [Unavailable("unreachable")] * 50 for name in names})
     namespace.put(*(other(name) for name in names))
 
     async with pulling(

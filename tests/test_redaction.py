@@ -13,7 +13,7 @@ import pytest
 from rotator.kube.client.paths import Access
 from rotator.kube.client.responses import failure
 from rotator.redaction import redact_quoted
-from tests.kube.data import encoded
+from tests.kube.objects import encoded
 
 SIGNATURE = b64encode(bytes(range(150, 214))).decode()
 TOKEN = f"oslo&203001020304&{SIGNATURE}"

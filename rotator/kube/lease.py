@@ -1,7 +1,7 @@
-"""The right to act on one gateway: a Lease that is taken, renewed and given back, guarded each time.
+"""The right to act on one gateway: a Lease that the rotator takes, renews and releases.
 
-Whether another holder's Lease has run out is judged by this process's own monotonic clock, from
-when it first saw that version: clocks of other nodes do not matter.
+Another holder's Lease has expired if its version has not changed for its duration by this process's own
+monotonic clock: the clocks of other nodes do not matter.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rotator.errors import Conflict, LeaseLost, Refused, RotatorError
 from rotator.kube.client import paths
 from rotator.kube.client.connection import FIELD_MANAGER, Connection
 from rotator.kube.client.responses import Json, NotFound
-from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
+from rotator.kube.lease_state import CONDEMNED, LAST_RESTORED_AT, RESTORES, LeaseState, read_lease
 from rotator.kube.targets.annotations import write_time
 from rotator.ports import Lease
 
-FORGIVEN = timedelta(days=2)
-"""After so long without a repair the count begins anew."""
+RESTORES_FORGOTTEN_AFTER = timedelta(days=2)
+"""Time without a restore after which the count begins at one again."""
 _CALL_TIMEOUT = 5.0
 """Seconds that a call for the Lease takes at most; a third of its duration if that is less."""
 _log = logging.getLogger("rotator.kube")
@@ -44,7 +44,7 @@ class KubeLease(Lease):
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """identity: a process started anew under the same one may take over at once."""
+        """identity: a process that restarts with the same identity takes its Lease over at once."""
         self._connection = connection
         self._namespace = namespace
         self._name = name
@@ -54,71 +54,74 @@ class KubeLease(Lease):
         self._clock = clock
         self._what = f"Lease {namespace}/{name}"
         self._state = LeaseState(None)
-        self._seen_at = monotonic()
-        self._good_until: float | None = None
+        self._observed_at = monotonic()
+        self._held_until: float | None = None
         self._renewal: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
+        self._write_lock = asyncio.Lock()
 
     @property
     def holder(self) -> str:
-        """Who held it when it was last read; empty: nobody."""
+        """Who held it when it was last read; empty: it was free."""
         return self._state.holder
 
     @property
     def expires_in(self) -> timedelta:
-        """How long until another holder's Lease has run out for this process, at the earliest."""
-        lasts = self._state.seconds or self._duration
-        return timedelta(seconds=max(0.0, self._seen_at + lasts - self._monotonic()))
+        """How long at least until another holder's Lease expires for this process."""
+        duration = self._state.duration or self._duration
+        return timedelta(seconds=max(0.0, self._observed_at + duration - self._monotonic()))
 
     async def read(self) -> LeaseState:
-        """Return the Lease as it is. If another process has it by now, it is lost at once. Raises
-        Unavailable, Refused.
+        """Return the Lease as it is. If another process holds it by now, this process has lost it at once.
+
+        Raises Unavailable, Refused.
         """
-        held = None if self._good_until is None else self._state.transitions
+        held = None if self._held_until is None else self._state.transitions
         try:
             answer = await self._connection.call(
                 "GET", paths.lease(self._namespace, self._name), what=self._what
             )
         except NotFound:
             answer = {}
-        state = read_state(answer)
-        if self._renewal and held == self._state.transitions and not self._ours(state):
+        state = read_lease(answer)
+        if self._renewal and held == self._state.transitions and not self._is_own(state):
             self._renewal.cancel()
-            self._good_until = None
-            _log.warning("%s was taken by %s", self._what, state.holder or "nobody")
-        if self._good_until is None:
-            self._note(answer)
+            self._held_until = None
+            _log.warning("%s", self._lost_to(state.holder))
+        if self._held_until is None:
+            self._record(answer)
         return state
 
-    def _ours(self, state: LeaseState) -> bool:
+    def _is_own(self, state: LeaseState) -> bool:
         return (state.holder, state.transitions) == (self._identity, self._state.transitions)
 
     async def acquire(self, observation: Observation) -> bool:
-        """Take the Lease at the version of observation; False: another process holds it (`holder`).
+        """Take the Lease as it was observed; False: another process holds it (`holder`, `expires_in`).
 
         Raises Conflict, Unavailable, Refused.
         """
-        if self._good_until is not None:
+        if self._held_until is not None:
             await self.assert_held()
             return True
         state = self._state
         if state.version != observation.lease:
-            raise Conflict(f"{self._what} has been looked at again since")
+            raise Conflict(f"{self._what} has been observed again since")
         if state.holder not in {"", self._identity} and self.expires_in > timedelta():
             return False
         before = self._monotonic()
-        self._note(await self._take(state))
-        self._good_until = before + self._duration
-        self._renewal = asyncio.create_task(self._keep(), name=f"renewal of {self._what}")
+        self._record(await self._take(state))
+        self._held_until = before + self._duration
+        self._renewal = asyncio.create_task(self._renew_until_lost(), name=f"renewal of {self._what}")
         return True
 
     async def _take(self, state: LeaseState) -> Json:
         spec = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": math.ceil(self._duration),  # others never believe in it for less
+            "leaseDurationSeconds": math.ceil(
+                self._duration
+            ),  # rounded up: others wait no less than this process holds it
             "acquireTime": self._now(),
             "renewTime": self._now(),
-            "leaseTransitions": state.transitions + 1,  # tells two processes of one identity apart
+            "leaseTransitions": state.transitions + 1,  # distinguishes two processes of one identity
         }
         if state.version is not None:
             return await self._patch(state.version, spec=spec)
@@ -134,89 +137,95 @@ class KubeLease(Lease):
             return await self._connection.call("POST", path, query=query, body=body, what=self._what)
         except NotFound:
             raise Refused(
-                f"{self._what} cannot be created", f"Create namespace {self._namespace}, or name another."
+                f"{self._what} cannot be created",
+                f"Create namespace {self._namespace}, or set kubernetes.lease_namespace to another.",
             ) from None
 
     async def assert_held(self, lasting: timedelta = timedelta()) -> None:
-        """Return if this process still holds it, with time to spare for a write and for lasting; or raise
+        """Return if this process still holds it for long enough for a write, and for lasting; else raise
         LeaseLost.
         """
         spare = max(self._margin, lasting.total_seconds())
-        if self._good_until is None or self._monotonic() >= self._good_until - spare:
-            raise LeaseLost(f"{self._what} is not held any longer (last holder: {self.holder or 'nobody'})")
+        if self._held_until is None or self._monotonic() >= self._held_until - spare:
+            raise LeaseLost(
+                f"this process no longer holds {self._what} (last holder: {self.holder or 'none'})"
+            )
 
     async def count_restore(self) -> None:
-        """Count a repair on the Lease. Raises LeaseLost, Unavailable."""
+        """Count a restore on the Lease. Raises LeaseLost, Unavailable."""
         await self.assert_held()
-        async with self._turn:
+        async with self._write_lock:
             state, now = self._state, self._clock()
-            recent = state.last_restored_at is not None and now - state.last_restored_at <= FORGIVEN
-            facts = {REPAIRS: str(state.restores + 1 if recent else 1), REPAIRED_AT: write_time(now)}
+            recent = (
+                state.last_restored_at is not None
+                and now - state.last_restored_at <= RESTORES_FORGOTTEN_AFTER
+            )
+            facts = {RESTORES: str(state.restores + 1 if recent else 1), LAST_RESTORED_AT: write_time(now)}
             await self._update(annotations=facts)
 
     async def condemn(self, keys: frozenset[Key]) -> None:
-        """Remember exactly these keys as condemned. Raises LeaseLost, Unavailable."""
+        """Note exactly these keys as condemned. Raises LeaseLost, Unavailable."""
         await self.assert_held()
-        async with self._turn:
+        async with self._write_lock:
             if keys != self._state.condemned:
                 await self._update(annotations={CONDEMNED: ",".join(sorted(keys)) or None})
 
     async def release(self) -> None:
-        """Let go, if it is held. Never raises: a Lease runs out by itself."""
+        """Release it, if it is held. Never raises: a Lease expires by itself."""
         renewal, self._renewal = self._renewal, None
         if renewal:
             renewal.cancel()
             await asyncio.gather(renewal, return_exceptions=True)
-        held, self._good_until = self._good_until is not None, None
+        held, self._held_until = self._held_until is not None, None
         if not held:
             return
         try:
             await self._update(spec={"holderIdentity": None})
-        except RotatorError as problem:
-            _log.info("%s could not be given back and runs out by itself: %s", self._what, problem)
+        except RotatorError as error:
+            _log.info("%s could not be released and expires by itself: %s", self._what, error)
 
-    async def _keep(self) -> None:
-        """Renew until cancelled, or until another process has it."""
+    async def _renew_until_lost(self) -> None:
+        """Renew until cancelled, or until another process holds it."""
         pause = self._duration / 3
         while True:
             await asyncio.sleep(pause)
             try:
-                async with self._turn:
+                async with self._write_lock:
                     before = self._monotonic()
                     await self._update(spec={"renewTime": self._now()})
-                    self._good_until = before + self._duration
+                    self._held_until = before + self._duration
                 pause = self._duration / 3
             except LeaseLost:
-                self._good_until = None
-                _log.warning("%s was taken by %s", self._what, self.holder or "nobody")
+                self._held_until = None
+                _log.warning("%s", self._lost_to(self.holder))
                 return
-            except RotatorError as problem:
-                _log.info("%s could not be renewed, trying again: %s", self._what, problem)
+            except RotatorError as error:
+                _log.info("%s could not be renewed; the rotator tries again: %s", self._what, error)
                 pause = self._duration / 10
 
     async def _update(self, *, spec: Json | None = None, annotations: Json | None = None) -> None:
-        """Patch the Lease that is held. If it changed but is still ours (an answer of the server
-        was lost, or somebody edited it), once more. Raises LeaseLost, Unavailable, Refused.
+        """Patch the held Lease. Repeats that once if the Lease changed but this process still holds it: an
+        answer of the server was lost, or another writer edited it. Raises LeaseLost, Unavailable, Refused.
         """
         for version in (self._state.version, None):
             if version is None:
-                await self._look_whether_ours()
+                await self._read_own()
             with contextlib.suppress(Conflict):
-                self._note(await self._patch(version or self._state.version, spec, annotations))
+                self._record(await self._patch(version or self._state.version, spec, annotations))
                 return
         raise LeaseLost(f"{self._what} keeps changing")
 
-    async def _look_whether_ours(self) -> None:
+    async def _read_own(self) -> None:
         transitions = self._state.transitions
         path = paths.lease(self._namespace, self._name)
         try:
-            self._note(
+            self._record(
                 await self._connection.call("GET", path, what=self._what, call_timeout=self._call_timeout)
             )
         except NotFound:
-            self._note({})
+            self._record({})
         if self._state.holder != self._identity or self._state.transitions != transitions:
-            raise LeaseLost(f"{self._what} was taken by {self._state.holder or 'nobody'}")
+            raise LeaseLost(self._lost_to(self._state.holder))
 
     async def _patch(
         self, version: str | None, spec: Json | None = None, annotations: Json | None = None
@@ -229,22 +238,25 @@ class KubeLease(Lease):
         except NotFound:
             raise Conflict(f"{self._what} has been deleted") from None
 
-    def _note(self, answer: Json) -> None:
-        state = read_state(answer)
+    def _record(self, answer: Json) -> None:
+        state = read_lease(answer)
         if state.version != self._state.version:
-            self._seen_at = self._monotonic()
+            self._observed_at = self._monotonic()
         self._state = state
 
     @property
     def _margin(self) -> float:
-        """Seconds before the end in which no write is begun any more."""
+        """Seconds before the end of the Lease in which no write begins."""
         return self._duration / 10
 
     @property
     def _call_timeout(self) -> float:
         return min(_CALL_TIMEOUT, self._duration / 3)
 
+    def _lost_to(self, holder: str) -> str:
+        return f"another process took {self._what} (holder: {holder or 'none'})"
+
     def _now(self) -> str:
-        """Return a MicroTime. The server refuses one without a fraction, clients may cut off zeros."""
+        """Return a MicroTime. The server refuses one without a fraction; clients may cut off zeros."""
         at = self._clock()
         return write_time(at if at.microsecond else at.replace(microsecond=1))

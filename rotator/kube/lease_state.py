@@ -1,4 +1,4 @@
-"""What a Lease says: who holds it since which version, and what is counted and remembered on it."""
+"""Reads a Lease: its holder and version, the count of restores, the condemned keys."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from rotator.core.records import Key
 from rotator.kube.client.responses import Json
 from rotator.kube.targets.annotations import PREFIX, read_time
 
-REPAIRS, REPAIRED_AT = PREFIX + "repairs", PREFIX + "repaired-at"
+RESTORES, LAST_RESTORED_AT = PREFIX + "repairs", PREFIX + "repaired-at"
 CONDEMNED = PREFIX + "condemned"
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """A Lease as it was read. version None: it does not exist yet. holder "": free."""
+    """A Lease as it was read. version None: it does not exist yet. holder "": free. duration: seconds."""
 
     version: str | None
     holder: str = ""
     restores: int = 0
     last_restored_at: datetime | None = None
     transitions: int = 0
-    seconds: float = 0.0
+    duration: float = 0.0
     condemned: frozenset[Key] = frozenset()
 
 
-def read_state(answer: Json) -> LeaseState:
-    """Return what the JSON of a Lease says; of nothing (`{}`), that there is none."""
+def read_lease(answer: Json) -> LeaseState:
+    """Return the state of the Lease with this JSON; `{}`: it does not exist."""
     if not answer:
         return LeaseState(None)
     meta, spec = answer["metadata"], answer.get("spec") or {}
     annotations = meta.get("annotations") or {}
     try:
-        restores, at = int(annotations.get(REPAIRS, "0")), annotations.get(REPAIRED_AT)
+        restores, at = int(annotations.get(RESTORES, "0")), annotations.get(LAST_RESTORED_AT)
         last_restored_at = read_time(at) if at else None
     except ValueError:
         restores, last_restored_at = 0, None

@@ -18,14 +18,14 @@ from rotator.core.situation import Situation
 from rotator.errors import Refused, RotatorError, Unavailable
 from rotator.kube.client.paths import Access
 from rotator.kube.client.responses import failure, parse
-from rotator.kube.lease_state import CONDEMNED, REPAIRED_AT, REPAIRS, LeaseState, read_state
+from rotator.kube.lease_state import CONDEMNED, LAST_RESTORED_AT, RESTORES, LeaseState, read_lease
 from rotator.kube.targets.annotations import (
     decode_record,
     decode_request,
     encode_record,
     encode_request,
 )
-from rotator.kube.targets.secret import LAST_APPLIED, read_contents, read_token
+from rotator.kube.targets.secret import LAST_APPLIED, read_secret, read_token
 from rotator.redaction import redact_quoted
 from rotator.rotation.request import lamport_stamp
 from tests.eventgrid.builders import body
@@ -58,18 +58,18 @@ def secret(raw: bytes) -> None:
     values = texts_in(found.get("values"))
     whole = {"metadata": meta, "data": {k: b64encode(v.encode()).decode() for k, v in values.items()}}
     try:
-        contents = read_contents(whole, "Secret apim/token", None, "oslo")
+        contents = read_secret(whole, "Secret apim/token", None, "oslo")
     except Refused as error:
         assert CANARY not in str(error)
         return
     read_token(whole, contents.key)
     target = Seen("t", contents.fingerprint, contents.expires_at, contents.record, (), contents.request)
-    _planned(target, read_state(_lease(found.get("lease"))))
+    _planned(target, read_lease(_lease(found.get("lease"))))
 
 
 def lease(raw: bytes) -> None:
     """What is counted on a Lease, and what the plan makes of it when a Secret has drifted."""
-    state = read_state(_lease(parsed(raw)))
+    state = read_lease(_lease(parsed(raw)))
     _planned(Seen("t", "0" * 12, ENDS, _RECORD, ()), state)
 
 
@@ -137,7 +137,7 @@ _ASKED = {k: v for k, v in encode_request(Request(NOW, True, "ops")).items() if 
 _VALUE = f"GatewayKey {TOKEN}"
 _APPLIED = {"data": {"value": b64encode(_VALUE.encode()).decode()}, "stringData": {"x": TOKEN}}
 _LAST_APPLIED = {LAST_APPLIED: json.dumps(_APPLIED)}
-_FOUGHT = {REPAIRS: "5", REPAIRED_AT: "2026-02-28T23:59:00.000000Z", CONDEMNED: "primary,secondary"}
+_FOUGHT = {RESTORES: "5", LAST_RESTORED_AT: "2026-02-28T23:59:00.000000Z", CONDEMNED: "primary,secondary"}
 _STATUS = {
     "kind": "Status",
     "reason": "Invalid",
@@ -158,7 +158,7 @@ CLUSTER = (
             body({"annotations": {}, "values": {"value": "GatewayKey <paste it here>"}}),
         ],
     ),
-    Target("lease", lease, [body(_FOUGHT), body({REPAIRS: "9999"})]),
+    Target("lease", lease, [body(_FOUGHT), body({RESTORES: "9999"})]),
     Target("answer", answer, [b"%d\n\n" % code + body(_STATUS) for code in (403, 409, 422, 429, 500)]),
     Target("cleaned", cleaned, [b'data: "\0"', b"GatewayKey \0 abc/def"]),
 )

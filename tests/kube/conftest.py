@@ -13,11 +13,11 @@ import pytest
 from rotator.config import KubernetesSettings
 from rotator.kube import Connection, KubeLease
 from sandbox.world import Sandbox
-from tests.kube.data import Json, encoded, token
-from tests.kube.fleets import Scene, deployment, fleet_of, in_days, issued, running, secret
 from tests.kube.leases import NAME as LEASE_NAME
 from tests.kube.leases import Time
-from tests.kube.two import Two, two_clusters
+from tests.kube.objects import Json, encoded, token
+from tests.kube.scene import Scene, deployment, in_days, issued, running, secret, target_store
+from tests.kube.two_clusters import TwoClusters, open_two_clusters
 
 Connect = Callable[..., Awaitable[Connection]]
 
@@ -48,14 +48,14 @@ async def connection(connect: Connect) -> Connection:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-    """Everything that anybody logged, at any level."""
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Return the text of all log records, at any level."""
     caplog.set_level(logging.DEBUG)
 
-    def said() -> str:
+    def logged() -> str:
         return "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records)
 
-    return said
+    return logged
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ async def scene(sandbox: Sandbox, connection: Connection) -> Scene:
     value, fresh = gateway.mint("primary", in_days(9)), gateway.mint("secondary", in_days(29))
     sandbox.cluster.apply(secret(f"GatewayKey {value}"))
     await running(sandbox, deployment())
-    return Scene(sandbox, connection, fleet_of(connection), value, issued(fresh, in_days(29)))
+    return Scene(sandbox, connection, target_store(connection), value, issued(fresh, in_days(29)))
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Two]:
-    async with two_clusters(tmp_path) as two:
-        yield two
+async def two_clusters(tmp_path: Path) -> AsyncIterator[TwoClusters]:
+    async with open_two_clusters(tmp_path) as two_clusters:
+        yield two_clusters
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Time:
         return START + timedelta(seconds=self.passed)
 
 
-async def seen(lease: KubeLease) -> Observation:
+async def observation(lease: KubeLease) -> Observation:
     state = await lease.read()
     return Observation(
         (), restores=state.restores, last_restored_at=state.last_restored_at, lease=state.version
@@ -34,4 +34,4 @@ async def seen(lease: KubeLease) -> Observation:
 
 
 async def take(lease: KubeLease) -> bool:
-    return await lease.acquire(await seen(lease))
+    return await lease.acquire(await observation(lease))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rotator.kube import Clusters, EventSink, Reference
-from tests.kube.data import token
-from tests.kube.fleets import fleet_of
-from tests.kube.two import away, here
+from tests.kube.objects import token
+from tests.kube.scene import target_store
+from tests.kube.two_clusters import target_at_home, target_in_west
 
 SECRET = Reference("Secret", "v1", "default", "s", "uid-s")
 WORKLOAD = Reference("Deployment", "apps/v1", "default", "gw", "uid-gw")
@@ -21,7 +21,7 @@ def sink(connection):
 def events(sandbox):
     """Return ours: the sandbox's controllers send some, too."""
     all_of_them = sandbox.cluster.list("Event", "default")
-    return [e for e in all_of_them if e["source"].get("component") == "apim-token-rotator"]
+    return [event for event in all_of_them if event["source"].get("component") == "apim-token-rotator"]
 
 
 async def test_an_event_points_at_its_object(sink, sandbox):
@@ -45,7 +45,10 @@ async def test_the_same_again_raises_the_count(sink, sandbox):
         sink.emit(WORKLOAD, "Warning", "RolloutFailed", "2 of 3")
     sink.emit(WORKLOAD, "Warning", "RolloutFailed", "3 of 3")
     await sink.aclose()
-    assert sorted((e["message"], e["count"]) for e in events(sandbox)) == [("2 of 3", 3), ("3 of 3", 1)]
+    assert sorted((event["message"], event["count"]) for event in events(sandbox)) == [
+        ("2 of 3", 3),
+        ("3 of 3", 1),
+    ]
 
 
 async def test_an_event_that_the_server_forgot_is_written_anew(sink, sandbox, connection):
@@ -55,14 +58,14 @@ async def test_an_event_that_the_server_forgot_is_written_anew(sink, sandbox, co
     await connection.call("DELETE", path)
     sink.emit(SECRET, "Normal", "Adopted", "once")
     await sink.aclose()
-    assert [e["count"] for e in events(sandbox)] == [1]
+    assert [event["count"] for event in events(sandbox)] == [1]
 
 
-async def test_an_event_never_holds_a_token(sink, sandbox, said):
+async def test_an_event_never_holds_a_token(sink, sandbox, logged):
     sink.emit(SECRET, "Warning", "Drifted", f"found GatewayKey {token()} there")
     await sink.aclose()
     assert token() not in str(events(sandbox))
-    assert token() not in said()
+    assert token() not in logged()
 
 
 async def test_a_server_that_refuses_events_is_complained_about_once(sink, sandbox, caplog):
@@ -70,12 +73,12 @@ async def test_a_server_that_refuses_events_is_complained_about_once(sink, sandb
     for count in range(3):
         sink.emit(SECRET, "Normal", "Adopted", f"number {count}")
     await sink.aclose()
-    complaints = [r for r in caplog.records if "Events cannot be written" in r.message]
-    assert [r.levelname for r in complaints if r.levelname == "WARNING"] == ["WARNING"]
+    complaints = [record for record in caplog.records if "Events cannot be written" in record.message]
+    assert [record.levelname for record in complaints if record.levelname == "WARNING"] == ["WARNING"]
 
 
 async def test_more_events_than_can_wait_are_dropped_without_an_error(connection, sandbox):
-    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1", farewell=60)
+    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1", close_timeout=60)
     sandbox.faults.add(server="kubernetes", action="hang", times=None)
     for count in range(1000):
         sink.emit(SECRET, "Normal", "Adopted", f"number {count}")
@@ -85,7 +88,7 @@ async def test_more_events_than_can_wait_are_dropped_without_an_error(connection
 
 
 async def test_closing_does_not_wait_for_a_server_that_hangs(connection, sandbox):
-    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1", farewell=0.05)
+    sink = EventSink(Clusters.of(connection), "apim-token-rotator", "pod-1", close_timeout=0.05)
     fault = sandbox.faults.add(server="kubernetes", action="hang", times=None)
     sink.emit(SECRET, "Normal", "Adopted", "never sent")
     await fault.hit()
@@ -97,37 +100,41 @@ async def test_closing_a_sink_that_was_never_used_does_nothing(sink):
     await sink.aclose()
 
 
-async def test_an_event_goes_to_the_cluster_of_what_it_is_about(two):
-    sink = EventSink(await two.connect(), "apim-token-rotator", "pod-1")
-    fleet = fleet_of(two.clusters, here(), away())
-    await fleet.observe()
+async def test_an_event_goes_to_the_cluster_of_what_it_is_about(two_clusters):
+    sink = EventSink(await two_clusters.connect(), "apim-token-rotator", "pod-1")
+    store = target_store(two_clusters.clusters, target_at_home(), target_in_west())
+    await store.observe()
     for name in ("default/s", "west:default/s"):
-        sink.emit(fleet.reference(name, "deployment/gw"), "Normal", "Restarted", name)
+        sink.emit(store.reference(name, "deployment/gw"), "Normal", "Restarted", name)
     await sink.aclose()
-    assert [[e["message"] for e in events(s)] for s in (two.home, two.west)] == [
+    assert [
+        [event["message"] for event in events(sandbox)] for sandbox in (two_clusters.home, two_clusters.west)
+    ] == [
         ["default/s"],
         ["west:default/s"],
     ]
-    (event,) = events(two.west)
-    uid = two.west.cluster.get("Deployment", "default", "gw")["metadata"]["uid"]
+    (event,) = events(two_clusters.west)
+    uid = two_clusters.west.cluster.get("Deployment", "default", "gw")["metadata"]["uid"]
     assert event["involvedObject"]["uid"] == uid
 
 
-async def test_a_cluster_that_hangs_does_not_hold_up_the_events_of_others(two):
-    sink = EventSink(await two.connect(), "apim-token-rotator", "pod-1", farewell=0.2)
-    fault = two.west.faults.add(server="kubernetes", action="hang", times=None)
+async def test_a_cluster_that_hangs_does_not_hold_up_the_events_of_others(two_clusters):
+    sink = EventSink(await two_clusters.connect(), "apim-token-rotator", "pod-1", close_timeout=0.2)
+    fault = two_clusters.west.faults.add(server="kubernetes", action="hang", times=None)
     sink.emit(replace(SECRET, context="west"), "Normal", "Adopted", "never sent")
     await fault.hit()
     sink.emit(SECRET, "Normal", "Adopted", "sent")
     await sink.aclose()
-    assert [e["message"] for e in events(two.home)] == ["sent"]
+    assert [event["message"] for event in events(two_clusters.home)] == ["sent"]
 
 
-async def test_a_cluster_that_takes_no_events_is_not_away(two):
+async def test_a_cluster_that_takes_no_events_is_not_away(two_clusters):
     """Events have a store and a place in the queue of their own."""
-    sink = EventSink(await two.connect(min_backoff=30.0, max_backoff=30.0), "apim-token-rotator", "pod-1")
-    fleet = fleet_of(two.clusters, here(), away())
-    two.west.faults.add(server="kubernetes", action="status", status=500, path="/events", times=None)
+    sink = EventSink(
+        await two_clusters.connect(min_backoff=30.0, max_backoff=30.0), "apim-token-rotator", "pod-1"
+    )
+    store = target_store(two_clusters.clusters, target_at_home(), target_in_west())
+    two_clusters.west.faults.add(server="kubernetes", action="status", status=500, path="/events", times=None)
     sink.emit(replace(SECRET, context="west"), "Normal", "Adopted", "lost")
     await sink.aclose()
-    assert (await fleet.observe()).unreachable == ()
+    assert (await store.observe()).unreachable == ()

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.errors import Conflict, LeaseLost, Refused, Unavailable
 from rotator.kube import LeaseState
-from tests.kube.leases import NAME, PATH, seen, take
+from tests.kube.leases import NAME, PATH, observation, take
 
 
 async def test_a_lease_that_does_not_exist_yet_is_created(make, sandbox):
@@ -38,79 +38,79 @@ async def test_times_on_the_lease_have_a_fraction_that_no_client_cuts_off(make, 
 
 
 async def test_a_released_lease_stays_as_an_object_and_is_free(make, sandbox):
-    a, b = make("a"), make("b")
-    await take(a)
-    await a.release()
+    first, second = make("a"), make("b")
+    await take(first)
+    await first.release()
     assert sandbox.cluster.get("Lease", "default", NAME)["spec"].get("holderIdentity") is None
-    assert (await b.read()).holder == ""
-    assert await take(b)
-    await b.release()
+    assert (await second.read()).holder == ""
+    assert await take(second)
+    await second.release()
 
 
 async def test_only_one_of_two_gets_it(make):
-    a, b = make("a"), make("b")
-    assert await take(a)
-    assert not await take(b)
-    assert (b.holder, b.expires_in) == ("a", timedelta(seconds=30))
-    await a.release()
+    first, second = make("a"), make("b")
+    assert await take(first)
+    assert not await take(second)
+    assert (second.holder, second.expires_in) == ("a", timedelta(seconds=30))
+    await first.release()
 
 
 async def test_of_two_that_create_it_at_once_one_has_to_look_again(make):
-    a, b = make("a"), make("b")
-    before = await seen(b)
-    assert await take(a)
+    first, second = make("a"), make("b")
+    before = await observation(second)
+    assert await take(first)
     with pytest.raises(Conflict):
-        await b.acquire(before)
-    await a.release()
+        await second.acquire(before)
+    await first.release()
 
 
 async def test_of_two_that_take_a_free_lease_at_once_one_has_to_look_again(make):
-    a, b = make("a"), make("b")
-    await take(a)
-    await a.release()
-    before = await seen(b)
-    assert await take(a)
+    first, second = make("a"), make("b")
+    await take(first)
+    await first.release()
+    before = await observation(second)
+    assert await take(first)
     with pytest.raises(Conflict):
-        await b.acquire(before)
-    await a.release()
+        await second.acquire(before)
+    await first.release()
 
 
 async def test_an_observation_that_is_not_the_last_one_is_no_basis(make):
-    a, b = make("a"), make("b")
-    before = await seen(b)
-    await take(a)
-    await b.read()
-    with pytest.raises(Conflict, match="looked at again"):
-        await b.acquire(before)
-    await a.release()
+    first, second = make("a"), make("b")
+    before = await observation(second)
+    await take(first)
+    await second.read()
+    with pytest.raises(Conflict, match="observed again"):
+        await second.acquire(before)
+    await first.release()
 
 
 async def test_a_dead_holders_lease_is_taken_when_it_ran_out_by_ones_own_clock(make, time, sandbox):
-    dead, b = make("dead"), make("b")
+    dead, second = make("dead"), make("b")
     await take(dead)
     dead._renewal.cancel()
-    assert not await take(b)
+    assert not await take(second)
     time.passed = 29.9
-    assert not await take(b)
+    assert not await take(second)
     time.passed = 30.0
-    assert await take(b)
+    assert await take(second)
     assert sandbox.cluster.get("Lease", "default", NAME)["spec"]["leaseTransitions"] == 2
     with pytest.raises(LeaseLost):
         await dead.assert_held()
-    await b.release()
+    await second.release()
 
 
 async def test_a_living_holders_lease_does_not_run_out(make, time, connection):
-    a, b = make("a"), make("b")
-    await take(a)
+    first, second = make("a"), make("b")
+    await take(first)
     for _ in range(4):
-        assert not await take(b)
+        assert not await take(second)
         time.passed += 20
         await connection.patch(
             PATH, {"spec": {"renewTime": f"2029-12-24T12:00:{time.passed:09.6f}Z"}}, "lease"
         )
-    assert not await take(b)
-    await a.release()
+    assert not await take(second)
+    await first.release()
 
 
 async def test_the_same_identity_takes_over_at_once(make):
@@ -129,7 +129,7 @@ async def test_releasing_what_is_not_held_does_nothing(make, sandbox):
 
 async def test_taking_it_again_while_holding_it_costs_no_call(make, sandbox):
     lease = make("a")
-    look = await seen(lease)
+    look = await observation(lease)
     await lease.acquire(look)
     calls = len(sandbox.journal.calls("kubernetes"))
     assert await lease.acquire(look)
@@ -140,7 +140,7 @@ async def test_taking_it_again_while_holding_it_costs_no_call(make, sandbox):
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_lease_that_could_not_be_taken_for_sure_is_not_held(make, sandbox, when):
     lease = make("a")
-    look = await seen(lease)
+    look = await observation(lease)
     sandbox.faults.add(server="kubernetes", method="POST", action="reset", when=when)
     with pytest.raises(Unavailable):
         await lease.acquire(look)
@@ -158,11 +158,11 @@ async def test_a_lease_that_may_not_be_read_is_refused(make, sandbox):
 
 
 async def test_what_needs_time_is_not_begun_when_the_lease_may_end_before(make, time):
-    a = make("a")
-    await take(a)
+    first = make("a")
+    await take(first)
     time.passed += 22
-    await a.assert_held()
-    await a.assert_held(timedelta(seconds=7))
+    await first.assert_held()
+    await first.assert_held(timedelta(seconds=7))
     with pytest.raises(LeaseLost):
-        await a.assert_held(timedelta(seconds=10))
-    await a.release()
+        await first.assert_held(timedelta(seconds=10))
+    await first.release()

@@ -90,14 +90,14 @@ async def test_a_lease_that_somebody_annotates_stays_held(make, sandbox, connect
         {"holderIdentity": None},
     ],
 )
-async def test_a_lease_that_was_taken_is_lost_at_the_next_renewal(make, sandbox, connection, said, deed):
+async def test_a_lease_that_was_taken_is_lost_at_the_next_renewal(make, sandbox, connection, logged, deed):
     lease = make("a", seconds=0.3)
     await take(lease)
     await connection.patch(PATH, {"spec": deed}, "lease")
     await renewal_ended(lease)
     with pytest.raises(LeaseLost):
         await lease.assert_held()
-    assert f"was taken by {deed['holderIdentity'] or 'nobody'}" in said()
+    assert f"(holder: {deed['holderIdentity'] or 'none'})" in logged()
     await lease.release()
     spec = sandbox.cluster.get("Lease", "default", NAME)["spec"]
     assert spec.get("holderIdentity") == deed["holderIdentity"]
@@ -109,7 +109,7 @@ async def test_a_release_that_fails_does_not_raise_and_stops_renewing(make, sand
     await take(lease)
     sandbox.faults.add(server="kubernetes", action=action, status=500, times=None)
     await lease.release()
-    assert not [t for t in asyncio.all_tasks() if t.get_name().startswith("renewal of")]
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("renewal of")]
     with pytest.raises(LeaseLost):
         await lease.assert_held()
 

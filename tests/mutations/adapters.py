@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.mutations.rules import Mutation
 
-FLEET, LEASE, CONTENTS = (
+STORE, PATCHES, LEASE, SECRET = (
     "rotator/kube/targets/store.py",
+    "rotator/kube/targets/patches.py",
     "rotator/kube/lease.py",
     "rotator/kube/targets/secret.py",
 )
@@ -35,30 +36,30 @@ WRITES = ("tests/kube/targets/test_writes.py",)
 ADAPTERS = [
     Mutation(
         "a write without a precondition",
-        FLEET,
-        '        body["metadata"]["resourceVersion"] = target.version\n',
+        PATCHES,
+        '            "resourceVersion": target.version,\n',
         "",
         WRITES,
     ),
     Mutation(
         "a restart without a precondition",
-        FLEET,
-        '                "resourceVersion": workload.version,\n',
+        PATCHES,
+        '            "resourceVersion": workload.version,\n',
         "",
         ("tests/kube/targets/test_changed.py",),
     ),
     Mutation(
         "the value without its record",
-        FLEET,
-        'body: Json = {"metadata": {"annotations": dict(encode_record(record))}}',
-        'body: Json = {"metadata": {"annotations": {}}}',
+        PATCHES,
+        "annotations = encode_record(record) | encode_location(",
+        "annotations = encode_location(",
         WRITES,
     ),
     Mutation(
         "a mark that differs from run to run",
-        FLEET,
-        '{"annotations": {MARK: template_token}}',
-        '{"annotations": {MARK: f"{template_token}-{self._clock()}"}}',
+        PATCHES,
+        '{"annotations": {TOKEN_ANNOTATION: template_token}}',
+        '{"annotations": {TOKEN_ANNOTATION: f"{template_token}-{now}"}}',
         ("tests/kube/targets/test_writes.py", "tests/process/test_rotation.py"),
     ),
     Mutation(
@@ -71,29 +72,29 @@ ADAPTERS = [
     Mutation(
         "a lost lease is not noticed",
         LEASE,
-        "if self._good_until is None or self._monotonic() >= self._good_until - spare:",
+        "if self._held_until is None or self._monotonic() >= self._held_until - spare:",
         "if False:",
         ("tests/kube/test_lease_renewal.py",),
     ),
     Mutation(
         "another gateway's token is overwritten",
-        CONTENTS,
+        SECRET,
         "    if record and token.fingerprint != record.decision.token.fingerprint:\n",
         "    if True:\n",
         ("tests/kube/targets/test_unobserved.py", "tests/kube/targets/test_secret.py"),
     ),
     Mutation(
         "a password is overwritten",
-        CONTENTS,
+        SECRET,
         "        if record:\n            return fingerprint(text), None, True",
         "        if True:\n            return fingerprint(text), None, True",
         ("tests/kube/targets/test_unobserved.py", "tests/kube/targets/test_secret.py"),
     ),
     Mutation(
         "the copy that kubectl left stays",
-        FLEET,
-        '            body["metadata"]["annotations"][LAST_APPLIED] = None\n',
-        "            pass\n",
+        PATCHES,
+        "        annotations[LAST_APPLIED] = None\n",
+        "        pass\n",
         ("tests/kube/targets/test_writes.py", "tests/process/test_leaks.py"),
     ),
     Mutation(
@@ -140,8 +141,8 @@ ADAPTERS = [
     ),
     Mutation(
         "a request is not written down",
-        FLEET,
-        '        await self._patch(target, {"metadata": {"annotations": dict(encode_request(request))}})',
+        STORE,
+        "        await self._patch_secret(target, request_patch(target, request))",
         "        return",
         ("tests/process/test_crashes.py",),
     ),
@@ -150,7 +151,7 @@ ADAPTERS = [
         LEASE,
         "spare = max(self._margin, lasting.total_seconds())",
         "spare = self._margin",
-        ("tests/kube/test_lease.py", "tests/kube/test_lease_renewal.py", "tests/kube/test_lease_repairs.py"),
+        ("tests/kube/test_lease.py", "tests/kube/test_lease_renewal.py", "tests/kube/test_lease_restores.py"),
     ),
     Mutation("the SDK repeats a regenerate", ARM, "retry_total=0", "retry_total=3", REVOKER),
     Mutation(

@@ -16,7 +16,7 @@ MODULES = (
     "rotator.app.clock",
     "rotator.kube.lease",
     "rotator.kube.client.clock_offset",
-    "rotator.kube.event_outbox",
+    "rotator.kube.event_sink",
     "apscheduler.executors.base",
     "apscheduler.schedulers.base",
     "apscheduler.triggers.date",

@@ -13,8 +13,10 @@ from rotator.core.records import Decision, Key, Proven, Record, Token
 from rotator.kube.client.responses import Json
 
 PREFIX = "apim-token-rotator/"
-LONGEST_BY = 200
+MAX_REQUESTER_LENGTH = 200
+"""Characters that are kept of the text that names who requested a rotation."""
 FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Years between which a time has to be, so that a duration can be added to it."""
 _REQUEST = ("requested-at", "requested-by", "leak")
 _RECORD = (
     "revision",
@@ -41,7 +43,7 @@ Annotations = dict[str, str | None]
 
 
 def encode_record(record: Record) -> Annotations:
-    """Return every annotation of a record; those that say nothing are None."""
+    """Return every annotation of a record; None for a fact that the record does not have."""
     decision, token = record.decision, record.decision.token
     facts: Annotations = {
         "revision": str(decision.revision),
@@ -63,9 +65,9 @@ def encode_record(record: Record) -> Annotations:
 
 
 def decode_record(annotations: Mapping[str, str], where: str) -> Record | None:
-    """Return what encode_record wrote; None if there is nothing, or if somebody spoilt it.
+    """Return what encode_record wrote; None if there is no record, or if it cannot be read.
 
-    Annotations that cannot be read are named in a warning, with where.
+    A warning names the annotations that cannot be read. where: the object, for the warning.
     """
     facts = _ours(annotations, _RECORD)
     if not facts:
@@ -86,7 +88,9 @@ def decode_record(annotations: Mapping[str, str], where: str) -> Record | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         names = ", ".join(sorted(PREFIX + fact for fact in facts))
-        _log.warning("%s: somebody changed our annotations (%s) so that they cannot be read", where, names)
+        _log.warning(
+            "%s: another writer spoilt the rotator's annotations (%s); the rotator ignores them", where, names
+        )
         return None
 
 
@@ -94,21 +98,21 @@ def encode_request(request: Request) -> Annotations:
     """Return the annotations of a request."""
     facts: Annotations = {
         "requested-at": write_time(request.at),
-        "requested-by": request.by[:LONGEST_BY] or None,
+        "requested-by": request.by[:MAX_REQUESTER_LENGTH] or None,
         "leak": "true" if request.leak else None,
     }
     return {PREFIX + fact: facts[fact] for fact in _REQUEST}
 
 
 def decode_request(annotations: Mapping[str, str], where: str) -> Request | None:
-    """Return the request that is written down, if there is one that can be read."""
+    """Return the request that is noted, if there is one that can be read."""
     facts = _ours(annotations, _REQUEST)
     if "requested-at" not in facts:
         return None
     try:
         at = read_time(facts["requested-at"])
     except ValueError:
-        _log.warning("%s: %srequested-at is no time, so nobody knows what was asked for", where, PREFIX)
+        _log.warning("%s: %srequested-at is not a time; the rotator ignores the request", where, PREFIX)
         return None
     return Request(at, facts.get("leak") == "true", facts.get("requested-by", ""))
 
@@ -119,18 +123,18 @@ def write_time(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """Return the time, UTC. Raises ValueError, also for a time without a zone, and for one that is so far
-    away that no duration could be added or taken away.
+    """Return the time, UTC. Raises ValueError, also for a time without a zone, and for one before
+    FIRST_YEAR or from LAST_YEAR on.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
     try:
-        at = at.astimezone(UTC)  # at the ends of the calendar there is no such time
-    except OverflowError:
-        raise ValueError("a time that nobody means") from None
+        at = at.astimezone(UTC)
+    except OverflowError:  # at the ends of the calendar
+        raise ValueError("a year out of range") from None
     if not FIRST_YEAR <= at.year < LAST_YEAR:
-        raise ValueError("a time that nobody means")
+        raise ValueError("a year out of range")
     return at
 
 
@@ -140,7 +144,7 @@ def _ours(annotations: Mapping[str, str], names: tuple[str, ...]) -> dict[str, s
 
 def _token(facts: Mapping[str, str]) -> Token:
     if "mark" not in facts and facts.get("adopted") != "true":
-        raise ValueError("only an adopted token has no mark")
+        raise ValueError("only an adopted token has no template token")
     return Token(
         _fingerprint(facts["fingerprint"]),
         Key(facts["key"]) if "key" in facts else None,
@@ -153,13 +157,13 @@ def _token(facts: Mapping[str, str]) -> Token:
 
 def _count(text: str) -> int:
     if not _COUNT.fullmatch(text):
-        raise ValueError("no count")
+        raise ValueError("not a count")
     return int(text)
 
 
 def _fingerprint(text: str) -> str:
     if not _FINGERPRINT.fullmatch(text):
-        raise ValueError("no fingerprint")
+        raise ValueError("not a fingerprint")
     return text
 
 
@@ -175,13 +179,15 @@ def _write_previous(previous: Proven) -> str:
         "verified-at": _write_optional(previous.verified_at),
         "witnesses": _write_names(previous.verified_pods),
     }
-    return json.dumps({fact: said for fact, said in facts.items() if said is not None}, separators=(",", ":"))
+    return json.dumps(
+        {fact: value for fact, value in facts.items() if value is not None}, separators=(",", ":")
+    )
 
 
 def _read_previous(text: str) -> Proven:
     facts = json.loads(text)
-    if not all(isinstance(said, str) for said in facts.values()):
-        raise ValueError("not all facts are texts")
+    if not all(isinstance(value, str) for value in facts.values()):
+        raise ValueError("a fact is not a text")
     return Proven(
         _token(facts), _read_optional(facts.get("verified-at")), _read_names(facts.get("witnesses"))
     )

@@ -1,4 +1,4 @@
-"""Has single pods replaced: by the Eviction API, which asks PodDisruptionBudgets."""
+"""Has single pods replaced, by the Eviction API, which respects PodDisruptionBudgets."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from rotator.core.observation import Pod, Target
 from rotator.errors import Unavailable
 from rotator.kube.client import paths
 from rotator.kube.client.connection import Connection
-from rotator.kube.client.responses import Json, NotFound, Withheld
+from rotator.kube.client.responses import EvictionBlocked, Json, NotFound
 from rotator.kube.targets.store import KubeTargetStore
 from rotator.ports import Evictor
 
-PAUSE = timedelta(seconds=30)
-"""So long a budget that says no is left alone, unless the server says how long."""
+EVICTION_RETRY = timedelta(seconds=30)
+"""Time until the next try after a PodDisruptionBudget forbade an eviction, unless the server names one."""
 
 
 class KubeEvictor(Evictor):
-    """Implements the port `Evictor` for the pods that fleet looked at last."""
+    """Implements the port `Evictor` for the pods in the store's last observation."""
 
-    def __init__(self, fleet: KubeTargetStore) -> None:
-        self._fleet = fleet
+    def __init__(self, store: KubeTargetStore) -> None:
+        self._store = store
 
     async def evict(self, target: Target, pod: Pod) -> None:
-        """Have exactly the pod that was seen replaced; one that is gone, or on its way, is no error.
+        """Have exactly the pod that was observed replaced; one that is gone, or terminating, is no error.
 
-        A pod that does not work is deleted even if a budget says no: it protects nobody, and the
+        A pod that does not work is deleted even if a budget forbids it: it serves no traffic, and the
         controller of an ordered StatefulSet waits for it for ever (source: Kubernetes,
         "StatefulSets", forced rollback).
 
         Raises:
-            Conflict: the pod is another one by now, or works again: look again.
+            Conflict: another pod has its name by now, or it works again.
             Unavailable: a budget does not allow it now, or the cluster did not answer.
-            Refused: this process may not; says which rule to grant.
+            Refused: this process may not; the remedy names the rule to grant.
         """
-        raw, what = self._fleet.pod(target.name, pod), f"pod {pod.name} of {target.name}"
+        raw, what = self._store.pod(target.name, pod), f"pod {pod.name} of {target.name}"
         if "deletionTimestamp" in raw["metadata"]:
             return
-        async with self._fleet.cluster(target.name).use() as connection:
-            withheld = await _evict(connection, raw, what)
-            if withheld and not pod.works:
+        async with self._store.cluster(target.name).use() as connection:
+            blocked = await _evict(connection, raw, what)
+            if blocked and not pod.works:
                 await _delete(connection, raw, what)
-        if withheld and pod.works:
-            raise Unavailable(str(withheld), withheld.retry_after or PAUSE)
+        if blocked and pod.works:
+            raise Unavailable(str(blocked), blocked.retry_after or EVICTION_RETRY)
 
 
-async def _evict(connection: Connection, pod: Json, what: str) -> Withheld | None:
-    """Return why it is not evicted, if a budget says no. Source: policy/v1 Eviction."""
+async def _evict(connection: Connection, pod: Json, what: str) -> EvictionBlocked | None:
+    """Return why the pod was not evicted, if a budget forbade it. Source: policy/v1 Eviction."""
     meta = pod["metadata"]
     body: Json = {
         "apiVersion": "policy/v1",
@@ -59,13 +59,13 @@ async def _evict(connection: Connection, pod: Json, what: str) -> Withheld | Non
     try:
         with suppress(NotFound):
             await connection.call("POST", path, body=body, what=what)
-    except Withheld as withheld:
-        return withheld
+    except EvictionBlocked as blocked:
+        return blocked
     return None
 
 
 async def _delete(connection: Connection, pod: Json, what: str) -> None:
-    """Delete the pod if it is still as it was seen: it may have come up meanwhile."""
+    """Delete the pod if it is still as it was observed: it may have become ready meanwhile."""
     meta = pod["metadata"]
     body: Json = {
         "apiVersion": "v1",

@@ -15,21 +15,23 @@ from rotator.kube.targets.annotations import read_time
 from rotator.redaction import redact_quoted
 
 
-def writer(meta: Json, fields: Sequence[str], since: datetime | None = None) -> str:
+def last_writer(meta: Json, fields: Sequence[str], since: datetime | None = None) -> str:
     """Return who wrote the field at this path last, such as `helm (Update, 2026-01-01T00:00:00Z)`.
 
-    Empty if that was this program, if nobody tells, or if it was not after since (its times have
-    whole seconds).
+    Empty if the rotator wrote it, if managedFields name no manager, or if the write was not after since
+    (its times have whole seconds).
     """
     owners = [entry for entry in meta.get("managedFields") or [] if _owns(entry, fields)]
     owners.sort(key=_time)
-    strangers = [entry for entry in owners if entry.get("manager") != FIELD_MANAGER]
-    if not strangers:
+    others = [entry for entry in owners if entry.get("manager") != FIELD_MANAGER]
+    if not others:
         return ""
-    last = strangers[-1]
+    last = others[-1]
     if since is not None and _time(last) <= since.replace(microsecond=0):
         return ""
-    return redact_quoted(f"{last.get('manager') or 'somebody'} ({last.get('operation')}, {last.get('time')})")
+    return redact_quoted(
+        f"{last.get('manager') or 'unknown manager'} ({last.get('operation')}, {last.get('time')})"
+    )
 
 
 def _owns(entry: Json, fields: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the server kept what it was sent: admission may take it away again, and still answer 200."""
+"""Whether the server applied a patch: admission may change it again, and the server still answers 200."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from rotator.errors import Refused
 from rotator.kube.client.responses import Json
 from rotator.kube.targets.annotations import PREFIX
 
-_OTHERS = frozenset({"resourceVersion"})
+_SET_BY_SERVER = frozenset({"resourceVersion"})
 
 
-def check_kept(sent: Json, kept: Json, what: str) -> None:
+def check_applied(patch: Json, answer: Json, what: str) -> None:
     """Return if everything in a merge patch is in the object that the server answered it with.
 
-    What does not stay would be written again at once, and again; a request would be lost.
+    The rotator would write a field that does not stay again and again, and would lose a request.
 
     Raises:
-        Refused: something is gone; names it, without its value.
+        Refused: a field is missing or changed; names it, without its value.
     """
-    if gone := sorted(_gone(sent, kept)):
+    if dropped := sorted(_dropped(patch, answer)):
         raise Refused(
-            f"{what}: the cluster took away what was written ({', '.join(gone)})",
-            f"An admission webhook or policy changes it: have it leave alone what begins with {PREFIX}.",
+            f"{what}: the API server accepted the patch but dropped part of it ({', '.join(dropped)})",
+            f"An admission webhook or policy changes it: exempt the annotations that begin with {PREFIX}.",
         )
 
 
-def _gone(sent: Json, kept: Json) -> Iterator[str]:
-    for name, said in sent.items():
-        found = kept.get(name)
-        if isinstance(said, dict):
-            yield from _gone(said, found if isinstance(found, dict) else {})
-        elif found != said and name not in _OTHERS:
+def _dropped(patch: Json, answer: Json) -> Iterator[str]:
+    for name, sent in patch.items():
+        found = answer.get(name)
+        if isinstance(sent, dict):
+            yield from _dropped(sent, found if isinstance(found, dict) else {})
+        elif found != sent and name not in _SET_BY_SERVER:
             yield name

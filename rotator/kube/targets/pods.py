@@ -1,4 +1,4 @@
-"""Makes pods of raw JSON: which token's mark they carry, since when they run, whether they work."""
+"""Makes pods of raw JSON: which token they were made for, since when they run, whether they work."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from rotator.kube.client.responses import Json
 from rotator.kube.targets.annotations import PREFIX, read_time
 from rotator.kube.targets.secret_format import readers
 
-MARK = PREFIX + "token"
-"""Annotation of pod templates, and so of pods: the fingerprint of the token that they shall run."""
+TOKEN_ANNOTATION = PREFIX + "token"
+"""Annotation of pod templates, and so of pods: the fingerprint of the token that they are to run."""
 
 
-def mark_of(meta: Json) -> str | None:
-    """Return the mark in an object's metadata."""
-    mark: str | None = (meta.get("annotations") or {}).get(MARK)
-    return mark
+def token_annotation(meta: Json) -> str | None:
+    """Return the token annotation in the metadata of a pod or of a pod template."""
+    fingerprint: str | None = (meta.get("annotations") or {}).get(TOKEN_ANNOTATION)
+    return fingerprint
 
 
 def pod_of(pod: Json, secret: str, key: str) -> Pod:
-    """Return the pod as the plan sees it. started_at counts the containers that read key of secret."""
+    """Return the pod as core sees it. started_at: of the containers that read key of secret."""
     meta, status = pod["metadata"], pod.get("status") or {}
-    reading = readers(pod["spec"], secret, key) or {c["name"] for c in pod["spec"]["containers"]}
-    own = [s for s in status.get("containerStatuses") or [] if s["name"] in reading]
-    early = [s for s in status.get("initContainerStatuses") or [] if s["name"] in reading]
-    starts = sorted(at for s in (*early, *own) if (at := _started(s)))
-    running = bool(starts) and all("running" in (s.get("state") or {}) for s in own)
+    names = readers(pod["spec"], secret, key) or {c["name"] for c in pod["spec"]["containers"]}
+    main = [c for c in status.get("containerStatuses") or [] if c["name"] in names]
+    init = [c for c in status.get("initContainerStatuses") or [] if c["name"] in names]
+    starts = sorted(at for container in (*init, *main) if (at := _started(container)))
+    running = bool(starts) and all("running" in (c.get("state") or {}) for c in main)
     works = running and status.get("phase") == "Running" and is_ready(status)
     started = starts[0] if starts else read_time(meta["creationTimestamp"])
-    instance, leaving = _instance(meta, [*early, *own]), "deletionTimestamp" in meta
-    return Pod(meta["name"], mark_of(meta), started, works, instance, leaving)
+    instance, leaving = _instance(meta, [*init, *main]), "deletionTimestamp" in meta
+    return Pod(meta["name"], token_annotation(meta), started, works, instance, leaving)
 
 
 def unfinished(pods: Iterable[Json]) -> list[Json]:
-    """Return the pods that run or may run; terminating ones do. Evicted ones and such do not."""
-    return [p for p in pods if (p.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
+    """Return the pods that run or may run, terminating ones included, evicted ones not."""
+    return [pod for pod in pods if (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
 
 
 def belongs(pod: Json, workload: Json) -> bool:
@@ -53,8 +53,8 @@ def belongs(pod: Json, workload: Json) -> bool:
     if workload["kind"] != "Deployment":
         return bool(owner.get("uid") == workload["metadata"]["uid"])
     digest = (meta.get("labels") or {}).get("pod-template-hash")
-    made = f"{workload['metadata']['name']}-{digest}"
-    return bool(owner.get("kind") == "ReplicaSet" and owner.get("name") == made)
+    replica_set = f"{workload['metadata']['name']}-{digest}"
+    return bool(owner.get("kind") == "ReplicaSet" and owner.get("name") == replica_set)
 
 
 def _instance(meta: Json, containers: Iterable[Json]) -> str:

@@ -9,37 +9,41 @@ from rotator.kube.client.connection import Connection, Query
 from rotator.kube.client.responses import Json, NotFound
 
 
-class Reads:
-    """Starts requests to one cluster as tasks of a group, which ends them when the observation fails."""
+class RequestCache:
+    """Sends requests to one cluster as tasks of a group, which cancels them when the observation fails."""
 
-    def __init__(self, connection: Connection, group: asyncio.TaskGroup, within: float | None = None) -> None:
-        """within: seconds for all of them together, from now; None: each has its own."""
+    def __init__(
+        self, connection: Connection, group: asyncio.TaskGroup, time_limit: float | None = None
+    ) -> None:
+        """time_limit: seconds for all requests together, from now; None: each has its own time-out."""
         self._connection = connection
         self._group = group
-        self._end = None if within is None else asyncio.get_running_loop().time() + within
-        self._asked: dict[tuple[str, Query], asyncio.Task[Json | RotatorError]] = {}
+        self._end = None if time_limit is None else asyncio.get_running_loop().time() + time_limit
+        self._sent: dict[tuple[str, Query], asyncio.Task[Json | RotatorError]] = {}
 
-    def begin(self, path: str, what: str, query: Query = ()) -> asyncio.Task[Json | RotatorError]:
-        """Ask for path now; the answer is fetched later by get."""
+    def start(self, path: str, what: str, query: Query = ()) -> asyncio.Task[Json | RotatorError]:
+        """Send the request now, once; `get` returns the answer."""
         key = (path, tuple(query))
-        if key not in self._asked:
-            self._asked[key] = self._group.create_task(self._ask(path, what, query))
-        return self._asked[key]
+        if key not in self._sent:
+            self._sent[key] = self._group.create_task(self._call(path, what, query))
+        return self._sent[key]
 
     async def get(self, path: str, what: str, query: Query = ()) -> Json:
         """Return the answer. Raises NotFound, Refused, Unavailable."""
-        answer = await self.begin(path, what, query)
+        answer = await self.start(path, what, query)
         if isinstance(answer, RotatorError):
             raise answer
         return answer
 
-    async def _ask(self, path: str, what: str, query: Query) -> Json | RotatorError:
+    async def _call(self, path: str, what: str, query: Query) -> Json | RotatorError:
         try:
-            return await self._connection.call("GET", path, query=query, what=what, call_timeout=self._left())
-        except (NotFound, Refused, Unavailable) as problem:
-            return problem
+            return await self._connection.call(
+                "GET", path, query=query, what=what, call_timeout=self._time_left()
+            )
+        except (NotFound, Refused, Unavailable) as error:
+            return error
 
-    def _left(self) -> float | None:
+    def _time_left(self) -> float | None:
         if self._end is None:
             return None
         return max(0.001, self._end - asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""How far a workload's rollout is: kubectl's rule, and what that rule is too weak for.
+"""How far a workload's rollout is, by a stricter rule than kubectl's.
 
 Source: `kubectl rollout status` (kubectl/pkg/polymorphichelpers/rollout_status.go), compared with it
 on live rollouts of Kubernetes 1.36.
@@ -10,20 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rotator.kube.client.responses import Json
-from rotator.kube.targets.pods import is_ready, mark_of
+from rotator.kube.targets.pods import is_ready, token_annotation
 
-_ORDINARY = frozenset({"ContainerCreating", "PodInitializing"})
-_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
-_MANY = 3
+_NORMAL_REASONS = frozenset({"ContainerCreating", "PodInitializing"})
+_IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
+_MAX_NAMED = 3
+"""Failing pods that a note names at most; it counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
-    """complete: the controller has nothing left to do; pods may be on their way out. idle: no pod is
-    meant to run.
+class RolloutStatus:
+    """complete: the controller has nothing left to do; pods may be terminating.
 
     failed: a Deployment exceeded its progress deadline (the other kinds have none).
-    note: what it waits for, for people.
+    idle: no pod is meant to run. note: what the rollout waits for, as a text for operators.
     """
 
     complete: bool
@@ -32,18 +32,18 @@ class Rollout:
     note: str
 
 
-def rollout(workload: Json, pods: Sequence[Json]) -> Rollout:
+def rollout_status(workload: Json, pods: Sequence[Json]) -> RolloutStatus:
     """Return how far the rollout of a raw Deployment, StatefulSet or DaemonSet is."""
     kind, status = workload["kind"], workload.get("status") or {}
     idle = _wanted(workload) == 0
     if _count(status, "observedGeneration") < workload["metadata"].get("generation", 1):
-        return Rollout(False, False, idle and kind != "DaemonSet", "the controller has not seen it yet")
+        return RolloutStatus(False, False, idle and kind != "DaemonSet", "the controller has not seen it yet")
     wait = {"Deployment": _deployment, "StatefulSet": _stateful_set, "DaemonSet": _daemon_set}[kind](workload)
     wait = wait or _old_revision(workload, pods)
     failed = kind == "Deployment" and _deadline_exceeded(status)
-    coming = _unready(workload, pods) if wait and "ready" not in wait else ""
-    note = "; ".join(part for part in (wait, coming, _leaving(pods), *troubles(pods)) if part)
-    return Rollout(not wait, failed, idle, note)
+    unready = _unready(workload, pods) if wait and "ready" not in wait else ""
+    note = "; ".join(part for part in (wait, unready, _terminating(pods), *pod_failures(pods)) if part)
+    return RolloutStatus(not wait, failed, idle, note)
 
 
 def _deployment(workload: Json) -> str:
@@ -97,7 +97,7 @@ def _daemon_set(workload: Json) -> str:
 
 
 def _old_revision(workload: Json, pods: Sequence[Json]) -> str:
-    """A partitioned StatefulSet counts as done for kubectl while pods of another revision run."""
+    """Return how many pods of another revision run: kubectl ignores them in a partitioned StatefulSet."""
     revision = (workload.get("status") or {}).get("updateRevision")
     if workload["kind"] != "StatefulSet" or not revision:
         return ""
@@ -107,33 +107,34 @@ def _old_revision(workload: Json, pods: Sequence[Json]) -> str:
 
 
 def _unready(workload: Json, pods: Sequence[Json]) -> str:
-    """Say how many of the pods that carry the template's mark are ready, unless all are."""
-    mark = mark_of(workload["spec"]["template"].get("metadata") or {})
-    new = [is_ready(pod.get("status") or {}) for pod in pods if mark_of(pod["metadata"]) == mark]
+    """Return how many of the pods with the template's token annotation are ready, unless all are."""
+    token = token_annotation(workload["spec"]["template"].get("metadata") or {})
+    new = [is_ready(pod.get("status") or {}) for pod in pods if token_annotation(pod["metadata"]) == token]
     return "" if all(new) else f"{sum(new)} of {len(new)} new pods ready"
 
 
-def _leaving(pods: Sequence[Json]) -> str:
-    """They take as long as their grace period, and for ever on a node that is gone; not every server counts
-    them in the workload's status.
+def _terminating(pods: Sequence[Json]) -> str:
+    """Return how many pods are terminating: for their grace period, or for ever on a node that is gone. Not
+    every server counts them in the workload's status.
     """
-    leaving = sum("deletionTimestamp" in pod["metadata"] for pod in pods)
-    return f"{leaving} {_pods(leaving)} terminating" if leaving else ""
+    terminating = sum("deletionTimestamp" in pod["metadata"] for pod in pods)
+    return f"{terminating} {_pods(terminating)} terminating" if terminating else ""
 
 
-def troubles(pods: Iterable[Json]) -> list[str]:
+def pod_failures(pods: Iterable[Json]) -> list[str]:
     """Return why pods do not come up, as `name: reason`, at most three of them."""
-    found = [f"{pod['metadata']['name']}: {why}" for pod in pods if (why := _trouble(pod))]
-    return found[:_MANY] + ([f"{len(found) - _MANY} more"] if len(found) > _MANY else [])
+    failures = [f"{pod['metadata']['name']}: {why}" for pod in pods if (why := _pod_failure(pod))]
+    more = len(failures) - _MAX_NAMED
+    return failures[:_MAX_NAMED] + ([f"{more} more"] if more > 0 else [])
 
 
-def _trouble(pod: Json) -> str:
+def _pod_failure(pod: Json) -> str:
     status = pod.get("status") or {}
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         reason = ((container.get("state") or {}).get("waiting") or {}).get("reason") or ""
-        if reason in _IMAGE:
+        if reason in _IMAGE_REASONS:
             return f"waiting for image ({reason})"
-        if reason and reason not in _ORDINARY:
+        if reason and reason not in _NORMAL_REASONS:
             return str(reason)
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":

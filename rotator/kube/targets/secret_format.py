@@ -1,4 +1,4 @@
-"""Where in a Secret the token lives, and which containers of a pod template read it from there."""
+"""Under which key of a Secret the token is, and which containers of a pod template read it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rotator.errors import Refused
 from rotator.kube.client.responses import Json
 
 KNOWN_KEYS = ("config.service.auth.key", "value", "gateway-key")
-"""The how-to of 2026, the portal's YAML, the official Helm chart (source: their manifests)."""
+"""Keys of the how-to of 2026, the portal's YAML, the official Helm chart (source: their manifests)."""
 
 
 def find_key(data: Mapping[str, str], where: str) -> str:
     """Return the key of data (base64) under which the gateway's token is, or will be.
 
     Raises:
-        Refused: nobody can tell.
+        Refused: no key, or several, may be meant.
     """
     known = [key for key in KNOWN_KEYS if key in data]
     holding = [key for key in known or sorted(data) if holds_token(data[key])]
@@ -27,8 +27,8 @@ def find_key(data: Mapping[str, str], where: str) -> str:
         return holding[0]
     keys = ", ".join(sorted(data)) or "none"
     raise Refused(
-        f"{where} has a layout that is not known (its keys: {keys})",
-        'Say which key holds the token: set key = "..." for this target.',
+        f"{where} has an unknown format (its keys: {keys})",
+        'Name the key that holds the token: set key = "..." for this target.',
     )
 
 

@@ -1,4 +1,4 @@
-"""Waits until workloads or pods are no longer as they were seen."""
+"""Waits until workloads or pods differ from what was observed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from rotator.errors import Refused, RotatorError
 from rotator.kube.client import paths
 from rotator.kube.client.connection import Connection, Query
 from rotator.kube.client.responses import Json
-from rotator.kube.targets.pods import mark_of, pod_of
-from rotator.kube.targets.rollout_status import rollout, troubles
-from rotator.kube.targets.workloads import Found, PodList, name_of
+from rotator.kube.targets.discovery import PodList, TargetWorkloads
+from rotator.kube.targets.pods import pod_of, token_annotation
+from rotator.kube.targets.rollout_status import pod_failures, rollout_status
+from rotator.kube.targets.workloads import name_of
 
-POLL = 1.0
-"""Seconds between looks where a watch cannot be had, or broke off."""
+POLL_INTERVAL = 1.0
+"""Seconds between two observations while a watch cannot be opened, or after it broke off."""
 _log = logging.getLogger("rotator.kube")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What is remembered of a collection: from which version to watch it, and how each object was.
+class WatchCursor:
+    """From where to watch a collection: its version, and a digest of each object that was observed.
 
-    version None: the watch begins with the objects as they are by then.
+    version None: the watch begins with the present state of the objects.
     """
 
     path: str
@@ -34,101 +35,104 @@ class Sight:
     version: str | None
     secret: str
     key: str
-    known: Mapping[str, Hashable]
+    digests: Mapping[str, Hashable]
 
 
-def sights(found: Found, namespace: str, secret: str, key: str) -> list[Sight]:
+def watch_cursors(found: TargetWorkloads, namespace: str, secret: str, key: str) -> list[WatchCursor]:
     """Return what to watch of a target's workloads and pods.
 
-    A workload's own version may be too old to start from (it would answer 410 for ever), a
+    A workload's own version may be too old to start from (the server would answer 410 for ever); a
     list's version never is.
     """
     return [
-        *(_workload_sight(w, namespace, secret, key) for w in found.raw),
-        *(_pod_sight(pods, namespace, secret, key) for pods in found.lists),
+        *(_workload_cursor(workload, namespace, secret, key) for workload in found.raw),
+        *(_pod_cursor(pods, namespace, secret, key) for pods in found.pod_lists),
     ]
 
 
-def _workload_sight(workload: Json, namespace: str, secret: str, key: str) -> Sight:
+def _workload_cursor(workload: Json, namespace: str, secret: str, key: str) -> WatchCursor:
     name, kind = workload["metadata"]["name"], workload["kind"].lower()
-    known = {name: _workload_digest(workload)}
+    digests = {name: _workload_digest(workload)}
     query = (("fieldSelector", f"metadata.name={name}"),)
-    return Sight(paths.workloads(namespace, kind), query, None, secret, key, known)
+    return WatchCursor(paths.workloads(namespace, kind), query, None, secret, key, digests)
 
 
-def _pod_sight(pods: PodList, namespace: str, secret: str, key: str) -> Sight:
-    known = {p["metadata"]["name"]: _pod_digest(p, secret, key) for p in pods.pods}
+def _pod_cursor(pods: PodList, namespace: str, secret: str, key: str) -> WatchCursor:
+    digests = {pod["metadata"]["name"]: _pod_digest(pod, secret, key) for pod in pods.pods}
     query = (("labelSelector", pods.selector),)
-    return Sight(paths.pods(namespace), query, pods.version, secret, key, known)
+    return WatchCursor(paths.pods(namespace), query, pods.version, secret, key, digests)
 
 
 async def until_changed(
-    wanted: Iterable[tuple[Connection, Sight]],
-    within: float,
+    cursors: Iterable[tuple[Connection, WatchCursor]],
+    duration: float,
     others: Iterable[Coroutine[Any, Any, None]] = (),
 ) -> None:
     """Return at the first change that a decision may depend on, when one of others ends, or after
-    within seconds.
+    duration seconds.
 
-    Returns early when a watch cannot be had. Leaves no connection behind.
+    Returns early if a watch cannot be opened. Leaves no connection behind.
     """
-    once = {(id(c), s.path, s.query, s.secret, s.key): (c, s) for c, s in wanted}.values()
+    distinct = {
+        (id(connection), cursor.path, cursor.query, cursor.secret, cursor.key): (connection, cursor)
+        for connection, cursor in cursors
+    }.values()
     watches = [asyncio.create_task(other) for other in others]
-    if any(connection.watches_exhausted for connection, _ in once):
-        watches.append(asyncio.create_task(asyncio.sleep(POLL)))
+    if any(connection.watches_exhausted for connection, _ in distinct):
+        watches.append(asyncio.create_task(asyncio.sleep(POLL_INTERVAL)))
     else:
-        watches += [asyncio.create_task(_watch(c, s, within)) for c, s in once]
+        watches += [asyncio.create_task(_watch(*each, duration)) for each in distinct]
     if not watches:
-        await asyncio.sleep(within)
+        await asyncio.sleep(duration)
         return
     try:
-        await asyncio.wait(watches, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(watches, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
 
 
-async def _watch(connection: Connection, sight: Sight, within: float) -> None:
-    query = [*sight.query, *([("resourceVersion", sight.version)] if sight.version else [])]
+async def _watch(connection: Connection, cursor: WatchCursor, duration: float) -> None:
+    query = [*cursor.query, *([("resourceVersion", cursor.version)] if cursor.version else [])]
     try:
-        async with aclosing(connection.watch(sight.path, query, within)) as events:
+        async with aclosing(connection.watch(cursor.path, query, duration)) as events:
             async for event in events:
-                if event["type"] == "DELETED" or _differs(event["object"], sight):
+                if event["type"] == "DELETED" or _differs(event["object"], cursor):
                     return
-    except Refused as problem:
-        level = logging.DEBUG if sight.path in connection.unwatchable else logging.WARNING
-        connection.unwatchable.add(sight.path)
-        _log.log(level, "rollouts are watched by looking again and again: %s", problem)
-    except RotatorError as problem:
-        _log.debug("a watch could not be had: %s", problem)
-    await asyncio.sleep(POLL)
+    except Refused as error:
+        level = logging.DEBUG if cursor.path in connection.unwatchable else logging.WARNING
+        connection.unwatchable.add(cursor.path)
+        _log.log(level, "the rotator polls rollouts, because it cannot watch them: %s", error)
+    except RotatorError as error:
+        _log.debug("a watch could not be opened: %s", error)
+    await asyncio.sleep(POLL_INTERVAL)
 
 
-def _differs(found: Json, sight: Sight) -> bool:
+def _differs(found: Json, cursor: WatchCursor) -> bool:
     name = found["metadata"]["name"]
-    return name not in sight.known or sight.known[name] != _digest(found, sight)
+    return name not in cursor.digests or cursor.digests[name] != _digest(found, cursor)
 
 
-def _digest(found: Json, sight: Sight) -> Hashable:
-    if sight.path.endswith("/pods"):
-        return _pod_digest(found, sight.secret, sight.key)
-    kind = sight.path.rsplit("/", 1)[-1].removesuffix("s")
+def _digest(found: Json, cursor: WatchCursor) -> Hashable:
+    if cursor.path.endswith("/pods"):
+        return _pod_digest(found, cursor.secret, cursor.key)
+    kind = cursor.path.rsplit("/", 1)[-1].removesuffix("s")
     return _workload_digest({**found, "kind": paths.KINDS[kind]})
 
 
 def _workload_digest(workload: Json) -> Hashable:
-    state = rollout(workload, ())
+    status = rollout_status(workload, ())
     template = workload["spec"]["template"].get("metadata") or {}
-    return name_of(workload), mark_of(template), state.complete, state.failed, state.idle
+    return name_of(workload), token_annotation(template), status.complete, status.failed, status.idle
 
 
 def _pod_digest(pod: Json, secret: str, key: str) -> Hashable:
-    gone = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    finished = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
     return (
         pod_of(pod, secret, key),
         pod["metadata"].get("uid"),
         "deletionTimestamp" in pod["metadata"],
-        gone,
-        tuple(troubles([pod])),
+        finished,
+        tuple(pod_failures([pod])),
     )

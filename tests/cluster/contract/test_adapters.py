@@ -23,7 +23,7 @@ from tests.cluster.contract.test_evictions import guard
 from tests.cluster.contract.test_rollouts import rolled_out
 from tests.cluster.plane.reach import certified
 from tests.cluster.world import World
-from tests.kube.data import token
+from tests.kube.objects import token
 
 MARK = "0123456789ab"
 Make = Callable[[str], KubeTargetStore]

@@ -13,7 +13,7 @@ from sandbox.azure.events import near_expiry
 from sandbox.azure.pull_queue import REJECTED
 from tests.eventgrid.builders import RESOURCE, cloud, data
 from tests.eventgrid.pull.pull_env import FAST, EventRecorder, Namespace, pulling
-from tests.kube import fleets
+from tests.kube import scene
 
 
 def other(gateway: str, **changes):
@@ -48,14 +48,14 @@ async def test_an_event_is_handled_and_then_acknowledged(namespace: Namespace) -
 
 async def test_the_system_topics_events_arrive_through_the_namespace(namespace: Namespace) -> None:
     recorder, gateway = EventRecorder(), namespace.sandbox.azure.add_gateway("oslo")
-    event = near_expiry(gateway, fleets.in_days(7))
+    event = near_expiry(gateway, scene.in_days(7))
 
     async with pulling(namespace, recorder):
         await namespace.sandbox.eventgrid.deliver([event], duplicates=2)
         await namespace.until(lambda: len(namespace.queue.done) == 3)
 
     assert {e.event_id for e in recorder.events} == {event["id"]}
-    assert {e.expires_at for e in recorder.events} == {fleets.in_days(7)}
+    assert {e.expires_at for e in recorder.events} == {scene.in_days(7)}
 
 
 async def test_a_batch_survives_envelopes_that_the_sdk_raises_on(namespace: Namespace) -> None:

@@ -15,7 +15,7 @@ from sandbox.azure.events import near_expiry
 from sandbox.world import Sandbox
 from tests.eventgrid.builders import cloud, data
 from tests.eventgrid.pull.pull_env import FAST, SUBSCRIPTION, TOPIC, EventRecorder, Namespace, pulling
-from tests.kube import fleets
+from tests.kube import scene
 
 
 def other(gateway: str, **changes):
@@ -91,7 +91,7 @@ class Cluster(EventRecorder):
         self._fleet = fleet
 
     def now(self):
-        return fleets.now()
+        return scene.now()
 
     async def handle(self, events: Sequence[TokenEvent]) -> Sequence[str]:
         self.events.extend(events)
@@ -104,8 +104,8 @@ class Cluster(EventRecorder):
 async def test_a_crash_between_persisting_and_acknowledging_costs_a_duplicate(sandbox: Sandbox) -> None:
     namespace = Namespace(sandbox, await sandbox.route(TOPIC, SUBSCRIPTION, lock_seconds=0.3))
     gateway = sandbox.azure.add_gateway("gw1")
-    sandbox.cluster.apply(fleets.secret(f"GatewayKey {gateway.mint('primary', fleets.in_days(7))}"))
-    event = near_expiry(gateway, fleets.in_days(7), schema="cloudevents")
+    sandbox.cluster.apply(scene.secret(f"GatewayKey {gateway.mint('primary', scene.in_days(7))}"))
+    event = near_expiry(gateway, scene.in_days(7), schema="cloudevents")
     stuck = namespace.fault("acknowledge", action="hang")
     namespace.fault("release", action="reset")  # who is killed gives nothing back
     connection = await Connection.connect(
@@ -113,7 +113,7 @@ async def test_a_crash_between_persisting_and_acknowledging_costs_a_duplicate(sa
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(connection.close)
-        killed, heir = Cluster(fleets.fleet_of(connection)), Cluster(fleets.fleet_of(connection))
+        killed, heir = Cluster(scene.target_store(connection)), Cluster(scene.target_store(connection))
         namespace.put(event)
         async with pulling(namespace, killed):
             await stuck.hit()

@@ -26,7 +26,7 @@ def test_a_clock_that_is_off_is_corrected_and_told_once(
         assert abs(time.now() - datetime.now(UTC) - off) < timedelta(seconds=3)
         time.record(answered(timedelta()))
         assert time.offset == timedelta()
-    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "the rotator uses the cluster's time" in caplog.records[0].getMessage()
 
 

@@ -11,7 +11,7 @@ from rotator.errors import Conflict, Refused, Unavailable
 from rotator.kube import check_access
 from rotator.kube.client import paths
 from rotator.kube.client.responses import NotFound
-from tests.kube.data import encoded, token
+from tests.kube.objects import encoded, token
 
 PATH = paths.secret("default", "s")
 
@@ -39,7 +39,7 @@ async def test_a_stale_patch_and_a_second_creation_are_conflicts(connection, pla
     with pytest.raises(Conflict, match="has been modified"):
         await connection.patch(PATH, {"metadata": stale["metadata"] | {"annotations": {"a": "c"}}}, "s")
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
-    with pytest.raises(Conflict, match="exists already"):
+    with pytest.raises(Conflict, match="already exists"):
         await connection.call("POST", PATH.removesuffix("/s"), body=body)
 
 
@@ -69,11 +69,11 @@ async def fails(connection, method, path, body, **options):
     ],
 )
 async def test_a_call_that_fails_is_unavailable(
-    connection, sandbox, plain_secret, said, method, path, body, when, fault
+    connection, sandbox, plain_secret, logged, method, path, body, when, fault
 ):
     sandbox.faults.add(server="kubernetes", times=None, when=when, **fault)
     problem = await fails(connection, method, path, body)
-    assert encoded(token()) not in f"{problem} {problem.__cause__} {said()}"
+    assert encoded(token()) not in f"{problem} {problem.__cause__} {logged()}"
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)

@@ -9,7 +9,7 @@ from rotator.errors import Conflict, Refused, Unavailable
 from rotator.kube.client import paths
 from rotator.kube.client.paths import Access
 from rotator.kube.client.responses import NotFound, failure, parse
-from tests.kube.data import encoded, token
+from tests.kube.objects import encoded, token
 
 SECRET = Access.of("GET", paths.secret("apim", "s"))
 
@@ -90,7 +90,7 @@ def test_a_body_that_is_no_status_is_not_quoted():
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b'"x"'])
 def test_an_answer_that_is_no_object_comes_from_something_else(body):
-    with pytest.raises(Unavailable, match="no Kubernetes API server"):
+    with pytest.raises(Unavailable, match="does not come from a Kubernetes API server"):
         parse(body, "Secret apim/s")
 
 

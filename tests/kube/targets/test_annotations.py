@@ -18,7 +18,7 @@ from rotator.kube.targets.annotations import (
     read_time,
     write_time,
 )
-from tests.kube.data import EXPIRY, NOW
+from tests.kube.objects import EXPIRY, NOW
 
 times = st.datetimes(
     datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis adds the zones

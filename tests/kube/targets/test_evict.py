@@ -13,22 +13,22 @@ from rotator.errors import Conflict, Refused, Unavailable
 from rotator.kube import Connection, KubeEvictor
 from sandbox.cluster.pod_faults import FAULT
 from sandbox.world import Sandbox
-from tests.kube.fleets import deployment, fleet_of, in_days, only, running, secret, workload
+from tests.kube.scene import deployment, in_days, only_target, only_workload, running, secret, target_store
 from tests.kube.targets.test_rollouts import ROLLING, roll
-from tests.kube.two import two_clusters
+from tests.kube.two_clusters import open_two_clusters
 
 __all__ = ["roll"]
 MARK = "0123456789ab"
 
 
-async def seen(scene):
+async def observation(scene):
     """Return the target and its pods, as of now."""
-    target = only(await scene.fleet.observe())
+    target = only_target(await scene.store.observe())
     return target, target.workloads[0].pods
 
 
 def evictor(scene):
-    return KubeEvictor(scene.fleet)
+    return KubeEvictor(scene.store)
 
 
 async def budget(sandbox, least: int, name: str = "guard") -> None:
@@ -51,9 +51,9 @@ def calls(sandbox):
 
 
 async def test_an_evicted_pod_is_replaced_and_only_that_one(scene):
-    target, pods = await seen(scene)
+    target, pods = await observation(scene)
     await evictor(scene).evict(target, pods[0])
-    await scene.sandbox.cluster.wait_for(lambda c: not c.get("Pod", "default", pods[0].name))
+    await scene.sandbox.cluster.wait_for(lambda cluster: not cluster.get("Pod", "default", pods[0].name))
     assert scene.sandbox.cluster.get("Pod", "default", pods[1].name)
 
 
@@ -64,12 +64,12 @@ async def test_a_pod_on_its_way_out_is_not_evicted_again(tmp_path):
     ):
         sandbox.cluster.apply(secret(sandbox.azure.add_gateway("gw1").mint("primary", in_days(9))))
         await running(sandbox, deployment())
-        fleet = fleet_of(connection)
-        name = workload(await fleet.observe()).pods[0].name
+        store = target_store(connection)
+        name = only_workload(await store.observe()).pods[0].name
         for _ in range(3):
-            target = only(await fleet.observe())
-            (pod,) = [p for p in target.workloads[0].pods if p.name == name]
-            await KubeEvictor(fleet).evict(target, pod)
+            target = only_target(await store.observe())
+            (pod,) = [each for each in target.workloads[0].pods if each.name == name]
+            await KubeEvictor(store).evict(target, pod)
         assert calls(sandbox) == ["POST"]
 
 
@@ -85,31 +85,33 @@ async def connected(sandbox):
 
 
 async def test_a_pod_that_is_gone_is_no_error(scene):
-    target, pods = await seen(scene)
+    target, pods = await observation(scene)
     scene.sandbox.cluster.delete("Pod", "default", pods[0].name)
-    await scene.sandbox.cluster.wait_for(lambda c: not c.get("Pod", "default", pods[0].name))
+    await scene.sandbox.cluster.wait_for(lambda cluster: not cluster.get("Pod", "default", pods[0].name))
     await evictor(scene).evict(target, pods[0])
 
 
 async def test_another_pod_of_the_same_name_is_left_alone(scene, roll):
     """A StatefulSet gives a new pod the old one's name."""
     roller = await roll("StatefulSet", updateStrategy=ROLLING)
-    target = only(roller.seen)
+    target = only_target(roller.seen)
     old = target.workloads[0].pods[0]
     uid = scene.sandbox.cluster.get("Pod", "default", old.name)["metadata"]["uid"]
     scene.sandbox.cluster.delete("Pod", "default", old.name)
     await scene.sandbox.cluster.wait_for(
-        lambda c: (c.get("Pod", "default", old.name) or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid
+        lambda cluster: (
+            (cluster.get("Pod", "default", old.name) or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid
+        )
     )
     new = scene.sandbox.cluster.get("Pod", "default", old.name)["metadata"]["uid"]
     with pytest.raises(Conflict):
-        await KubeEvictor(roller.fleet).evict(target, old)
+        await KubeEvictor(roller.store).evict(target, old)
     assert scene.sandbox.cluster.get("Pod", "default", old.name)["metadata"]["uid"] == new
     assert "deletionTimestamp" not in scene.sandbox.cluster.get("Pod", "default", old.name)["metadata"]
 
 
 async def test_a_pod_that_was_looked_at_again_and_is_another_is_a_conflict(scene):
-    target, pods = await seen(scene)
+    target, pods = await observation(scene)
     with pytest.raises(Conflict, match="not as it was"):
         await evictor(scene).evict(target, replace(pods[0], instance="another"))
     with pytest.raises(Conflict):
@@ -118,17 +120,17 @@ async def test_a_pod_that_was_looked_at_again_and_is_another_is_a_conflict(scene
 
 async def test_a_budget_keeps_a_pod_that_works(scene):
     await budget(scene.sandbox, least=2)
-    target, pods = await seen(scene)
+    target, pods = await observation(scene)
     with pytest.raises(Unavailable) as withheld:
         await evictor(scene).evict(target, pods[0])
-    for part in (f"pod {pods[0].name} of default/s may not be evicted now", "budget guard needs 2 healthy"):
+    for part in (f"pod {pods[0].name} of default/s cannot be evicted now", "budget guard needs 2 healthy"):
         assert part in str(withheld.value)
     assert withheld.value.retry_after == timedelta(seconds=30)
     assert "DELETE" not in calls(scene.sandbox)
 
 
 async def test_a_budget_that_says_how_long_is_believed(scene):
-    target, pods = await seen(scene)
+    target, pods = await observation(scene)
     body = (
         '{"kind": "Status", "code": 429, "message": "no", "details": {"causes": [{"reason": '
         '"DisruptionBudget", "message": "The disruption budget guard is still being processed"}]}}'
@@ -146,7 +148,7 @@ async def test_a_busy_server_is_not_a_budget(scene, roll):
     roller, target, pod = await stuck(scene, roll)
     scene.sandbox.faults.add(server="kubernetes", path="/eviction", action="status", status=429, times=None)
     with pytest.raises(Unavailable):
-        await KubeEvictor(roller.fleet).evict(target, pod)
+        await KubeEvictor(roller.store).evict(target, pod)
     assert "DELETE" not in calls(scene.sandbox)
 
 
@@ -158,7 +160,7 @@ async def test_a_right_that_is_missing_is_named(scene, roll, resource):
     scene.sandbox.cluster.deny(verb, resource)
     rule = rf'apiGroups \[""\], resources \["{resource}"\], verbs \["{verb}"\] in a Role in namespace default'
     with pytest.raises(Refused, match=rule):
-        await KubeEvictor(roller.fleet).evict(target, pod)
+        await KubeEvictor(roller.store).evict(target, pod)
 
 
 async def stuck(scene, roll):
@@ -167,12 +169,16 @@ async def stuck(scene, roll):
     sick = {"spec": {"template": {"metadata": {"annotations": {FAULT: "never-ready"}}}}}
     scene.sandbox.cluster.patch("StatefulSet", "default", "gw", sick)
     found = await roller.until(
-        lambda w: any(not p.works for p in w.pods) and "deletionTimestamp" not in str(w)
+        lambda workload: (
+            any(not each.works for each in workload.pods) and "deletionTimestamp" not in str(workload)
+        )
     )
-    await scene.sandbox.cluster.wait_for(lambda c: all(runs(p) for p in c.list("Pod", "default")))
+    await scene.sandbox.cluster.wait_for(
+        lambda cluster: all(runs(each) for each in cluster.list("Pod", "default"))
+    )
     found = await roller.look()
-    (broken,) = [p for p in found.pods if not p.works]
-    return roller, only(roller.seen), broken
+    (broken,) = [each for each in found.pods if not each.works]
+    return roller, only_target(roller.seen), broken
 
 
 def runs(pod) -> bool:
@@ -188,13 +194,16 @@ async def test_an_ordered_stateful_set_that_is_stuck_is_freed_in_spite_of_its_bu
     scene.sandbox.cluster.patch("StatefulSet", "default", "gw", mended)
     await roller.restart(MARK)
     waiting = await roller.until(
-        lambda w: (w.template_token == MARK and "0 of 2 pods are new" in w.note) or not w.complete
+        lambda workload: (
+            (workload.template_token == MARK and "0 of 2 pods are new" in workload.note)
+            or not workload.complete
+        )
     )
     assert waiting.ordered
     assert broken in waiting.pods
-    await KubeEvictor(roller.fleet).evict(only(roller.seen), broken)
-    healed = await roller.until(lambda w: w.healthy)
-    assert {p.pod_token for p in healed.pods} == {MARK}
+    await KubeEvictor(roller.store).evict(only_target(roller.seen), broken)
+    healed = await roller.until(lambda workload: workload.healthy)
+    assert {each.pod_token for each in healed.pods} == {MARK}
     assert calls(scene.sandbox)[-2:] == ["POST", "DELETE"]
 
 
@@ -204,33 +213,33 @@ async def test_a_pod_that_came_up_meanwhile_is_not_deleted(scene, roll):
     await budget(scene.sandbox, least=2)
     scene.sandbox.cluster.patch("Pod", "default", broken.name, {"metadata": {"labels": {"a": "b"}}})
     with pytest.raises(Conflict):
-        await KubeEvictor(roller.fleet).evict(target, broken)
+        await KubeEvictor(roller.store).evict(target, broken)
     assert "deletionTimestamp" not in scene.sandbox.cluster.get("Pod", "default", broken.name)["metadata"]
 
 
 async def test_a_pod_of_two_budgets_is_withheld_as_well(scene):
     await budget(scene.sandbox, least=1)
     await budget(scene.sandbox, least=1, name="another")
-    target, pods = await seen(scene)
+    target, pods = await observation(scene)
     with pytest.raises(Unavailable, match="more than one PodDisruptionBudget"):
         await evictor(scene).evict(target, pods[0])
 
 
 async def test_pods_are_evicted_in_their_own_cluster(tmp_path):
-    async with two_clusters(tmp_path) as two:
-        fleet = await two.fleet()
-        west = (await fleet.observe()).targets[1]
+    async with open_two_clusters(tmp_path) as two_clusters:
+        store = await two_clusters.store()
+        west = (await store.observe()).targets[1]
         pod = west.workloads[0].pods[0]
-        await KubeEvictor(fleet).evict(west, pod)
-        await two.west.cluster.wait_for(lambda c: not c.get("Pod", "default", pod.name))
-        assert "POST" not in calls(two.home)
+        await KubeEvictor(store).evict(west, pod)
+        await two_clusters.west.cluster.wait_for(lambda cluster: not cluster.get("Pod", "default", pod.name))
+        assert "POST" not in calls(two_clusters.home)
 
 
 async def test_a_budget_does_not_make_a_cluster_count_as_away(tmp_path):
-    async with two_clusters(tmp_path) as two:
-        fleet = await two.fleet()
-        await budget(two.west, least=2)
-        west = (await fleet.observe()).targets[1]
+    async with open_two_clusters(tmp_path) as two_clusters:
+        store = await two_clusters.store()
+        await budget(two_clusters.west, least=2)
+        west = (await store.observe()).targets[1]
         with pytest.raises(Unavailable):
-            await KubeEvictor(fleet).evict(west, west.workloads[0].pods[0])
-        assert (await fleet.observe()).unreachable == ()
+            await KubeEvictor(store).evict(west, west.workloads[0].pods[0])
+        assert (await store.observe()).unreachable == ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rotator.kube.targets.field_managers import writer
+from rotator.kube.targets.field_managers import last_writer
 from rotator.kube.targets.workloads import RESTARTED_AT, _reverted_by
-from tests.kube.data import a_workload, encoded, token
-from tests.kube.fleets import KEY, only, record_of, secret
+from tests.kube.objects import a_workload, encoded, token
+from tests.kube.scene import KEY, only_target, record_of, secret
 
 DATA = ("data", KEY)
 AT = datetime(2029, 12, 24, 12, 0, 0, 500000, tzinfo=UTC)
@@ -39,40 +39,40 @@ def test_the_newest_stranger_that_owns_the_field_is_named():
         entry("kubectl-edit", "data", "other", seconds=11),
         entry("apim-token-rotator", "metadata", "annotations", seconds=12),
     )
-    assert writer(of, DATA) == "argocd-controller (Apply, 2029-12-24T12:00:10Z)"
+    assert last_writer(of, DATA) == "argocd-controller (Apply, 2029-12-24T12:00:10Z)"
 
 
 def test_we_are_no_strangers():
-    assert writer(meta(entry("apim-token-rotator", *DATA)), DATA) == ""
+    assert last_writer(meta(entry("apim-token-rotator", *DATA)), DATA) == ""
 
 
 def test_who_wrote_a_status_wrote_no_template():
     of = meta(entry("kube-controller-manager", "spec", "template", subresource="status"))
-    assert writer(of, ("spec", "template")) == ""
+    assert last_writer(of, ("spec", "template")) == ""
 
 
 def test_nothing_is_said_where_nothing_is_told():
     for of in ({}, {"managedFields": None}, meta({"manager": "x"}), meta({"fieldsV1": {"f:data": None}})):
-        assert writer(of, DATA) == ""
+        assert last_writer(of, DATA) == ""
 
 
 def test_a_name_that_looks_like_a_token_is_not_repeated():
-    assert token() not in writer(meta(entry(token(), *DATA)), DATA)
+    assert token() not in last_writer(meta(entry(token(), *DATA)), DATA)
 
 
 async def test_who_replaced_the_value_is_named(scene):
-    await scene.fleet.write(only(await scene.fleet.observe()), scene.fresh, record_of(scene.fresh))
-    assert only(await scene.fleet.observe()).writer == ""
+    await scene.store.write(only_target(await scene.store.observe()), scene.fresh, record_of(scene.fresh))
+    assert only_target(await scene.store.observe()).writer == ""
     value = {"data": {KEY: encoded(scene.value)}}
     scene.sandbox.cluster.patch("Secret", "default", "s", value, manager="argocd-controller")
-    found = only(await scene.fleet.observe())
+    found = only_target(await scene.store.observe())
     assert found.drifted
     assert found.writer.startswith("argocd-controller (Update, 20")
 
 
 async def test_a_value_that_was_never_ours_has_no_writer(scene):
     scene.sandbox.cluster.apply(secret(scene.value), manager="helm")
-    assert only(await scene.fleet.observe()).writer == ""
+    assert only_target(await scene.store.observe()).writer == ""
 
 
 def reverted(mark: str | None = None, seconds: int = 1) -> dict:

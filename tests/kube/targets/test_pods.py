@@ -6,7 +6,7 @@ import pytest
 
 from rotator.kube.targets.pods import belongs, pod_of, unfinished
 from rotator.kube.targets.workloads import selector_of
-from tests.kube.data import a_pod, a_workload
+from tests.kube.objects import a_pod, a_workload
 
 
 def started(at: str, name: str = "gw"):
@@ -97,7 +97,7 @@ def test_terminating_pods_still_run_and_finished_ones_do_not():
     leaving = a_pod("leaving")
     leaving["metadata"]["deletionTimestamp"] = "2029-12-24T12:00:00Z"
     pods = [leaving, a_pod("evicted", phase="Failed"), a_pod("done", phase="Succeeded")]
-    assert [p["metadata"]["name"] for p in unfinished(pods)] == ["leaving"]
+    assert [pod["metadata"]["name"] for pod in unfinished(pods)] == ["leaving"]
 
 
 def test_a_deployments_pods_are_those_of_its_replica_sets():
@@ -129,5 +129,5 @@ def test_every_kind_of_selector_becomes_a_query():
         {"key": "canary", "operator": "DoesNotExist"},
     ]
     selector = {"matchLabels": {"x": "1", "a": "2"}, "matchExpressions": terms}
-    workload = a_workload("Deployment", {}, selector=selector)
-    assert selector_of(workload) == "a=2,x=1,tier in (a,b),env notin (dev),app,!canary"
+    only_workload = a_workload("Deployment", {}, selector=selector)
+    assert selector_of(only_workload) == "a=2,x=1,tier in (a,b),env notin (dev),app,!canary"

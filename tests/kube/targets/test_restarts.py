@@ -11,7 +11,7 @@ from rotator.core.limits import may_restart
 from rotator.core.policy import Policy
 from rotator.errors import Conflict
 from rotator.kube.targets.workloads import RESTARTED_AT, RESTARTS, read_restarts, write_restarts
-from tests.kube.fleets import now, only, workload
+from tests.kube.scene import now, only_target, only_workload
 
 AT = datetime(2029, 12, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -23,18 +23,18 @@ def annotations(scene):
 async def restarted(scene, mark):
     """Restart the workload, as often as its controller's writes get in the way."""
     while True:
-        seen = await scene.fleet.observe()
+        observation = await scene.store.observe()
         with suppress(Conflict):
-            await scene.fleet.restart(only(seen), workload(seen), mark)
-            return workload(await scene.fleet.observe())
+            await scene.store.restart(only_target(observation), only_workload(observation), mark)
+            return only_workload(await scene.store.observe())
 
 
 async def test_restarts_are_counted_since_the_first_of_the_hour(scene):
     before = now()
-    counts = [await restarted(scene, f"{n:012x}") for n in range(3)]
-    assert [w.restarts for w in counts] == [1, 2, 3]
+    counts = [await restarted(scene, f"{number:012x}") for number in range(3)]
+    assert [workload.restarts for workload in counts] == [1, 2, 3]
     assert before <= counts[0].counted_since <= now()
-    assert {w.counted_since for w in counts} == {counts[0].counted_since}
+    assert {workload.counted_since for workload in counts} == {counts[0].counted_since}
 
 
 async def test_the_count_begins_anew_after_an_hour(scene):
@@ -42,13 +42,13 @@ async def test_the_count_begins_anew_after_an_hour(scene):
     scene.sandbox.cluster.patch(
         "Deployment", "default", "gw", {"metadata": {"annotations": {RESTARTS: long_ago}}}
     )
-    assert workload(await scene.fleet.observe()).restarts == 7
+    assert only_workload(await scene.store.observe()).restarts == 7
     assert (await restarted(scene, "0123456789ab")).restarts == 1
 
 
 async def test_the_budget_is_used_up_by_what_was_counted(scene):
     policy = Policy()
-    found = workload(await scene.fleet.observe())
+    found = only_workload(await scene.store.observe())
     rounds = 0
     while may_restart(found, policy, now()):
         found, rounds = await restarted(scene, f"{rounds:012x}"), rounds + 1

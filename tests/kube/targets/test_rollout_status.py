@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.kube.targets.rollout_status import Rollout, rollout
-from tests.kube.data import a_pod, a_workload
+from rotator.kube.targets.rollout_status import RolloutStatus, rollout_status
+from tests.kube.objects import a_pod, a_workload
 
-DONE = Rollout(True, False, False, "")
+DONE = RolloutStatus(True, False, False, "")
 FULL = {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "readyReplicas": 3}
 DAEMONS = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}
 LATE = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
@@ -14,7 +14,7 @@ ON_DELETE = {"type": "OnDelete"}
 
 
 def waits(workload, note: str, pods=()):
-    state = rollout(workload, pods)
+    state = rollout_status(workload, pods)
     assert not state.complete
     assert note in state.note
     return state
@@ -30,7 +30,7 @@ def waits(workload, note: str, pods=()):
     ],
 )
 def test_a_finished_rollout_is_complete(workload):
-    assert rollout(workload, []) == DONE
+    assert rollout_status(workload, []) == DONE
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
@@ -55,7 +55,7 @@ def test_pods_on_their_way_out_are_told_and_no_work_of_the_controllers():
     """Whether they still run the token before, the pods themselves say."""
     going = a_pod("old", "0123456789ab")
     going["metadata"]["deletionTimestamp"] = "2029-12-24T12:00:00Z"
-    found = rollout(a_workload("Deployment", FULL | {"terminatingReplicas": 1}), [going])
+    found = rollout_status(a_workload("Deployment", FULL | {"terminatingReplicas": 1}), [going])
     assert (found.complete, found.note) == (True, "1 pod terminating")
 
 
@@ -66,7 +66,7 @@ def test_a_deployment_past_its_progress_deadline_has_failed():
 
 def test_a_paused_deployment_with_a_new_template_says_so():
     assert not waits(a_workload("Deployment", FULL | {"updatedReplicas": 0}, paused=True), "paused").failed
-    assert rollout(a_workload("Deployment", FULL, paused=True), []) == DONE
+    assert rollout_status(a_workload("Deployment", FULL, paused=True), []) == DONE
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_daemon_set_waits_for(status, strategy, note):
     ],
 )
 def test_a_workload_that_is_meant_to_have_no_pods_is_idle(workload):
-    assert rollout(workload, []) == Rollout(True, False, True, "")
+    assert rollout_status(workload, []) == RolloutStatus(True, False, True, "")
 
 
 def waiting(reason: str):
@@ -144,13 +144,13 @@ def test_the_note_says_why_pods_do_not_come_up(status, note):
 def test_ordinary_waiting_is_no_trouble_and_many_troubles_are_counted():
     workload = a_workload("Deployment", FULL | {"availableReplicas": 0})
     creating = a_pod("p", containerStatuses=waiting("ContainerCreating"))
-    assert rollout(workload, [creating]).note == "0 of 3 new pods ready"
-    broken = [a_pod(f"p{i}", containerStatuses=waiting("CrashLoopBackOff")) for i in range(5)]
-    assert rollout(workload, broken).note.endswith("p2: CrashLoopBackOff; 2 more")
+    assert rollout_status(workload, [creating]).note == "0 of 3 new pods ready"
+    broken = [a_pod(f"p{number}", containerStatuses=waiting("CrashLoopBackOff")) for number in range(5)]
+    assert rollout_status(workload, broken).note.endswith("p2: CrashLoopBackOff; 2 more")
 
 
 def test_the_note_tells_new_pods_that_are_ready_from_those_that_are_not():
     template = {"metadata": {"annotations": {"apim-token-rotator/token": "0123456789ab"}}}
     pods = [a_pod("old"), a_pod("new", "0123456789ab", conditions=[])]
-    state = rollout(a_workload("Deployment", FULL | {"updatedReplicas": 1}, template=template), pods)
+    state = rollout_status(a_workload("Deployment", FULL | {"updatedReplicas": 1}, template=template), pods)
     assert state.note == "1 of 3 pods are new; 0 of 1 new pods ready"

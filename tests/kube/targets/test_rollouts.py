@@ -11,19 +11,19 @@ from rotator.core.observation import Workload
 from rotator.errors import Refused
 from rotator.kube import check_access
 from sandbox.fleet import deploy
-from tests.kube.fleets import (
+from tests.kube.scene import (
     Json,
-    absent,
     deployment,
-    fleet_of,
     in_days,
     issued,
-    only,
+    only_target,
+    only_unobserved,
+    only_workload,
     record_of,
     running,
     secret,
     target,
-    workload,
+    target_store,
 )
 
 LONG = timedelta(seconds=30)
@@ -46,19 +46,19 @@ class Roller:
 
     def __init__(self, scene, kind: str) -> None:
         self.scene = scene
-        self.fleet = fleet_of(scene.connection, target("s", f"{kind.lower()}/gw"))
+        self.store = target_store(scene.connection, target("s", f"{kind.lower()}/gw"))
 
     async def look(self) -> Workload:
-        self.seen = await self.fleet.observe()
-        return workload(self.seen)
+        self.seen = await self.store.observe()
+        return only_workload(self.seen)
 
     async def restart(self, mark: str | None = "0123456789ab") -> None:
-        await self.fleet.restart(only(self.seen), await self.look(), mark)
+        await self.store.restart(only_target(self.seen), await self.look(), mark)
 
     async def until(self, wanted, within: timedelta = LONG) -> Workload:
         async with asyncio.timeout(60):
             while not wanted(found := await self.look()):
-                await self.fleet.changed(self.seen, within)
+                await self.store.changed(self.seen, within)
         return found
 
 
@@ -71,7 +71,7 @@ def roll(scene):
         await scene.sandbox.cluster.wait_for(lambda cluster: not cluster.list("Pod", "default"))
         scene.sandbox.cluster.apply(of_kind(kind, **spec))
         roller = Roller(scene, kind)
-        await roller.until(lambda w: w.healthy)
+        await roller.until(lambda workload: workload.healthy)
         return roller
 
     return roll
@@ -91,7 +91,9 @@ async def test_a_rollout_ends_with_every_pod_marked_and_goes_back_likewise(roll,
     roller = await roll(kind, **spec)
     for mark in ("0123456789ab", None):
         await roller.restart(mark)
-        found = await roller.until(lambda w, mark=mark: w.healthy and w.template_token == mark)
+        found = await roller.until(
+            lambda workload, mark=mark: workload.healthy and workload.template_token == mark
+        )
         assert {pod.pod_token for pod in found.pods} == {mark}
         assert (found.failed, found.note) == (False, "")
 
@@ -108,20 +110,20 @@ async def test_pods_that_do_not_come_up_fail_the_rollout_and_the_note_says_why(s
     roller = await roll("Deployment", progressDeadlineSeconds=1)
     scene.sandbox.cluster.set_pod_fault("default", "gw", fault)
     await roller.restart()
-    await roller.until(lambda w: note in w.note)
-    found = await roller.until(lambda w: w.failed)
+    await roller.until(lambda workload: note in workload.note)
+    found = await roller.until(lambda workload: workload.failed)
     assert "exceeded its progress deadline" in found.note
     assert not found.healthy
     scene.sandbox.cluster.set_pod_fault("default", "gw", None)
     await roller.restart(None)
-    assert (await roller.until(lambda w: w.healthy)).template_token is None
+    assert (await roller.until(lambda workload: workload.healthy)).template_token is None
 
 
 async def test_a_paused_deployment_waits_to_be_resumed(roll):
     roller = await roll("Deployment")
     roller.scene.sandbox.cluster.patch("Deployment", "default", "gw", {"spec": {"paused": True}})
     await roller.restart()
-    found = await roller.until(lambda w: "paused" in w.note)
+    found = await roller.until(lambda workload: "paused" in workload.note)
     assert not found.healthy
 
 
@@ -129,11 +131,13 @@ async def test_a_paused_deployment_waits_to_be_resumed(roll):
 async def test_a_workload_that_replaces_no_pods_itself_says_so(scene, roll, kind):
     roller = await roll(kind, updateStrategy=ON_DELETE)
     await roller.restart()
-    found = await roller.until(lambda w: "OnDelete: delete its pods yourself" in w.note)
+    found = await roller.until(lambda workload: "OnDelete: delete its pods yourself" in workload.note)
     assert not found.healthy
     for pod in found.pods:
         scene.sandbox.cluster.delete("Pod", "default", pod.name)
-    assert {p.pod_token for p in (await roller.until(lambda w: w.healthy)).pods} == {"0123456789ab"}
+    assert {pod.pod_token for pod in (await roller.until(lambda workload: workload.healthy)).pods} == {
+        "0123456789ab"
+    }
 
 
 async def test_pods_below_a_partition_keep_the_workload_from_being_healthy(roll):
@@ -141,8 +145,8 @@ async def test_pods_below_a_partition_keep_the_workload_from_being_healthy(roll)
     roller = await roll("StatefulSet", updateStrategy=rolling)
     await roller.restart()
     # Only the note may still change, on which nothing depends: that wakes nobody.
-    found = await roller.until(lambda w: "partition 1" in w.note, timedelta(seconds=1))
-    assert (found.complete, found.healthy, len({p.pod_token for p in found.pods})) == (False, False, 2)
+    found = await roller.until(lambda workload: "partition 1" in workload.note, timedelta(seconds=1))
+    assert (found.complete, found.healthy, len({pod.pod_token for pod in found.pods})) == (False, False, 2)
 
 
 @pytest.mark.parametrize("layout", ["how-to", "portal", "helm"])
@@ -151,29 +155,35 @@ async def test_every_way_to_deploy_a_gateway_is_found_without_naming_key_or_work
 ):
     placed = await deploy(sandbox, layout, "gw1", namespace="apim", expires_at=in_days(9), replicas=2)
     settings = target(placed.secret).model_copy(update={"namespace": "apim"})
-    fleet = fleet_of(connection, settings)
-    found = only(await fleet.observe())
+    store = target_store(connection, settings)
+    found = only_target(await store.observe())
     assert (found.fingerprint, found.expires_at, found.misconfiguration) == (
         placed.token_fingerprint,
         in_days(9),
         "",
     )
-    assert [(w.name, w.healthy, len(w.pods)) for w in found.workloads] == [(placed.workload, True, 2)]
+    assert [(workload.name, workload.healthy, len(workload.pods)) for workload in found.workloads] == [
+        (placed.workload, True, 2)
+    ]
     fresh = issued(placed.gateway.mint("secondary", in_days(29)), in_days(29))
-    await fleet.write(found, fresh, record_of(fresh))
-    await fleet.restart(found, found.workloads[0], fresh.fingerprint)
-    seen = await fleet.observe()
+    await store.write(found, fresh, record_of(fresh))
+    await store.restart(found, found.workloads[0], fresh.fingerprint)
+    observation = await store.observe()
     async with asyncio.timeout(60):
-        while not (workload(seen).healthy and workload(seen).template_token == fresh.fingerprint):
-            await fleet.changed(seen, LONG)
-            seen = await fleet.observe()
-    assert {(p.fingerprint, p.ok) for p in await sandbox.pods()} == {(fresh.fingerprint, True)}
+        while not (
+            only_workload(observation).healthy
+            and only_workload(observation).template_token == fresh.fingerprint
+        ):
+            await store.changed(observation, LONG)
+            observation = await store.observe()
+    assert {(pod.fingerprint, pod.ok) for pod in await sandbox.pods()} == {(fresh.fingerprint, True)}
 
 
 async def test_a_right_that_rbac_does_not_grant_is_named(scene):
     scene.sandbox.cluster.deny("get", "secrets")
     assert (
-        'resources ["secrets"], resourceNames ["s"], verbs ["get"]' in absent(await scene.fleet.observe()).why
+        'resources ["secrets"], resourceNames ["s"], verbs ["get"]'
+        in only_unobserved(await scene.store.observe()).why
     )
     with pytest.raises(Refused, match=r'verbs \["get"\]'):
         await check_access(scene.connection, "default", "s")
@@ -182,8 +192,8 @@ async def test_a_right_that_rbac_does_not_grant_is_named(scene):
 async def test_two_workloads_of_one_secret_are_both_seen(scene):
     scene.sandbox.cluster.apply(secret(f"GatewayKey {scene.value}"))
     await running(scene.sandbox, deployment("second", replicas=1))
-    fleet = fleet_of(scene.connection, target("s", "deployment/gw", "deployment/second"))
-    assert [len(w.pods) for w in only(await fleet.observe()).workloads] == [2, 1]
+    store = target_store(scene.connection, target("s", "deployment/gw", "deployment/second"))
+    assert [len(workload.pods) for workload in only_target(await store.observe()).workloads] == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -199,4 +209,4 @@ async def test_two_workloads_of_one_secret_are_both_seen(scene):
 )
 async def test_only_ordered_stateful_sets_wait_for_pods_that_do_not_work(scene, roll, kind, spec, ordered):
     roller = await roll(kind, **spec)
-    assert workload(roller.seen).ordered is ordered
+    assert only_workload(roller.seen).ordered is ordered

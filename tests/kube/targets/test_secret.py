@@ -10,20 +10,20 @@ from rotator.errors import Refused
 from rotator.kube.targets.annotations import PREFIX, encode_record
 from rotator.kube.targets.secret import (
     LAST_APPLIED,
-    leaks,
-    note_place,
-    read_contents,
+    encode_location,
+    has_token_in_last_applied,
+    read_secret,
     read_token,
     write_value,
 )
-from tests.kube.data import EXPIRY, GATEWAY, NOW, a_secret, encoded, token
+from tests.kube.objects import EXPIRY, GATEWAY, NOW, a_secret, encoded, token
 
 RECORD = Record(Decision(1, Token("0123456789ab", Key.PRIMARY, NOW, EXPIRY, "0123456789ab")))
 OURS = {name: said for name, said in encode_record(RECORD).items() if said is not None}
 
 
 def read(secret, key=None, gateway=GATEWAY):
-    return read_contents(secret, "Secret apim/s", key, gateway)
+    return read_secret(secret, "Secret apim/s", key, gateway)
 
 
 @pytest.mark.parametrize(("front", "prefixed"), [("GatewayKey ", True), ("", False)])
@@ -71,7 +71,7 @@ def test_what_a_stranger_put_over_our_token_shows_as_drift(text):
 
 def noted(key, *, prefixed=True):
     """Our annotations on a Secret whose token was under key."""
-    notes = OURS | note_place(key, prefixed=prefixed)
+    notes = OURS | encode_location(key, prefixed=prefixed)
     return {name: said for name, said in notes.items() if said is not None}
 
 
@@ -125,15 +125,15 @@ def applied(**manifest) -> str:
     ],
 )
 def test_a_token_in_the_last_applied_configuration_is_a_leak(manifest):
-    assert leaks(applied(**manifest))
-    assert read(a_secret({LAST_APPLIED: applied(**manifest)}, value=token())).leaks
+    assert has_token_in_last_applied(applied(**manifest))
+    assert read(a_secret({LAST_APPLIED: applied(**manifest)}, value=token())).token_in_last_applied
 
 
 @pytest.mark.parametrize(
     "text", ["", applied(), applied(stringData={"value": "<token>"}), applied(data=[1]), "{broken", "[]"]
 )
 def test_a_last_applied_configuration_without_a_token_is_none(text):
-    assert not leaks(text)
+    assert not has_token_in_last_applied(text)
 
 
 def test_contents_never_show_a_value():

@@ -4,7 +4,7 @@ import pytest
 
 from rotator.errors import Refused
 from rotator.kube.targets.secret_format import find_key, readers
-from tests.kube.data import a_secret, token
+from tests.kube.objects import a_secret, token
 
 
 def data(**values: str):

@@ -6,16 +6,16 @@ import pytest
 
 from rotator.errors import Refused, Unavailable
 from rotator.kube.client import paths
-from tests.kube.fleets import (
-    absent,
+from tests.kube.scene import (
     deployment,
-    fleet_of,
     forbidden,
     in_days,
-    only,
+    only_target,
+    only_unobserved,
     running,
     secret,
     target,
+    target_store,
 )
 
 SECRET = paths.secret("default", "s")
@@ -25,15 +25,15 @@ SECRET = paths.secret("default", "s")
     ("manifest", "settings", "why"),
     [
         (secret("<t>"), target("missing"), "kubectl -n default create secret generic missing"),
-        (secret("hunter2"), target(), "holds something that is no gateway token"),
+        (secret("hunter2"), target(), "holds a value that is not a gateway token"),
         (secret("<t>"), target(key="nowhere"), "has no key nowhere"),
         (secret("<t>", immutable=True), target(), "is immutable"),
-        (secret(None), target(), "has a layout that is not known"),
+        (secret(None), target(), "has an unknown format"),
     ],
 )
 async def test_a_secret_that_cannot_be_used_is_absent_with_a_remedy(scene, manifest, settings, why):
     scene.sandbox.cluster.apply(manifest)
-    found = absent(await fleet_of(scene.connection, settings).observe())
+    found = only_unobserved(await target_store(scene.connection, settings).observe())
     assert found.name == f"default/{settings.secret}"
     assert why in found.why
 
@@ -41,12 +41,12 @@ async def test_a_secret_that_cannot_be_used_is_absent_with_a_remedy(scene, manif
 async def test_another_gateways_token_is_not_overwritten(scene):
     other = scene.sandbox.azure.add_gateway("gw2").mint("primary", in_days(9))
     scene.sandbox.cluster.apply(secret(other))
-    assert "holds a token of gateway gw2, not of gw1" in absent(await scene.fleet.observe()).why
+    assert "holds a token of gateway gw2, not of gw1" in only_unobserved(await scene.store.observe()).why
 
 
 async def test_one_absent_target_does_not_hide_the_other(scene):
-    seen = await fleet_of(scene.connection, target("missing"), target("s")).observe()
-    assert ([a.name for a in seen.unreachable], [t.name for t in seen.targets]) == (
+    observation = await target_store(scene.connection, target("missing"), target("s")).observe()
+    assert ([each.name for each in observation.unreachable], [each.name for each in observation.targets]) == (
         ["default/missing"],
         ["default/s"],
     )
@@ -57,7 +57,7 @@ async def test_a_target_that_may_not_be_looked_at_is_absent_with_the_rule_to_gra
     scene.sandbox.faults.add(
         server="kubernetes", path=f"/{resource}", action="status", status=403, body=forbidden(resource)
     )
-    assert f'resources ["{resource}"]' in absent(await scene.fleet.observe()).why
+    assert f'resources ["{resource}"]' in only_unobserved(await scene.store.observe()).why
 
 
 async def test_a_lease_that_may_not_be_read_is_refused(scene):
@@ -65,7 +65,7 @@ async def test_a_lease_that_may_not_be_read_is_refused(scene):
         server="kubernetes", path="/leases", action="status", status=403, body=forbidden("leases")
     )
     with pytest.raises(Refused, match="leases"):
-        await scene.fleet.observe()
+        await scene.store.observe()
 
 
 @pytest.mark.parametrize("resource", ["secrets", "deployments", "pods", "leases"])
@@ -80,16 +80,16 @@ async def test_a_lease_that_may_not_be_read_is_refused(scene):
 async def test_a_look_that_the_server_does_not_answer_is_unavailable(scene, resource, fault):
     scene.sandbox.faults.add(server="kubernetes", path=f"/{resource}", times=None, **fault)
     with pytest.raises(Unavailable) as failed:
-        await scene.fleet.observe()
+        await scene.store.observe()
     assert failed.value.retry_after == (timedelta(seconds=3) if "retry_after" in fault else None)
 
 
 @pytest.mark.parametrize("resource", ["secrets", "deployments", "pods", "leases"])
 async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
-    fleet = fleet_of(await connect(call_timeout=0.5))
+    store = target_store(await connect(call_timeout=0.5))
     scene.sandbox.faults.add(server="kubernetes", path=f"/{resource}", action="hang")
     with pytest.raises(Unavailable, match="did not answer"):
-        await fleet.observe()
+        await store.observe()
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
 async def test_a_workload_that_can_never_prove_the_token_is_a_flaw(scene, workloads, misconfiguration):
     scene.sandbox.cluster.apply(secret("unrelated", "another"))
     await running(scene.sandbox, deployment("stranger", of="another"), deployment("idle", replicas=0))
-    found = only(await fleet_of(scene.connection, target("s", *workloads)).observe())
+    found = only_target(await target_store(scene.connection, target("s", *workloads)).observe())
     assert misconfiguration in found.misconfiguration
-    assert all(w.name in {"deployment/gw", "deployment/idle"} for w in found.workloads)
+    assert all(workload.name in {"deployment/gw", "deployment/idle"} for workload in found.workloads)
 
 
 async def test_a_secret_that_nobody_reads_is_a_flaw(scene):
     scene.sandbox.cluster.apply(secret(scene.value, "t"))
-    found = only(await fleet_of(scene.connection, target("t")).observe())
+    found = only_target(await target_store(scene.connection, target("t")).observe())
     assert (
         "no workload in namespace default reads key config.service.auth.key of Secret t"
         in found.misconfiguration

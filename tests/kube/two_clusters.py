@@ -14,7 +14,7 @@ from rotator.config import KubernetesSettings, TargetSettings
 from rotator.core.observation import Observation, UnobservedTarget
 from rotator.kube import Clusters, KubeTargetStore
 from sandbox.world import Sandbox
-from tests.kube.fleets import deployment, fleet_of, in_days, issued, running, secret, target
+from tests.kube.scene import deployment, in_days, issued, running, secret, target, target_store
 
 Json = dict[str, Any]
 WEST = "west"
@@ -27,23 +27,25 @@ def kubeconfig(**contexts: Sandbox) -> Json:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": next(iter(contexts)),
-        "clusters": [{"name": n, "cluster": p["clusters"][0]["cluster"]} for n, p in parts.items()],
-        "users": [{"name": n, "user": p["users"][0]["user"]} for n, p in parts.items()],
-        "contexts": [{"name": n, "context": {"cluster": n, "user": n}} for n in parts],
+        "clusters": [
+            {"name": name, "cluster": part["clusters"][0]["cluster"]} for name, part in parts.items()
+        ],
+        "users": [{"name": name, "user": part["users"][0]["user"]} for name, part in parts.items()],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in parts],
     }
 
 
-def away(name: str = "s", context: str = WEST) -> TargetSettings:
+def target_in_west(name: str = "s", context: str = WEST) -> TargetSettings:
     """A target in another cluster."""
     return target(name, "deployment/gw").model_copy(update={"context": context})
 
 
-def here(name: str = "s") -> TargetSettings:
+def target_at_home(name: str = "s") -> TargetSettings:
     return target(name, "deployment/gw")
 
 
 @dataclass(slots=True)
-class Two:
+class TwoClusters:
     """The same gateway in two clusters, with its token in Secret default/s of each."""
 
     home: Sandbox
@@ -68,8 +70,8 @@ class Two:
         self.clusters = await self.closing.enter_async_context(clusters)
         return clusters
 
-    async def fleet(self, *targets: TargetSettings, **options: Any) -> KubeTargetStore:
-        return fleet_of(await self.connect(**options), *(targets or (here(), away())))
+    async def store(self, *targets: TargetSettings, **options: Any) -> KubeTargetStore:
+        return target_store(await self.connect(**options), *(targets or (target_at_home(), target_in_west())))
 
     def give_west(self, seconds: float) -> None:
         """Give a call to west so long from now on; a call to home has a minute, however slow the machine."""
@@ -87,7 +89,7 @@ class Two:
 
 
 @asynccontextmanager
-async def two_clusters(directory: Path) -> AsyncIterator[Two]:
+async def open_two_clusters(directory: Path) -> AsyncIterator[TwoClusters]:
     async with AsyncExitStack() as stack:
         home, west = [
             await stack.enter_async_context(Sandbox(directory / name, ready_delay=0.01, term_delay=0.01))
@@ -99,24 +101,24 @@ async def two_clusters(directory: Path) -> AsyncIterator[Two]:
             sandbox.gateway_pods.endpoint = home.configuration_url
             await running(sandbox, deployment())
         config = kubeconfig(home=home, west=west)
-        two = Two(home, west, directory / "kubeconfig", value, stack, config)
-        two.save()
-        yield two
+        two_clusters = TwoClusters(home, west, directory / "kubeconfig", value, stack, config)
+        two_clusters.save()
+        yield two_clusters
 
 
-def names(seen: Observation) -> list[str]:
-    return [t.name for t in seen.targets]
+def names(observation: Observation) -> list[str]:
+    return [target.name for target in observation.targets]
 
 
-def only_absent(seen: Observation) -> UnobservedTarget:
-    (found,) = seen.unreachable
+def unobserved(observation: Observation) -> UnobservedTarget:
+    (found,) = observation.unreachable
     return found
 
 
-async def until_seen(fleet: KubeTargetStore, wanted: Callable[[Observation], bool]) -> Observation:
+async def until_seen(store: KubeTargetStore, wanted: Callable[[Observation], bool]) -> Observation:
     """Look again and again, as a rotation does."""
     from datetime import timedelta
 
-    while not wanted(seen := await fleet.observe()):
-        await fleet.changed(seen, timedelta(seconds=5))
-    return seen
+    while not wanted(observation := await store.observe()):
+        await store.changed(observation, timedelta(seconds=5))
+    return observation

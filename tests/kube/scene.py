@@ -15,7 +15,7 @@ from rotator.core.records import Decision, Key, Record, Token
 from rotator.kube import Clusters, Connection, EventSink, KubeLease, KubeTargetStore
 from rotator.ports import IssuedToken
 from sandbox.world import Sandbox
-from tests.kube.data import encoded
+from tests.kube.objects import encoded
 
 Json = dict[str, Any]
 KEY = "config.service.auth.key"
@@ -55,11 +55,11 @@ def deployment(name: str = "gw", of: str = "s", replicas: int = 2) -> Json:
 
 
 def target(name: str = "s", *workloads: str, key: str | None = None) -> TargetSettings:
-    refs = tuple(WorkloadRef.parse(w) for w in workloads) or None
+    refs = tuple(WorkloadRef.parse(reference) for reference in workloads) or None
     return TargetSettings(namespace="default", secret=name, key=key, workloads=refs)
 
 
-def fleet_of(
+def target_store(
     world: Connection | Clusters, *targets: TargetSettings, events: EventSink | None = None
 ) -> KubeTargetStore:
     clusters = Clusters.of(world) if isinstance(world, Connection) else world
@@ -76,20 +76,20 @@ def record_of(token: IssuedToken, revision: int = 1) -> Record:
     return Record(Decision(revision, kept))
 
 
-def only(seen: Observation) -> Target:
-    assert not seen.unreachable, seen.unreachable
-    (found,) = seen.targets
+def only_target(observation: Observation) -> Target:
+    assert not observation.unreachable, observation.unreachable
+    (found,) = observation.targets
     return found
 
 
-def absent(seen: Observation) -> UnobservedTarget:
-    assert not seen.targets
-    (found,) = seen.unreachable
+def only_unobserved(observation: Observation) -> UnobservedTarget:
+    assert not observation.targets
+    (found,) = observation.unreachable
     return found
 
 
-def workload(seen: Observation) -> Workload:
-    (found,) = only(seen).workloads
+def only_workload(observation: Observation) -> Workload:
+    (found,) = only_target(observation).workloads
     return found
 
 
@@ -121,7 +121,7 @@ class Scene:
 
     sandbox: Sandbox
     connection: Connection
-    fleet: KubeTargetStore
+    store: KubeTargetStore
     value: str
     fresh: IssuedToken
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.errors import LeaseLost
-from tests.kube.leases import PATH, START, seen, take
+from tests.kube.leases import PATH, START, observation, take
 
 
 async def test_repairs_are_counted_and_forgiven_after_two_days(make, time):
@@ -22,15 +22,15 @@ async def test_repairs_are_counted_and_forgiven_after_two_days(make, time):
 
 
 async def test_repairs_outlive_the_holder(make):
-    a, b = make("a"), make("b")
-    await take(a)
-    await a.count_restore()
-    await a.release()
-    assert (await seen(b)).restores == 1
-    await take(b)
-    await b.count_restore()
-    assert (await b.read()).restores == 2
-    await b.release()
+    first, second = make("a"), make("b")
+    await take(first)
+    await first.count_restore()
+    await first.release()
+    assert (await observation(second)).restores == 1
+    await take(second)
+    await second.count_restore()
+    assert (await second.read()).restores == 2
+    await second.release()
 
 
 async def test_a_repair_is_not_counted_on_a_lease_that_was_taken(make, connection):

@@ -25,7 +25,7 @@ from tests.configuration import table
 Json = dict[str, Any]
 PREFIX = "apim-token-rotator/"
 LAYOUTS = ("how-to", "portal", "helm")
-WAIT_TIMEOUT = 30.0
+WAIT_TIMEOUT = 60.0
 
 
 @dataclass

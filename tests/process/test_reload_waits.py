@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 import yaml
 
 from sandbox.azure.events import near_expiry
+from tests.loop_clock import Later
 from tests.process.daemon_probes import reloaded, request_reload, started
-from tests.process.process_env import WAIT_TIMEOUT, ProcessEnv, post
+from tests.process.process_env import WAIT_TIMEOUT, Json, ProcessEnv, port, post
 from tests.process.test_webhook_security import OLD, secured
 
 pytestmark = pytest.mark.process
 
 
 def hangs(kubeconfig: dict[str, Any]) -> str:
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["60"]}
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["600"]}
     user = {"exec": plugin | {"interactiveMode": "Never"}}
     return yaml.safe_dump(kubeconfig | {"users": [u | {"user": user} for u in kubeconfig["users"]]})
 
@@ -42,19 +44,28 @@ async def test_a_daemon_that_hangs_in_a_plugin_as_it_starts_leaves(env: ProcessE
     plugin = hangs(yaml.safe_load(kubeconfig.read_text()))
     begun = env.directory / "begun"
     kubeconfig.write_text(
-        plugin.replace("sleep", "sh").replace("'60'", f"-c\n      - touch {begun}; sleep 60")
+        plugin.replace("sleep", "sh").replace("'600'", f"-c\n      - touch {begun}; sleep 600")
     )
     process = await env.start(env.config, "run")
     async with asyncio.timeout(WAIT_TIMEOUT):
         while not begun.exists():
             await asyncio.sleep(0.02)
     process.terminate()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         assert await process.wait() == 0
 
 
+def request(event: Json) -> bytes:
+    """Return a delivery of the event as it is sent, without any credential."""
+    body = json.dumps([event]).encode()
+    head = (
+        f"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    return f"{head}\r\n\r\n".encode() + body
+
+
 async def test_who_waits_while_the_webhook_is_taken_away_does_not_come_in_without_a_proof(
-    env: ProcessEnv,
+    env: ProcessEnv, later: Later
 ) -> None:
     await env.deploy("oslo")
     (secrets := env.directory / "secrets").write_text(OLD)
@@ -62,11 +73,16 @@ async def test_who_waits_while_the_webhook_is_taken_away_does_not_come_in_withou
     async with started(env, config) as daemon:
         await env.adopted("oslo")
         event = near_expiry(env.azure("oslo"), env.expiry("oslo"))
-        held = env.sandbox.faults.add(server="arm", path="generateToken", action="latency", seconds=4)
+        held = env.sandbox.faults.add(server="arm", path="generateToken", action="latency", seconds=60)
         assert (await post(daemon, [event], **{"x-rotator-secret": OLD}))[0] == 200
         await held.hit()
         config.write_text(config.read_text().replace(way, "enabled = false"))
         request_reload(daemon)
         await daemon.line(lambda x: x["event"] == "reload: the generation before ends", WAIT_TIMEOUT)
-        assert (await post(daemon, [event]))[0] == 503
+        reader, writer = await asyncio.open_connection("127.0.0.1", port(daemon, "webhook"))
+        writer.write(request(event))
+        await writer.drain()  # it is there before the generation can end
+        await later.by(60)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
+        writer.close()
         await daemon.line(reloaded, WAIT_TIMEOUT)

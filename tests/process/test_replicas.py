@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.demo.process import Daemon
 from sandbox.names import HOME
+from tests.loop_clock import Later
 from tests.process import default_settings
 from tests.process.multi_cluster_env import MultiClusterEnv
 from tests.process.process_env import WAIT_TIMEOUT
@@ -70,8 +71,8 @@ async def test_records_go_by_the_clusters_clock(multi_env: MultiClusterEnv, skew
         await multi_env.verified_at("oslo", 1)
     now = datetime.now(UTC)
     stamps = [datetime.fromisoformat(multi_env.notes("oslo")[fact]) for fact in ("issued-at", "verified-at")]
-    assert all(abs(now - at) < timedelta(seconds=60) for at in stamps)
-    assert abs(multi_env.expiry("oslo") - now - timedelta(days=29)) < timedelta(minutes=2)
+    assert all(abs(now - at) < timedelta(minutes=5) for at in stamps)
+    assert abs(multi_env.expiry("oslo") - now - timedelta(days=29)) < timedelta(minutes=5)
 
 
 async def test_daemons_that_die_at_any_moment_lose_nothing(multi_env: MultiClusterEnv) -> None:
@@ -99,15 +100,18 @@ async def test_daemons_that_die_at_any_moment_lose_nothing(multi_env: MultiClust
     await every_pod_runs_its_token(multi_env)
 
 
-async def test_a_daemon_that_was_stopped_for_too_long_writes_nothing_more(multi_env: MultiClusterEnv) -> None:
+async def test_a_daemon_that_was_stopped_for_too_long_writes_nothing_more(
+    multi_env: MultiClusterEnv, later: Later
+) -> None:
     """SIGSTOP while it holds the Lease; another takes over and ends the work; SIGCONT."""
     await multi_env.deploy_in("oslo", HOME, days=3)
     point = multi_env.sandbox.faults.add(
-        server="arm", method="POST", path="generateToken", skip=1, action="latency", seconds=0.5
+        server="arm", method="POST", path="generateToken", skip=1, action="latency", seconds=60
     )
     async with multi_env.replicas(0) as (sleeper,):
         await point.hit()
         sleeper.process.send_signal(signal.SIGSTOP)
+        await later.by(60)  # the answer is there when the daemon goes on
         try:
             async with multi_env.process("rotator-9") as successor:
                 await successor.line(lambda x: x["event"] == "ready", WAIT_TIMEOUT)
@@ -122,7 +126,7 @@ async def test_a_daemon_that_was_stopped_for_too_long_writes_nothing_more(multi_
     assert multi_env.rollouts("oslo") == 2
 
 
-async def test_work_is_shared(multi_env: MultiClusterEnv) -> None:
+async def test_work_is_shared(multi_env: MultiClusterEnv, later: Later) -> None:
     """The Lease is one gateway's: what one daemon has no time for, the other one does."""
     one_at_a_time = "[rotation]\nmax_concurrent_rotations = 1\n"
     multi_env.settings = default_settings.FAST_CHECKS + one_at_a_time
@@ -130,11 +134,13 @@ async def test_work_is_shared(multi_env: MultiClusterEnv) -> None:
     async with multi_env.replicas(0, 0) as daemons:
         for gateway in FLEET:
             await multi_env.adopted(gateway)
-        multi_env.sandbox.faults.add(
-            server="arm", method="POST", path="generateToken", action="latency", seconds=0.5, times=None
+        held = multi_env.sandbox.faults.add(
+            server="kubernetes", method="PATCH", path="/deployments/", action="latency", seconds=60, times=2
         )
         command = await multi_env.tool("rotate-now", "--all", "--no-wait")
         await command.communicate()
+        await held.hit(2)  # at the same time, so they are not one daemon's
+        await later.by(60)
         await all_rest_at(multi_env, 1)
         assert workers(daemons) == {0, 1}
     assert {g: len(multi_env.minted(g)) for g in FLEET} == dict.fromkeys(FLEET, 1)

@@ -28,21 +28,12 @@ from rotator.eventgrid.webhook import ANSWER_WITHIN
 from rotator.web.limits import MAX_HANDSHAKE_BYTES
 from sandbox.azure.entra import TENANT, Entra
 from tests.eventgrid.builders import CLOUD, GRID, RESOURCE, body, cloud, validation
+from tests.loop_clock import Later
 
 EVENT_GRID_GIVES_UP = 30.0
 AUDIENCE = "api://rotator.example"
 Answer = tuple[int, dict[str, str]]
 EXPIRY = datetime(2025, 2, 25, 8, 56, tzinfo=UTC)
-
-
-class Clock:
-    """The running loop's monotonic clock, which a test moves ahead."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        loop = asyncio.get_running_loop()
-        real = loop.time
-        loop.time = lambda: real() + self.ahead  # type: ignore[method-assign]
 
 
 @dataclass
@@ -88,11 +79,11 @@ class Port:
         return start["status"], {k.decode(): v.decode() for k, v in start["headers"]}
 
 
-async def at_the_deadline(clock: Clock, delivery: Coroutine[Any, Any, Answer], until: Any) -> Answer:
+async def at_the_deadline(later: Later, delivery: Coroutine[Any, Any, Answer], until: Any) -> Answer:
     """Return the answer to a delivery that has come as far as until says when the deadline passes."""
     answer = asyncio.create_task(delivery)
     await until
-    clock.ahead += ANSWER_WITHIN
+    await later.by(ANSWER_WITHIN)
     async with asyncio.timeout(5):
         return await answer
 
@@ -124,25 +115,24 @@ def test_the_deadline_is_earlier_than_event_grids() -> None:
     assert ANSWER_WITHIN < EVENT_GRID_GIVES_UP
 
 
-async def test_a_delivery_that_waits_for_the_next_generation_is_put_off_at_the_deadline() -> None:
-    clock, port = Clock(), Port(public_app(SwappableApp()))
-    status, headers = await at_the_deadline(clock, port.post(cloud()), under_way())
+async def test_a_delivery_that_waits_for_the_next_generation_is_put_off_at_the_deadline(later: Later) -> None:
+    port = Port(public_app(SwappableApp()))
+    status, headers = await at_the_deadline(later, port.post(cloud()), under_way())
     assert (status, headers["retry-after"]) == (503, "30")
 
 
-async def test_a_delivery_whose_authentication_hangs_is_put_off_and_not_refused() -> None:
+async def test_a_delivery_whose_authentication_hangs_is_put_off_and_not_refused(later: Later) -> None:
     entra = {"tenant_id": TENANT, "audiences": [AUDIENCE], "authority": "https://127.0.0.1:1"}
     bearer = {"authorization": f"Bearer {Entra().event_grid_token(AUDIENCE)}"}
-    clock = Clock()
     async with public_port({"entra": entra}) as port:
         assert port.authenticator and port.authenticator.methods.bearer
         async with port.authenticator.methods.bearer.keys._lock:  # a fetch of keys that does not end
-            status, headers = await at_the_deadline(clock, port.post(cloud(), CLOUD | bearer), under_way())
+            status, headers = await at_the_deadline(later, port.post(cloud(), CLOUD | bearer), under_way())
     assert (status, headers["retry-after"]) == (503, "30")
     assert port.counted == {("Other", "undecided"): 1}
 
 
-async def test_an_event_that_is_durable_only_after_the_deadline_is_put_off_and_not_lost() -> None:
+async def test_an_event_that_is_durable_only_after_the_deadline_is_put_off_and_not_lost(later: Later) -> None:
     targets, woken = SlowTargets(), list[str]()
     services = SimpleNamespace(
         settings=SimpleNamespace(resource_id=SimpleNamespace(key=RESOURCE)),
@@ -153,9 +143,8 @@ async def test_an_event_that_is_durable_only_after_the_deadline_is_put_off_and_n
         {"oslo": cast(GatewayServices, services)},
         lambda gateway, _: woken.append(gateway),
     )
-    clock = Clock()
     async with public_port({"allow_unauthenticated": True}, handler.handle) as port:
-        status, headers = await at_the_deadline(clock, port.post(cloud()), targets.asked.wait())
+        status, headers = await at_the_deadline(later, port.post(cloud()), targets.asked.wait())
         assert (status, headers["retry-after"]) == (503, "30")
         assert port.counted == {("NearExpiry", "postponed"): 1}
         assert targets.request_on_secret is None

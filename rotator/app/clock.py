@@ -1,4 +1,4 @@
-"""The time of day, until the process is asked to leave."""
+"""The clock of a process that can be asked to leave."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from rotator.errors import Stopping
 
 GRACE = timedelta(seconds=10)
-"""How long requests and the step under way may take once they shall end (Kubernetes grants 30 s)."""
+"""Bounds how long requests and the step under way take after a stop signal. Kubernetes kills after 30 s."""
 
 SET_BACK = timedelta(minutes=1)
+"""The smallest jump backwards of this machine's clock that counts as set back."""
 
 
 def utc_now() -> datetime:
@@ -21,7 +22,7 @@ def utc_now() -> datetime:
 
 
 async def set_back(by: timedelta = SET_BACK, look_every: timedelta = GRACE) -> None:
-    """Return once this machine's clock was set back by so much: what is due by it comes late by as much."""
+    """Return once this machine's clock was set back by that much: due times are late by as much."""
     ticks = asyncio.get_running_loop().time
     most = lead = utc_now().timestamp() - ticks()
     while most - lead < by.total_seconds():
@@ -31,7 +32,7 @@ async def set_back(by: timedelta = SET_BACK, look_every: timedelta = GRACE) -> N
 
 
 class SystemClock:
-    """Implements the port Clock. stop: set once, when the process shall leave. now: the time of day, UTC."""
+    """Implements the port Clock. stop: set when the process has to leave. now: returns the time in UTC."""
 
     def __init__(self, stop: asyncio.Event, now: Callable[[], datetime] = utc_now) -> None:
         self.stop = stop
@@ -45,7 +46,7 @@ class SystemClock:
             raise Stopping("asked to leave")
 
     async def wait(self, change: Coroutine[Any, Any, None]) -> None:
-        """Wait for change, and give it up as soon as stop is set (Stopping)."""
+        """Wait for change; cancel it and raise Stopping as soon as stop is set."""
         waiting = asyncio.ensure_future(change)
         stopped = asyncio.ensure_future(self.stop.wait())
         try:

@@ -1,4 +1,4 @@
-"""Tells of a rollout that failed: how often, when it is tried again, and where to read why."""
+"""Describes a failed rollout: how often it failed, when the rotator tries again, where to read why."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def rollback_note(seen: Observation, said: str) -> str:
         times = "once" if current.failures == 1 else f"{current.failures} times"
         again = f"no new token is tried before {stamp(current.retry_at)}, unless it is urgent"
         sentences.append(f"the rollout failed {times} and the previous token is back; {again}")
-    if first := first_put_back(seen):
+    if first := first_restored(seen):
         sentences.append(f"the Event RolloutFailed says what failed: {events_of(first.name)}")
     return "; ".join(sentences)
 
 
-def first_put_back(seen: Observation) -> Target | None:
+def first_restored(seen: Observation) -> Target | None:
     """Return the target whose rollout failed: the others followed it."""
     since: list[tuple[datetime, Target]] = [
         (r.restored_at, t)

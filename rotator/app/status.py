@@ -1,4 +1,4 @@
-"""What is known of a gateway, as plain data: for `rotator status -o json` and /api/v1/gateways."""
+"""The state of a gateway as plain data, for `rotator status -o json` and /api/v1/gateways."""
 
 from __future__ import annotations
 

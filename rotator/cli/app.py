@@ -99,14 +99,14 @@ def rotate_now(
     ] = True,
 ) -> None:
     """Issue new tokens now, roll the pods over, and prove it."""
-    from rotator.cli.rotate_now import Wish
+    from rotator.cli.rotate_now import RotateOptions
     from rotator.cli.rotate_now import rotate_now as command
 
     raise typer.Exit(
         command(
             config,
             gateways or [],
-            Wish(every=every, force=force, leak=revoke_previous, dry_run=dry_run, wait=wait),
+            RotateOptions(every=every, force=force, leak=revoke_previous, dry_run=dry_run, wait=wait),
         )
     )
 

@@ -1,4 +1,4 @@
-"""What stands in the table of `rotator status`, for the table, `--help` and docs/cli.md."""
+"""The columns of `rotator status`, for the table, `--help` and docs/cli.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = {
 }
 _NAME = max(map(len, COLUMNS)) + 2
 _WIDTH = 76
-"""As much as a terminal of 80 columns shows of a help page."""
+"""Width of the paragraph in characters: what a terminal of 80 columns shows of a help page."""
 
 
 def explained() -> str:

@@ -8,7 +8,7 @@ from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError, Stopping
 
 
 class UsageError(RotatorError):
-    """The command line makes no sense: nothing was done."""
+    """The command line has a mistake: nothing was done."""
 
 
 class Exit(IntEnum):
@@ -52,7 +52,7 @@ def exit_for(error: RotatorError) -> Exit:
 
 
 def worst(codes: list[Exit]) -> Exit:
-    """Return what to tell of several gateways: the code that most needs somebody's eye."""
+    """Return the exit code for several gateways: the one that most needs the operator's attention."""
     order = [
         Exit.BUG,
         Exit.INTERRUPTED,

@@ -1,4 +1,4 @@
-"""Shows what goes on: a live table on a terminal, one plain line per change elsewhere."""
+"""Shows progress: a live table on a terminal, one plain line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 
 class Progress(Protocol):
     def tell(self, gateway: str, word: str, text: str) -> None:
-        """Show what gateway is at: a word (step or state) and a sentence."""
+        """Show the gateway's step or state (word) and a sentence."""
         ...
 
     def end(self, gateway: str, word: str, text: str, *, good: bool) -> None:
@@ -66,7 +66,7 @@ class Lively:
 
 @contextmanager
 def shown() -> Iterator[Progress]:
-    """Give the progress that fits standard output."""
+    """Return the display that fits standard output."""
     console = Console()
     if not console.is_terminal:
         yield Plain()

@@ -1,4 +1,4 @@
-"""`rotator rotate-now`: ask for a rotation, then carry it out in this process, in sight."""
+"""`rotator rotate-now`: requests a rotation, then carries it out in this process and shows its progress."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ from rotator.errors import Busy, LeaseLost, Refused, RotatorError
 from rotator.rotation import Noted, Outcome, look, request, rotate
 
 RECENT = timedelta(hours=1)
-"""Who asks again so soon most likely repeats a command: --force if not."""
-PATIENCE = timedelta(minutes=5)
-"""Another process at work gets the rollout's time and this much more."""
-ASK_AGAIN = 1.0
+"""Age of a token below which rotate-now takes the request for a repeated command; --force overrides this."""
+BUSY_MARGIN = timedelta(minutes=5)
+"""Time beyond rollout_timeout that rotate-now waits for another process to finish."""
+BUSY_POLL_INTERVAL = 1.0
+"""Seconds between two tries to take the Lease from another process."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RotateOptions:
     every: bool
     force: bool
     leak: bool
@@ -43,31 +44,33 @@ class Wish:
     wait: bool
 
 
-def rotate_now(config: Path, names: Sequence[str], wish: Wish) -> Exit:
-    if bool(names) == wish.every:
+def rotate_now(config: Path, names: Sequence[str], options: RotateOptions) -> Exit:
+    if bool(names) == options.every:
         raise UsageError("name the gateways to rotate, or say --all (not both)")
 
     async def work(services: Services) -> Exit:
         with shown() as progress:
-            jobs = (Job(services, gateway, progress, wish).run() for gateway in services.gateways.values())
+            jobs = (Job(services, gateway, progress, options).run() for gateway in services.gateways.values())
             return worst(list(await asyncio.gather(*jobs)))
 
     return work_on(config, names, work)
 
 
 class Job:
-    """One gateway, from the wish to its rest."""
+    """One gateway, from the request to its rest."""
 
-    def __init__(self, services: Services, gateway: GatewayServices, progress: Progress, wish: Wish) -> None:
+    def __init__(
+        self, services: Services, gateway: GatewayServices, progress: Progress, options: RotateOptions
+    ) -> None:
         self.arm = services.arm
         self.lease = gateway.lease
         self.ports = gateway.ports
         self.clock = services.clock
         self.resource_id = gateway.settings.resource_id
         self.progress = progress
-        self.wish = wish
-        # Who says --force, or has leaked a token, does not wait for a window.
-        urgent = wish.force or wish.leak
+        self.options = options
+        # --force and a leaked token do not wait for a maintenance window.
+        urgent = options.force or options.leak
         self.gateway = replace(gateway.gateway, window=lambda _: ALWAYS) if urgent else gateway.gateway
         self.configured = gateway.gateway
         self.name = gateway.name
@@ -78,20 +81,20 @@ class Job:
         self.reporter = ProgressReport(self.name, self.policy, progress, listener)
 
     async def run(self) -> Exit:
-        """Return how it ended; every error has been told."""
+        """Return the exit code; every error has been shown."""
         try:
-            self.ports.signers.forget()  # somebody may have regenerated a key: ask, whatever is on record
+            self.ports.signers.forget()  # a key may have been regenerated since: ask Azure about every token
             seen = await look(self.gateway, self.ports)
-            if self.wish.leak and None in exposed(self.situation(seen)):
+            if self.options.leak and None in exposed(self.situation(seen)):
                 raise Refused(
                     "nobody can tell which key signed a token in place, so it cannot be revoked",
                     "Run again without --revoke-previous, then regenerate the other key by hand",
                 )
             self.before = next((t.fingerprint for t in seen.targets if t.fingerprint), "none")
-            if (recent := self.recent(seen)) and not self.wish.force and not self.wish.leak:
+            if (recent := self.recent(seen)) and not self.options.force and not self.options.leak:
                 self.progress.end(self.name, "Skipped", recent, good=True)
                 return Exit.OK
-            if self.wish.dry_run:
+            if self.options.dry_run:
                 return await self.rehearse(seen)
             return await self.rotate(seen)
         except RotatorError as error:
@@ -102,14 +105,14 @@ class Job:
         return Situation(observation, self.policy, self.clock.now())
 
     def stands(self) -> str:
-        """Return what becomes of a request that this process did not carry out."""
+        """Return what happens to a request that this process did not carry out; empty without a request."""
         if not self.asked:
             return ""
         within = human_duration(self.policy.look_every)
         return f". The request stands: run this again, or the service goes on with it within {within}"
 
     def recent(self, seen: Observation) -> str:
-        """Return a sentence if the token is nearly new, and every pod runs it."""
+        """Return a sentence if the token was issued recently and every pod runs it; empty otherwise."""
         token = seen.current.token if seen.current else None
         if token is None or token.adopted or pending(seen) or not all(resting(t) for t in seen.targets):
             return ""
@@ -121,10 +124,10 @@ class Job:
         )
 
     async def rehearse(self, seen: Observation) -> Exit:
-        """Say what the plan would be if the request were on the Secret, and if Azure knows the gateway."""
+        """Show the plan as if the request were on the Secret, and check that Azure knows the gateway."""
         now = self.clock.now()
         await self.arm.preflight(self.resource_id)
-        asked = tuple(replace(t, request=Request(now, self.wish.leak, "you")) for t in seen.targets)
+        asked = tuple(replace(t, request=Request(now, self.options.leak, "you")) for t in seen.targets)
         wanted = replace(seen, targets=asked)
         step = next_step(self.situation(wanted))
         why = explain(step, self.situation(wanted))
@@ -132,7 +135,7 @@ class Job:
             self.progress.end(self.name, f"would wait ({why.reason})", why.text, good=False)
             return Exit.UNSETTLED
         self.progress.tell(self.name, f"would {type(step).__name__} ({why.reason})", why.text)
-        if self.wish.leak:
+        if self.options.leak:
             keys = " and ".join(sorted(k for k in exposed(self.situation(seen)) if k)) or "old"
             self.progress.tell(self.name, "would at last revoke", f"all tokens of the {keys} key")
         for target in wanted.targets:
@@ -145,21 +148,21 @@ class Job:
         return Exit.UNSETTLED if missing else Exit.OK
 
     async def rotate(self, seen: Observation) -> Exit:
-        if self.wish.leak and seen.condemned and self.wish.wait:
-            # A leak that was noted earlier is gone on with: else the token in place would count as leaked.
+        if self.options.leak and seen.condemned and self.options.wait:
+            # Continue with a leak that was noted earlier: a new request would condemn the token in place.
             return self.conclude(await self.until_rest())
-        noted = await request(self.ports.fleet, self.clock, leak=self.wish.leak, anew=True, by=person())
+        noted = await request(self.ports.fleet, self.clock, leak=self.options.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
             seen = await look(self.gateway, self.ports)
             self.progress.end(self.name, "Unsettled", why_rest(self.situation(seen)), good=False)
             return Exit.UNSETTLED
-        if not self.wish.wait:
-            return await self.leave_it()
+        if not self.options.wait:
+            return await self.leave_to_service()
         self.asked = True
         return self.conclude(await self.until_rest())
 
-    async def leave_it(self) -> Exit:
-        """Say what becomes of the request, which this process does not carry out."""
+    async def leave_to_service(self) -> Exit:
+        """Show what happens to the request, which this process does not carry out."""
         seen = await look(self.configured, self.ports)
         text = f"a service that runs looks at it within {human_duration(self.policy.look_every)}"
         if isinstance(next_step(self.situation(seen)), Rest):
@@ -168,8 +171,8 @@ class Job:
         return Exit.OK
 
     async def until_rest(self) -> Outcome:
-        """Rotate; while another process is at it, follow it for as long as is decent."""
-        give_up = self.clock.now() + self.policy.rollout_timeout + PATIENCE
+        """Rotate; while another process works on the gateway, retry until it had time to finish."""
+        give_up = self.clock.now() + self.policy.rollout_timeout + BUSY_MARGIN
         while True:
             try:
                 return await rotate(self.gateway, self.ports.reporting_to(self.reporter))
@@ -178,7 +181,7 @@ class Job:
                     raise
                 holder = self.lease.holder or "another process"
                 self.progress.tell(self.name, "Waiting", f"{holder} is at work on it")
-                await self.clock.wait(asyncio.sleep(ASK_AGAIN))
+                await self.clock.wait(asyncio.sleep(BUSY_POLL_INTERVAL))
 
     def conclude(self, outcome: Outcome) -> Exit:
         last = outcome.last
@@ -190,7 +193,7 @@ class Job:
             self.progress.end(self.name, str(outcome.rest.reason), why, good=False)
             return Exit.UNSETTLED
         if pending(last):
-            hint = "" if self.wish.force or last.window.open else "; --force does it now"
+            hint = "" if self.options.force or last.window.open else "; --force does it now"
             held = f"{why}{hint}. The request stands: the service goes on with it when it may"
             self.progress.end(self.name, str(outcome.rest.reason), held, good=False)
             return Exit.UNSETTLED
@@ -198,7 +201,7 @@ class Job:
             f"{self.before} → {after.token.fingerprint} on the {after.token.key} key, "
             f"until {stamp(after.token.expires_at)}; every pod runs it"
         )
-        if self.wish.leak:
+        if self.options.leak:
             text += ", and the tokens of the key before are dead"
         self.progress.end(self.name, "Rotated", text, good=True)
         return Exit.OK

@@ -22,18 +22,18 @@ Work = Callable[[Services], Awaitable[Exit]]
 
 
 def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
-    """Run work on the gateways that are named (none named: on all). Ctrl-C lets it finish its step.
+    """Run work on the named gateways; without names, on all. Ctrl-C lets it finish its step.
 
     Raises:
         ConfigError: the configuration has mistakes.
-        UsageError: it knows no gateway of a name.
+        UsageError: the configuration has no gateway with a name.
     """
     settings = load(config, os.environ)
     for sentence in warnings(settings, utc_now()):
         print(f"warning: {config}: {sentence}", file=sys.stderr)
     configure("warning", settings.log.format)
     for library in ("azure", "kubernetes", "msal"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # our own sentence says it better
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # the command prints a better message
     return asyncio.run(_work_on(only(settings, names), work))
 
 

@@ -1,4 +1,4 @@
-"""`rotator plan` and `rotator status`: look, and say what is seen. Nothing is written."""
+"""`rotator plan` and `rotator status`: observe and print. Nothing is written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from rotator.core.messages import about
 from rotator.errors import RotatorError
 from rotator.rotation import look
 
-WIDE = 1000
+TABLE_WIDTH = 1000
+"""Width of the printed table in characters: wider than any row, so that nothing is cut off."""
 
 
 def plan(config: Path, names: Sequence[str]) -> Exit:
     async def work(services: Services) -> Exit:
-        states = await look_at(services)
+        states = await observe_all(services)
         for state in states:
             print(sentence(state))
-            print_troubles(state)
+            print_problems(state)
         return worst(
             [exit_of(s) for s in states]
             + [await known_to_azure(services, g) for g in services.gateways.values()]
@@ -36,7 +37,7 @@ def plan(config: Path, names: Sequence[str]) -> Exit:
 
 
 async def known_to_azure(services: Services, gateway: GatewayServices) -> Exit:
-    """Ask Azure for the gateway: a mistyped resource_id shall be told before the first rotation."""
+    """Check that Azure knows the gateway: a mistyped resource_id is reported before the first rotation."""
     try:
         await services.arm.preflight(gateway.settings.resource_id)
     except RotatorError as error:
@@ -51,27 +52,27 @@ def sentence(state: Json) -> str:
 
 def status(config: Path, names: Sequence[str], *, as_json: bool) -> Exit:
     async def work(services: Services) -> Exit:
-        states = await look_at(services)
+        states = await observe_all(services)
         if as_json:
             print(json.dumps({"gateways": states}, indent=2))
         else:
             # Nothing is cut off; a narrow terminal wraps it.
-            Console(width=WIDE).print(table(states, services.clock.now()))
+            Console(width=TABLE_WIDTH).print(table(states, services.clock.now()))
             for state in states:
                 if state["state"] != "Settled":
                     print(f"{state['name']}: {state['message']}")
-                    print_troubles(state)
+                    print_problems(state)
         return worst([exit_of(s) for s in states])
 
     return work_on(config, names, work)
 
 
-async def look_at(services: Services) -> list[Json]:
-    """Return the state of each gateway; one that cannot be looked at says why."""
-    return list(await asyncio.gather(*(one(g) for g in services.gateways.values())))
+async def observe_all(services: Services) -> list[Json]:
+    """Return the state of each gateway; one that cannot be observed says why."""
+    return list(await asyncio.gather(*(observe_gateway(g) for g in services.gateways.values())))
 
 
-async def one(gateway: GatewayServices) -> Json:
+async def observe_gateway(gateway: GatewayServices) -> Json:
     try:
         async with gateway.ports.turn:
             observation = await look(gateway.gateway, gateway.ports)
@@ -86,18 +87,18 @@ def exit_of(state: Json) -> Exit:
     if "exit" in state:
         return Exit(state["exit"])
     fine = (
-        state["state"] in {"Settled", "Held", "InProgress"} and not state["condemned"] and not troubles(state)
+        state["state"] in {"Settled", "Held", "InProgress"} and not state["condemned"] and not problems(state)
     )
     return Exit.OK if fine else Exit.UNSETTLED
 
 
-def troubles(state: Json) -> list[str]:
-    """Return what is wrong with targets, whatever the next step is."""
+def problems(state: Json) -> list[str]:
+    """Return what is wrong with targets, independent of the next step."""
     flawed = [t for t in state["targets"] if t["message"]]
     return [about(t["name"], t["message"]) for t in [*flawed, *state.get("unreachable", [])]]
 
 
-def print_troubles(state: Json) -> None:
-    for trouble in troubles(state):
-        if trouble not in state["message"]:
-            print(f"{state['name']}: {trouble}")
+def print_problems(state: Json) -> None:
+    for problem in problems(state):
+        if problem not in state["message"]:
+            print(f"{state['name']}: {problem}")

@@ -1,4 +1,4 @@
-"""The metrics of what Event Grid delivers, or has us fetch."""
+"""The metrics of the events that Event Grid delivers, or that the rotator pulls."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 EVENT_TYPES = ("NearExpiry", "Expired", "Other")
 EVENT_OUTCOMES = ("accepted", "duplicate", "stale", "foreign", "ignored", "invalid", "postponed")
 DELIVERY_OUTCOMES = ("unauthenticated", "forbidden", "undecided", "throttled", "foreign-subscription")
-"""Of deliveries that are not opened, or not taken: they count as events of type Other."""
+"""Outcomes of deliveries that are refused before their events are read. They count as type Other."""
 OUTCOMES = frozenset({*EVENT_OUTCOMES, *DELIVERY_OUTCOMES})
 
 
 class EventMetrics:
-    """Every series is there from the start; no sender makes one."""
+    """Creates every series at the start, so that no sender can create one."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
@@ -37,7 +37,7 @@ class EventMetrics:
             self._events.labels("Other", outcome)
 
     def event(self, kind: str, outcome: str) -> None:
-        """Count an event; a word that is not foreseen counts as Other, or as ignored."""
+        """Count an event; an unknown type counts as Other, an unknown outcome as ignored."""
         self._events.labels(
             kind if kind in EVENT_TYPES else "Other", outcome if outcome in OUTCOMES else "ignored"
         ).inc()

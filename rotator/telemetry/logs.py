@@ -1,4 +1,4 @@
-"""Log lines: JSON in a pod, pretty on a terminal; everybody's records through the same renderer."""
+"""Log lines: JSON in a pod, pretty on a terminal. The records of libraries take the same path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rotator.redaction import redact
 
 Format = Literal["auto", "json", "pretty"]
 
-HELD = {
+LIBRARY_LEVELS = {
     "aiohttp": logging.WARNING,
     "apscheduler": logging.WARNING,
     "asyncio": logging.WARNING,
@@ -26,7 +26,7 @@ HELD = {
     "urllib3": logging.WARNING,
     "uvicorn": logging.ERROR,
 }
-"""Never more talkative than this: they would log headers and bodies, or what any client sends (uvicorn)."""
+"""The lowest level that each library logs at: below, it would log headers, bodies or what clients send."""
 
 
 def configure(level: str, format: Format = "auto", stream: TextIO | None = None) -> None:  # noqa: A002 - as in the configuration file
@@ -44,7 +44,7 @@ def configure(level: str, format: Format = "auto", stream: TextIO | None = None)
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(threshold)
-    for name, least in HELD.items():
+    for name, least in LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(max(threshold, least))
     structlog.configure(
         processors=[
@@ -58,7 +58,7 @@ def configure(level: str, format: Format = "auto", stream: TextIO | None = None)
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Tells of its own trouble without the record, whose arguments the standard library would print."""
+    """Reports its own failure without the record, whose arguments the standard library would print."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         error = sys.exc_info()[0]
@@ -68,7 +68,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 class _Redacting(structlog.stdlib.ProcessorFormatter):
-    """Looks at the finished line, so that nothing in it gets around: names, values, tracebacks."""
+    """Redacts the finished line, so that names, values and tracebacks are all covered."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
@@ -102,6 +102,6 @@ def _shared() -> Sequence[Processor]:
 
 
 def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put first what people look for first."""
+    """Put timestamp, level, logger and event first."""
     first = {name: event[name] for name in ("timestamp", "level", "logger", "event") if name in event}
     return {**first, **event}

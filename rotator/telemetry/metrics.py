@@ -1,4 +1,4 @@
-"""The metrics of this process. Labels come from small closed sets, so series do not pile up."""
+"""The metrics of this process. Label values come from small closed sets, which bounds the series."""
 
 from __future__ import annotations
 
@@ -27,14 +27,12 @@ from rotator.telemetry.events import EventMetrics
 
 RESULTS = tuple(result for result in RunResult if result not in NOTHING_DONE)
 """The values of the label `result`: how runs end that are counted."""
-DURATIONS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
+DURATION_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800)
+"""Upper bounds of the buckets of rotator_rotation_duration_seconds, in seconds."""
 
 
 class Metrics:
-    """Counts and gauges, each gateway's series from the start. Not a number (NaN): not known yet.
-
-    One series per gateway says which step it is at.
-    """
+    """Counters and gauges with the series of each gateway from the start. NaN means not known yet."""
 
     def __init__(self, gateways: Iterable[str]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no hint for it
@@ -81,7 +79,7 @@ class Metrics:
         self.follow(gateways)
 
     def _loads(self, registry: CollectorRegistry) -> None:
-        """Make what tells whether the configuration on disk is the one in force."""
+        """Create the metrics of the configuration."""
         self._load_succeeded = Gauge(
             "rotator_config_last_reload_successful",
             "Whether the configuration that was read last could be used; if not, the one before is in force.",
@@ -94,7 +92,7 @@ class Metrics:
         )
 
     def _wait(self, registry: CollectorRegistry) -> None:
-        """Make what says for what a gateway waits."""
+        """Create the metrics of what a gateway waits for."""
         self._held = Gauge(
             "rotator_gateway_held",
             "Whether all that a gateway waits for is its maintenance window or the end of its freeze.",
@@ -109,7 +107,7 @@ class Metrics:
         )
 
     def _count(self, registry: CollectorRegistry) -> None:
-        """Make what is counted, and the one series that says what runs."""
+        """Create the counters, the clock skew and the build information."""
         self._rotations = Counter(
             "rotator_rotations",
             "Runs that did something or failed, by result and first reason.",
@@ -121,7 +119,7 @@ class Metrics:
             "How long runs took that did something or failed.",
             ["result"],
             registry=registry,
-            buckets=DURATIONS,
+            buckets=DURATION_BUCKETS,
         )
         self._overrides = Counter(
             "rotator_overrides",
@@ -150,7 +148,7 @@ class Metrics:
             self._duration.labels(result)
 
     def follow(self, gateways: Iterable[str]) -> None:
-        """Have the series of exactly these gateways: those of new ones begin, those of others end."""
+        """Have the series of exactly these gateways: create those of new ones, remove those of others."""
         wanted = dict.fromkeys(gateways)
         for gateway in self._steps.keys() - wanted.keys():
             del self._steps[gateway]
@@ -205,8 +203,8 @@ class Metrics:
         self._step.labels(gateway, step).set(1)
 
     def looked(self, gateway: str, rest: Reason | None, at: datetime) -> None:
-        """Note what a look found; rest: why the gateway rests, None if it does not. If everything was
-        proven, this is the last success, too.
+        """Note a decision. rest: why the gateway rests, None if it does not. Rest with everything proven is a
+        success.
         """
         settled = rest in PROVEN
         self._settled.labels(gateway).set(settled)

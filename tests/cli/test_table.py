@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rotator.cli.columns import COLUMNS, explained
-from rotator.cli.show import WIDE, about
+from rotator.cli.show import TABLE_WIDTH, about
 from rotator.cli.table import table
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ def state(*targets: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def rows(*states: dict[str, Any]) -> list[list[str]]:
     out = io.StringIO()
-    Console(file=out, width=WIDE).print(table(states, NOW))
+    Console(file=out, width=TABLE_WIDTH).print(table(states, NOW))
     head, *lines = out.getvalue().splitlines()
     starts = [head.index(column) for column in COLUMNS] + [len(head) + 99]
     return [[line[a:b].rstrip() for a, b in itertools.pairwise(starts)] for line in lines]

@@ -20,7 +20,7 @@ from rotator.errors import Unavailable
 from rotator.eventgrid import TokenEvent
 from rotator.eventgrid.auth.authentication import Authenticator, open_authenticator
 from rotator.eventgrid.auth.jwks import parse_key_set
-from rotator.telemetry.logs import HELD, configure
+from rotator.telemetry.logs import LIBRARY_LEVELS, configure
 from rotator.telemetry.metrics import Metrics
 from rotator.web import Server, bind
 from sandbox.azure.entra import TENANT
@@ -184,7 +184,10 @@ def _server(
 def _logged(stream: io.StringIO) -> Iterator[None]:
     """Log as the daemon does, at level debug, and put logging back as it was."""
     root = logging.getLogger()
-    handlers, levels = list(root.handlers), {name: logging.getLogger(name).level for name in ("", *HELD)}
+    handlers, levels = (
+        list(root.handlers),
+        {name: logging.getLogger(name).level for name in ("", *LIBRARY_LEVELS)},
+    )
     root.handlers = []  # pytest's keep every record
     configure("debug", "json", stream)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotator.telemetry import configure
-from rotator.telemetry.logs import HELD
+from rotator.telemetry.logs import LIBRARY_LEVELS
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Lines:
 def lines() -> Iterator[Lines]:
     """What is logged at level debug as JSON; logging is put back as it was."""
     root = logging.getLogger()
-    before = list(root.handlers), root.level, {name: logging.getLogger(name).level for name in HELD}
+    before = list(root.handlers), root.level, {name: logging.getLogger(name).level for name in LIBRARY_LEVELS}
     lines = Lines()
     configure("debug", "json", lines.stream)
     yield lines

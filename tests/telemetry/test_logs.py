@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rotator.redaction import redact
 from rotator.telemetry import configure
-from rotator.telemetry.logs import HELD
+from rotator.telemetry.logs import LIBRARY_LEVELS
 from tests.telemetry.conftest import Lines
 
 SIGNATURE = "poXhJRQjfN6awdKRJrV16u3BQd2Uawnd/12pGq4v9OLgF2Wi7Hd0i6iWImndLZPg2b9+422CLKyVqUKrfYGN2A=="
@@ -123,7 +123,7 @@ def test_what_an_exec_plugin_says_is_never_logged(lines: Lines) -> None:
     assert lines.text == ""
 
 
-@pytest.mark.parametrize("name", [name for name, least in HELD.items() if least < logging.CRITICAL])
+@pytest.mark.parametrize("name", [name for name, least in LIBRARY_LEVELS.items() if least < logging.CRITICAL])
 def test_libraries_that_log_bodies_are_held_even_at_debug(lines: Lines, name: str) -> None:
     logging.getLogger(f"{name}.some.child").info("headers")
     logging.getLogger(name).debug("body")

@@ -1,1 +1,1 @@
-"""The daemon's work: what is to be done (workqueue, schedule, events) and who does it (runner)."""
+"""The daemon's work: workqueue, schedule and event handler wake gateways, the runner rotates them."""

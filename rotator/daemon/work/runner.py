@@ -1,4 +1,4 @@
-"""Runs a gateway's rotation when it is woken, and says when to wake it next."""
+"""Runs a gateway's rotation when it is woken, and schedules the next run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from rotator.rotation import Outcome, rotate
 from rotator.telemetry.metrics import Metrics
 from rotator.telemetry.report import RunReport
 
-LOOK_AFTER_BUSY = timedelta(seconds=1)
-TRY_REFUSED_AGAIN = timedelta(minutes=1)
-"""Somebody has to mend something first; once it is mended nobody wants to wait long."""
+MIN_BUSY_WAIT = timedelta(seconds=1)
+"""Minimum time until the next run after another process held the Lease."""
+MIN_REFUSED_WAIT = timedelta(minutes=1)
+"""Minimum time until the next run after an error that the operator has to correct."""
 
 
 class Runner:
-    """The work behind each wake-up. Never raises what it can put off: the schedule tries again."""
+    """Rotates a gateway. Raises no RotatorError: the schedule tries again."""
 
     def __init__(
         self,
@@ -43,12 +44,12 @@ class Runner:
         self._said: dict[str, str] = {}
 
     async def work(self, name: str, causes: frozenset[str]) -> None:
-        """Bring one gateway to rest, or note when to try again."""
+        """Bring one gateway to rest, or schedule the next try."""
         gateway = self._services.gateways[name]
         listener = event_listener(gateway, self._services.events)
         said = self._said.get(name, "")
         report = RunReport(name, causes, gateway.policy, self._clock, self._metrics, listener, said)
-        # Whatever dies from here on, somebody looks again.
+        # Scheduled first, so that there is a next run whatever fails from here on.
         self._again(name, gateway.policy.recheck)
         try:
             outcome = await rotate(gateway.gateway, gateway.ports.reporting_to(report))
@@ -78,14 +79,14 @@ class Runner:
         name = gateway.name
         self._status.failed(name, error)
         if isinstance(error, Busy | LeaseLost):
-            self._again(name, max(gateway.lease.expires_in, LOOK_AFTER_BUSY))
+            self._again(name, max(gateway.lease.expires_in, MIN_BUSY_WAIT))
             return
         self._failures[name] += 1
         asked = error.retry_after if isinstance(error, Unavailable) else None
         wait = gateway_delay(name, self._failures[name], asked)
         refused = not isinstance(error, Unavailable)
-        self._again(name, max(wait, TRY_REFUSED_AGAIN) if refused else wait)
+        self._again(name, max(wait, MIN_REFUSED_WAIT) if refused else wait)
 
     def _again(self, name: str, wait: timedelta) -> None:
-        """Have the gateway looked at after so long. The schedule goes by this machine's clock."""
+        """Schedule the next run. The schedule goes by this machine's clock."""
         self._set_due(name, utc_now() + wait)

@@ -1,4 +1,4 @@
-"""Says when to look at each gateway again. The schedule makes certain what events make prompt."""
+"""Wakes each gateway at its due time, whether or not an event arrives."""
 
 # APScheduler 3 has no type hints.
 # mypy: disable-error-code="no-untyped-call"
@@ -14,6 +14,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 HEARTBEAT = timedelta(seconds=60)
+"""Bounds how late a gateway is woken after the clock was set or the host was suspended."""
 
 
 class Schedule:
@@ -33,7 +34,7 @@ class Schedule:
         self._scheduler.add_job(self._beat, IntervalTrigger(seconds=HEARTBEAT.seconds), id="heartbeat")
 
     def set(self, name: str, at: datetime) -> None:
-        """Wake name at that time (with its zone; at once if it is past) instead of when it was set before."""
+        """Wake name at that time instead of at its previous due time. A time in the past wakes it at once."""
         if at.tzinfo is None:
             raise ValueError("the time that a gateway is due at needs its time zone")
         if not self._stopped:
@@ -42,7 +43,7 @@ class Schedule:
             )
 
     def due(self, name: str) -> datetime | None:
-        """Return when name is woken next (UTC), or None."""
+        """Return when name is woken next (UTC); None if it has no due time."""
         job = self._scheduler.get_job(f"gateway {name}")
         return job.trigger.run_date.astimezone(UTC) if job else None
 
@@ -51,7 +52,7 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Wake nobody any more, from this moment on."""
+        """Wake no gateway from now on."""
         self._stopped = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
@@ -62,10 +63,10 @@ class Schedule:
             self._wake(name)
 
     async def _beat(self) -> None:
-        """Do nothing: the scheduler looks at the clock anew whenever a job ran."""
+        """Do nothing: the scheduler reads the clock again after each job."""
 
 
 def stable_jitter(name: str, spread: timedelta) -> timedelta:
-    """Return a part of spread, from 0 up to but without all of it: for each name for ever the same."""
+    """Return a duration in [0, spread) that depends on the name alone."""
     share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
     return timedelta(seconds=int(spread.total_seconds() * share))

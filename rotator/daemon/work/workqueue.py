@@ -54,7 +54,7 @@ class WorkQueue:
     async def _run(self, name: str) -> None:
         while causes := self._causes.pop(name, None):
             await self._once(name, frozenset(causes))
-        # In the same breath as the last look at the causes: a wake-up from now on starts a new task.
+        # Without an await since the last check of the causes: a wake-up from now on starts a new task.
         self._ended(name, self._tasks[name])
 
     async def _once(self, name: str, causes: frozenset[str]) -> None:
@@ -63,7 +63,7 @@ class WorkQueue:
         except asyncio.CancelledError as e:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise
-            # A cancelled future that work awaited: not a wish to end this task.
+            # A future that work awaited was cancelled, not this task.
             self._tell(name, e)
         except Exception as e:  # noqa: BLE001 - one gateway's trouble is no other gateway's
             self._tell(name, e)

@@ -118,7 +118,7 @@ class ProcessEnv:
     def table(self, deployed: Deployed) -> str:
         gateway = deployed.gateway
         targets = configuration.target(deployed.namespace, secret=deployed.secret)
-        targets += self.extra.get(gateway.name, "")
+        targets += self.extra.get(gateway.name, "") + "\n"
         return configuration.gateway(gateway.name, targets=targets, resource_id=gateway.resource_id)
 
     def azure(self, gateway: str) -> Any:

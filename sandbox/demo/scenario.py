@@ -20,8 +20,8 @@ from sandbox.demo.process import Daemon, DaemonError
 from sandbox.demo.setup import BY_COMMAND, BY_EVENT, BY_SCHEDULE, GATEWAYS, DemoGateway, environment, set_up
 from sandbox.demo.state import State
 
-ROTATION_TIMEOUT = 20.0
-"""Seconds for one rotation, which takes about two."""
+STEP_TIMEOUT = 60.0
+"""Seconds for the daemon's start or one rotation, each of which takes about two on an idle machine."""
 
 
 class FailedError(Exception):
@@ -67,10 +67,10 @@ async def run(directory: Path, output: Output, *, keep: bool) -> None:
 
 
 async def rotate_all(state: State) -> None:
-    await state.daemon.line(lambda line: line["event"] == "started", ROTATION_TIMEOUT)
+    await state.daemon.line(lambda line: line["event"] == "started", STEP_TIMEOUT)
     state.output.trigger(BY_SCHEDULE)
     await rotated(state, BY_SCHEDULE)
-    await state.daemon.line(lambda line: line["event"] == "ready", ROTATION_TIMEOUT)
+    await state.daemon.line(lambda line: line["event"] == "ready", STEP_TIMEOUT)
     state.output.trigger(BY_EVENT)
     await send_near_expiry(state, BY_EVENT)
     await rotated(state, BY_EVENT)
@@ -111,7 +111,7 @@ async def rotated(state: State, gateway: DemoGateway) -> None:
     def ended(line: Json) -> bool:
         return line["event"] == "rotation" and line["gateway"] == gateway.name and "Issue" in line["steps"]
 
-    line = await state.daemon.line(ended, ROTATION_TIMEOUT)
+    line = await state.daemon.line(ended, STEP_TIMEOUT)
     if line["result"] != "rotated":
         raise FailedError(f"{gateway.name}: {line['result']} ({line.get('error', line['reason'])})")
     await verify(state, gateway)

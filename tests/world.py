@@ -89,6 +89,10 @@ class Target:
     """The value to which a GitOps tool sets the Secret back whenever it differs."""
     forbidden: bool = False
 
+    def overwrite(self, value: str) -> None:
+        """Another writer sets the Secret to this value."""
+        self.value, self.version = value, self.version + 1
+
 
 @dataclass
 class Time:

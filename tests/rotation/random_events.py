@@ -76,11 +76,10 @@ def happen(world: World, gateway: Gateway, event: Event, choice: int) -> None:
             run(world, gateway)
         case Event.SECRET_SET_BACK:
             expires_at = max(world.expiry(target.value) - DAY, world.now + HOUR)
-            target.value, target.version = world.mint(Key.SECONDARY, expires_at), target.version + 1
+            target.overwrite(world.mint(Key.SECONDARY, expires_at))
         case Event.SECRET_NEWER:
             expires_at = world.now + 29 * DAY + HOUR
-            target.value = world.mint(list(Key)[choice % 2], expires_at)
-            target.version += 1
+            target.overwrite(world.mint(list(Key)[choice % 2], expires_at))
         case Event.KEY_REGENERATED:
             world.generation[list(Key)[choice % 2]] += 1
         case Event.SECRET_REPLACED:

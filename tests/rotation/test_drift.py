@@ -35,7 +35,7 @@ def test_helm_sets_the_secret_back_and_no_pod_restarts() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
     old = world.mint(Key.SECONDARY, world.now + 20 * DAY)
-    target.value, target.version = old, target.version + 1
+    target.overwrite(old)
     names = {pod.name for pod in target.workloads["w0"].pods}
     run(world, gateway)
     assert (
@@ -49,7 +49,7 @@ def test_helm_sets_the_secret_back_and_no_pod_restarts() -> None:
 def test_a_pod_that_started_on_another_writers_token_is_replaced() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + 20 * DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + 20 * DAY))
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     world.pass_time(10 * timedelta(minutes=1))
     run(world, gateway)
@@ -60,7 +60,7 @@ def test_a_pod_that_started_on_another_writers_token_is_replaced() -> None:
 def test_a_pod_that_started_in_the_second_of_the_repair_is_not_trusted() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + 20 * DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + 20 * DAY))
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     run(world, gateway)
     at_rest(world, gateway)
@@ -70,7 +70,7 @@ def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
     """What comes in its place must be trusted, or it would be evicted again and again."""
     world, gateway = rotated()
     target = world.targets["t0"]
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + 20 * DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + 20 * DAY))
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     drive(rotate(gateway, world.process(timedelta(seconds=30))))
     assert sum(isinstance(step, Replace) for step in world.steps) <= 1
@@ -80,7 +80,7 @@ def test_a_process_whose_clock_is_ahead_evicts_a_suspect_once() -> None:
 def test_a_newer_token_of_another_writer_is_adopted_and_reaches_the_pods() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
-    target.value, target.version = world.mint(Key.PRIMARY, world.now + 29 * DAY + HOUR), target.version + 1
+    target.overwrite(world.mint(Key.PRIMARY, world.now + 29 * DAY + HOUR))
     run(world, gateway)
     assert "Issue" not in step_names(world)
     world.pass_time(HOUR)
@@ -104,7 +104,7 @@ def test_known_limit_a_clock_minutes_behind_the_nodes_trusts_pods_it_should_not(
     """
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     target, behind = world.targets["t0"], timedelta(minutes=-10)
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + 20 * DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + 20 * DAY))
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     world.pass_time(timedelta(minutes=3))
     with pytest.raises(AssertionError, match="I1"):
@@ -117,7 +117,7 @@ def test_an_emptied_secret_gets_a_new_token_where_the_old_one_cannot_be_issued_a
     world = fleet(1, deterministic=False)
     run(world)
     target = world.targets["t0"]
-    target.value, target.version = "", target.version + 1
+    target.overwrite("")
     run(world)
     assert len(world.issued) == 1
     world.pass_time(HOUR)
@@ -128,7 +128,7 @@ def test_pods_are_evicted_one_at_a_time() -> None:
     world, gateway = rotated()
     target = world.targets["t0"]
     for pod in list(target.workloads["w0"].pods):
-        target.value, target.version = world.mint(Key.SECONDARY, world.now + 20 * DAY), target.version + 1
+        target.overwrite(world.mint(Key.SECONDARY, world.now + 20 * DAY))
         world.evict(target, target.workloads["w0"], pod.name)
     run(world, gateway)
     first = next(step for step in world.steps if isinstance(step, Replace))
@@ -194,7 +194,7 @@ def test_our_own_token_that_comes_back_without_our_notes_proves_no_pod() -> None
     world, gateway = rotated()
     target, ours = world.targets["t0"], world.targets["t0"].value
     strange = world.mint(Key.SECONDARY, world.now + 20 * DAY)
-    target.value, target.version = strange, target.version + 1
+    target.overwrite(strange)
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     target.value, target.record, target.request, target.version = ours, None, None, target.version + 1
     run(world, gateway)

@@ -42,7 +42,7 @@ def test_a_fight_with_gitops_slows_down() -> None:
     world, gateway = rotated()
     target, old = world.targets["t0"], world.mint(Key.SECONDARY, world.now + 20 * DAY)
     for _ in range(24 * 20):
-        target.value, target.version = old, target.version + 1
+        target.overwrite(old)
         run(world, gateway)
         world.pass_time(timedelta(minutes=3))
     assert (
@@ -58,7 +58,7 @@ def test_a_fight_over_a_due_token_issues_few() -> None:
     for _ in range(24 * 20 * 4):
         run(world, gateway)
         world.pass_time(timedelta(minutes=3))
-        target.value, target.version = old, target.version + 1
+        target.overwrite(old)
     assert len(world.issued) <= 4, len(world.issued)
 
 
@@ -77,7 +77,7 @@ def test_a_due_token_written_over_another_writers_counts_as_a_restore() -> None:
     world, gateway = rotated()
     world.pass_time(20 * DAY)
     target = world.targets["t0"]
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + DAY))
     run(world, gateway)
     assert count(world, Issue) == 1 and world.restores == 1
 
@@ -105,7 +105,7 @@ def test_a_fight_stops_says_who_and_what_to_do_and_goes_on_once_a_day() -> None:
     world, gateway = rotated()
     target, old = world.targets["t0"], world.mint(Key.SECONDARY, world.now + 20 * DAY)
     for _ in range(24 * 20):
-        target.value, target.version = old, target.version + 1
+        target.overwrite(old)
         run(world, gateway)
         world.pass_time(3 * MINUTE)
     assert sum(isinstance(step, Write) for step in world.steps) <= 7
@@ -173,7 +173,7 @@ def test_while_a_secret_is_fought_over_no_pod_is_made_to_read_what_is_there() ->
         "the new token is written, nothing restarted yet"
     )
     world.pass_time(HOUR)
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + 5 * DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + 5 * DAY))
     world.restores, world.last_restored_at = 6, world.now
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     world.steps.clear()

@@ -100,7 +100,7 @@ def test_a_pod_that_read_another_writers_token_beside_an_adopted_one_is_replaced
     target = world.targets["t0"]
     (workload,) = target.workloads.values()
     old = [pod.name for pod in workload.pods]
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + DAY))
     world.evict(target, workload, old[0])
     world.steps.clear()
     step = run(world)
@@ -115,7 +115,7 @@ def test_a_suspect_beside_an_adopted_token_is_told_where_nothing_may_be_evicted(
     gateway = Gateway("gw", replace(GATEWAY.policy, replace_pods=False))
     run(world, gateway)
     target = world.targets["t0"]
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + DAY))
     world.evict(target, target.workloads["w0"], target.workloads["w0"].pods[0].name)
     step = run(world, gateway)
     assert not any(isinstance(step, Replace) for step in world.steps)
@@ -135,10 +135,10 @@ def test_a_pod_from_before_another_writers_newer_token_does_not_verify_that_toke
     run(world)
     target = world.targets["t0"]
     newer = world.mint(Key.PRIMARY, world.now + 29 * DAY + HOUR)
-    target.value, target.version = newer, target.version + 1
+    target.overwrite(newer)
     run(world)
     assert target.value == newer and not world.issued
-    target.value, target.version = world.mint(Key.SECONDARY, world.now + DAY), target.version + 1
+    target.overwrite(world.mint(Key.SECONDARY, world.now + DAY))
     run(world)
     assert target.value == newer and tokens(world, "t0") == {newer}
 

@@ -138,7 +138,7 @@ def test_an_answer_about_another_writers_token_is_believed_for_a_moment_only() -
     world = in_real_life(fleet(1))
     run(world)
     process, target = world.process(), world.targets["t0"]
-    target.value, target.version = world.mint(Key.PRIMARY, world.now + DAY), target.version + 1
+    target.overwrite(world.mint(Key.PRIMARY, world.now + DAY))
     world.signer_queries = 0
     for asked in (1, 1, 2):
         drive(look(GATEWAY, process))

@@ -1,4 +1,4 @@
-"""What the user said: a TOML file, checked as a whole, all errors reported at once."""
+"""The configuration: a TOML file, validated as a whole. It reports all errors at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns what pydantic found into sentences that say what to write instead. Quotes no value from the file."""
+"""Turns pydantic's errors into sentences that say what to write instead. Quotes no value from the file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNSUPPORTED = {
     "gateways.targets.cluster": _CONTEXTS,
     "gateways.targets.probe": _TAKE_OUT,
 }
-"""Keys that people may expect, by their path without list positions, and why they are refused."""
+"""Keys that an operator may expect, by their path without list positions, and why they are refused."""
 _SECRETS: dict[str | int, str] = {
     "azure": "set AZURE_CLIENT_SECRET in the environment",
     "webhook": "write them into a file, one in each line, and its path as secret_file",
@@ -47,12 +47,12 @@ _SECRETS: dict[str | int, str] = {
 
 
 def explain(error: ValidationError) -> list[FieldError]:
-    """Return an error for each thing that does not fit the model `Document`."""
+    """Return an error for each field that does not fit the model `Document`."""
     found = error.errors(include_url=False, include_input=False)
     paths = [e["loc"] for e in found]
 
     def hollow(path: FieldPath) -> bool:
-        """A list whose items are all wrong counts as empty: the items say enough."""
+        """Pydantic counts a list of invalid items as empty; the errors of its items are enough."""
         return any(other[: len(path)] == path != other for other in paths)
 
     return [
@@ -83,12 +83,12 @@ def _unknown(path: FieldPath) -> str:
         return sentence
     key, known = str(path[-1]), sorted(_fields(path[:-1]))
     if any(word in key.lower() for word in ("secret", "password")) and path[0] in _SECRETS:
-        return f"is no known key. Secrets never stand in this file: {_SECRETS[path[0]]}"
+        return f"is not a known key. This file never holds secrets: {_SECRETS[path[0]]}"
     if homes := _tables_with(key):
-        return f"is no known key here. It belongs in {' or '.join(homes)}"
+        return f"is not a known key here. It belongs in {' or '.join(homes)}"
     if close := difflib.get_close_matches(key, known, n=1):
-        return f"is no known key. Did you mean {close[0]}?"
-    return f"is no known key. Known here: {', '.join(known)}"
+        return f"is not a known key. Did you mean {close[0]}?"
+    return f"is not a known key. Known here: {', '.join(known)}"
 
 
 def _proposal(path: FieldPath) -> str:

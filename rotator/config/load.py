@@ -18,11 +18,11 @@ from rotator.core.policy import Policy
 from rotator.core.records import Revocation
 from rotator.errors import ConfigError
 
-_TOML = 'Mend that line: key = "text", key = 5, or the heading of a table, [name] or [[name]]'
+_TOML = 'Correct that line: key = "text", key = 5, or the heading of a table, [name] or [[name]]'
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Return what the TOML file says. Paths in it are relative to its folder; `~` is HOME of environ.
+    """Return the settings in the TOML file. Paths in it are relative to its folder; `~` is HOME of environ.
 
     Raises:
         ConfigError: all errors at once, each with its path and what to write instead.
@@ -49,14 +49,14 @@ def _read(path: Path) -> Json:
         ) from None
     except OSError as error:
         raise ConfigError(
-            (f"{path}: cannot be read ({error.strerror}). Name a file that may be read",)
+            (f"{path}: cannot be read ({error.strerror}). Let the rotator read it, or name another file",)
         ) from error
     except UnicodeDecodeError:
         raise ConfigError((f"{path}: is not UTF-8 text. Save it as UTF-8",)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError((f"{path}: is no valid TOML: {error}. {_TOML}",)) from None
+        raise ConfigError((f"{path}: is not valid TOML: {error}. {_TOML}",)) from None
     except RecursionError:
-        raise ConfigError((f"{path}: is nested too deeply. Close the brackets that it opens",)) from None
+        raise ConfigError((f"{path}: is nested too deeply. Check that every bracket is closed",)) from None
     except ValueError:
         # Python's own limit: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         raise ConfigError((f"{path}: has a number of thousands of digits. Write a shorter one",)) from None

@@ -1,4 +1,4 @@
-"""What no single line shows: things said twice, ports shared, an open door."""
+"""Checks across lines: missing authentication, shared ports, duplicates, times that do not fit together."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TIMES = ("token_lifetime", "renew_before", "panic_before", "revoke", "revoke_aft
 """The keys whose values have to fit together."""
 _BUILT_IN = Policy()
 _SHORTEST_INTERVAL = timedelta(minutes=5)
-"""Between a token and the next; shorter, and tokens are replaced without end."""
+"""The shortest time between a token and the next. A shorter one would replace tokens without end."""
 
-OPEN_DOOR = (
-    "nothing says who may deliver, and anybody on the Internet could. Write secret_file, or a table "
+NO_AUTHENTICATION = (
+    "the configuration does not say who may deliver, so any client on the Internet could. Write secret_file, or a table "
     "[webhook.entra] (docs/webhook.md shows both), allow_unauthenticated = true if something in front of "
     "this port authenticates, or enabled = false to rely on the schedule alone"
 )
 CONTRADICTION = (
-    "would let everybody in although {ways} says who may deliver. Take this line out, or the other if "
+    "would accept every client although {ways} says who may deliver. Take this line out, or the other if "
     "something in front of this port authenticates"
 )
 NO_APP = (
@@ -39,19 +39,19 @@ NO_APP = (
 
 
 def check(raw: Json) -> list[FieldError]:
-    """Return these errors. raw need not be valid otherwise: what cannot be read is passed over."""
-    return [*_doors(raw), *_ports(raw), *_twice(raw)]
+    """Return the errors of authentication, ports and duplicates. Ignores lines that are invalid otherwise."""
+    return [*_authentication(raw), *_ports(raw), *_duplicates(raw)]
 
 
-def _doors(raw: Json) -> Iterator[FieldError]:
-    """Look at what is written, not at what it means: other errors in the table must not hide these."""
+def _authentication(raw: Json) -> Iterator[FieldError]:
+    """Read the raw lines, not the parsed table: other errors in the table must not hide these."""
     webhook = _table(raw, "webhook")
     if webhook.get("enabled") is False:
         return
     ways = [way for way in ("secret_file", "entra") if way in webhook]
     allowed = webhook.get("allow_unauthenticated", False)
     if not ways and allowed is False:
-        yield FieldError(("webhook", "allow_unauthenticated"), OPEN_DOOR)
+        yield FieldError(("webhook", "allow_unauthenticated"), NO_AUTHENTICATION)
     if ways and allowed is True:
         sentence = CONTRADICTION.format(ways=" and ".join(ways))
         yield FieldError(("webhook", "allow_unauthenticated"), sentence)
@@ -69,15 +69,15 @@ def _ports(raw: Json) -> Iterator[FieldError]:
     if webhook.enabled and webhook.listen.port == internal.listen.port != 0:
         yield FieldError(
             ("internal", "listen"),
-            "is the webhook's port: probes and metrics are not for the Internet. Write another port",
+            "is also the webhook's port. Probes and metrics are not for the Internet: write another port",
         )
 
 
-def _twice(raw: Json) -> Iterator[FieldError]:
+def _duplicates(raw: Json) -> Iterator[FieldError]:
     seen: dict[tuple[str, ...], FieldPath] = {}
     for path, what, identity in _identities(raw):
         if (first := seen.setdefault((what, *identity), path)) is not path:
-            yield FieldError(path, f"is {what} of {dotted(first[:-1])} already. {_REMEDIES[what]}")
+            yield FieldError(path, f"is already {what} of {dotted(first[:-1])}. {_REMEDIES[what]}")
 
 
 _REMEDIES = {
@@ -88,7 +88,7 @@ _REMEDIES = {
 
 
 def _identities(raw: Json) -> Iterator[tuple[FieldPath, str, tuple[str, ...]]]:
-    """Yield each thing that may be there only once: where it stands, what it is, what makes it the same."""
+    """Yield each value that has to be unique: its path, what it is, and what makes two of them equal."""
     for n, gateway in _tables(raw.get("gateways")):
         here: FieldPath = ("gateways", n)
         if isinstance(name := gateway.get("name"), str):
@@ -151,14 +151,16 @@ def _times_of(raw: object) -> PolicyTable | None:
 
 
 def _check_times(path: FieldPath, own: PolicyTable, merged: PolicyTable) -> list[FieldError]:
-    """Return what does not fit together in merged, if one of the lines in own is part of it."""
+    """Return the first error of merged that a line in own can correct."""
     times = _Times(merged)
     found = times.renewal() or times.panic() or times.revocation()
-    return next(([FieldError((*path, key), text)] for key, text in found.items() if _says(own, key)), [])
+    return next(
+        ([FieldError((*path, key), text)] for key, text in found.items() if _is_written(own, key)), []
+    )
 
 
 def _check_jitter(jitter: timedelta, merged: list[PolicyTable]) -> list[FieldError]:
-    """Return whether renewals may be put off for so long that they are in a panic when they begin."""
+    """Return an error if the jitter may delay renewals into panic_before."""
     rooms = [times.renew - times.panic_before for times in map(_Times, merged)]
     if not rooms or jitter < (room := min(rooms)):
         return []
@@ -169,13 +171,13 @@ def _check_jitter(jitter: timedelta, merged: list[PolicyTable]) -> list[FieldErr
     return [FieldError(("rotation", "schedule_jitter"), text)]
 
 
-def _says(own: PolicyTable, key: str) -> bool:
+def _is_written(own: PolicyTable, key: str) -> bool:
     return getattr(own, key) is not None
 
 
 class _Times:
-    """The times of one policy, as they are in force. Its methods return what is wrong, by the line that could
-    mend it, the likeliest first; nothing if all is well.
+    """The times of one policy in force. Each method returns an error for each key that could correct it, the
+    likeliest key first; nothing if the times fit together.
     """
 
     def __init__(self, merged: PolicyTable) -> None:

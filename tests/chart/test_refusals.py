@@ -49,7 +49,7 @@ BAD = [
     (
         "config.defaults",
         {"windows": [{"cron": "@daily", "duration": "4h"}]},
-        "config.defaults.windows[0].cron: is no cron expression",
+        "config.defaults.windows[0].cron: is not a cron expression",
     ),
     (
         "config.gateways.0.windows",

@@ -126,7 +126,7 @@ def test_a_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
 def test_broken_toml_tells_line_and_column(errors: Errors) -> None:
     (found,) = errors('[azure]\ncloud = public"\n')
 
-    assert "at line 2, column 9" in found and 'Mend that line: key = "text"' in found
+    assert "at line 2, column 9" in found and 'Correct that line: key = "text"' in found
 
 
 def test_the_same_gateway_twice_is_refused_whatever_the_case(errors: Errors) -> None:
@@ -134,7 +134,7 @@ def test_the_same_gateway_twice_is_refused_whatever_the_case(errors: Errors) -> 
 
     (found,) = errors(NO_WEBHOOK + gateway("oslo") + other)
 
-    assert found.startswith("gateways[1].resource_id: is the ARM id of gateways[0] already.")
+    assert found.startswith("gateways[1].resource_id: is already the ARM id of gateways[0].")
     assert found.endswith("(gateway bergen)")
 
 
@@ -143,7 +143,7 @@ def test_the_same_name_twice_is_refused(errors: Errors) -> None:
 
     (found,) = errors(NO_WEBHOOK + gateway("oslo") + twin)
 
-    assert found.startswith("gateways[1].name: is the name of gateways[0] already.")
+    assert found.startswith("gateways[1].name: is already the name of gateways[0].")
 
 
 def test_the_same_secret_twice_is_refused_even_with_another_key(errors: Errors) -> None:
@@ -152,7 +152,7 @@ def test_the_same_secret_twice_is_refused_even_with_another_key(errors: Errors) 
 
     (found,) = errors(NO_WEBHOOK + gateway(targets=both))
 
-    assert found.startswith("gateways[0].targets[1].secret: is the Secret of gateways[0].targets[0] already.")
+    assert found.startswith("gateways[0].targets[1].secret: is already the Secret of gateways[0].targets[0].")
 
 
 def test_the_same_secret_in_another_namespace_is_another_secret(settings: Write) -> None:
@@ -185,7 +185,7 @@ def test_webhook_and_internal_port_are_never_the_same(errors: Errors, settings: 
 
     (found,) = errors(text.format(8080) + gateway())
 
-    assert found.startswith("internal.listen: is the webhook's port")
+    assert found.startswith("internal.listen: is also the webhook's port")
     assert settings(text.format(0) + gateway()).internal.listen == Listen("::1", 0)
 
 

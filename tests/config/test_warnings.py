@@ -23,7 +23,7 @@ def test_a_freeze_that_is_over_is_told_with_whom_it_is_about_and_what_to_do(sett
     (said,) = warnings(settings(NO_WEBHOOK + gateway(more="freeze = 2026-11-21T13:00:00+01:00")), NOW)
 
     assert said == (
-        "freeze = 2026-11-21T13:00:00+01:00 is over, and holds nothing back any more: gateway oslo. "
+        "freeze = 2026-11-21T13:00:00+01:00 is over and has no effect: gateway oslo. "
         "Take the line out, or write a later time"
     )
 
@@ -33,4 +33,4 @@ def test_a_freeze_of_a_whole_fleet_is_told_once(settings: Write) -> None:
 
     (said,) = warnings(settings(f"{NO_WEBHOOK}[defaults]\nfreeze = 2026-01-01T00:00:00Z\n{fleet}"), NOW)
 
-    assert "any more: gateways g0, g1, g2, g3, g4 and 2 more. Take" in said
+    assert "no effect: gateways g0, g1, g2, g3, g4 and 2 more. Take" in said

@@ -163,7 +163,7 @@ config.internal.listen: is the webhook's port. Probes and metrics are not for th
 {{- if eq $key "windows" -}}
 {{- range $i, $window := $said -}}
 {{- if ne (len (regexFindAll "[^ ]+" $window.cron -1)) 5 }}
-{{ $path }}.windows[{{ $i }}].cron: is no cron expression. Write five fields, such as "0 22 * * 1-5"
+{{ $path }}.windows[{{ $i }}].cron: is not a cron expression. Write five fields, such as "0 22 * * 1-5"
 {{- end }}
 {{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$" $window.duration) }}
 {{ $path }}.windows[{{ $i }}].duration: is not a duration. Write a number and a unit, such as "4h"

@@ -20,7 +20,7 @@ def _grantable(lifetime: timedelta) -> timedelta:
 
 
 class PolicyTable(Table):
-    """What may stand in `[defaults]` and in each `[[gateways]]`; None: not written."""
+    """The keys of a policy, in `[defaults]` and in each `[[gateways]]`. None: not written."""
 
     token_lifetime: Annotated[Duration, AfterValidator(_grantable)] | None = Field(
         default=None, examples=['"29d"']
@@ -46,7 +46,7 @@ class PolicyTable(Table):
     freeze: Freeze | None = Field(default=None, examples=["true"])
 
     def overlaid_with(self, own: PolicyTable) -> PolicyTable:
-        """Return what own says, and what this table says where own says nothing."""
+        """Return the keys of own, completed from this table."""
         merged = {name: getattr(self, name) for name in PolicyTable.model_fields}
         written = {name: value for name in merged if (value := getattr(own, name)) is not None}
         return PolicyTable.model_construct(**merged | written)

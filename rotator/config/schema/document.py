@@ -1,4 +1,4 @@
-"""The configuration as the rest of the program reads it, and the file that it is made from."""
+"""The whole file, and the settings that the rest of the rotator reads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Document(Table):
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """One gateway, its policy and the places where its token lives."""
+    """One gateway, its policy and its targets."""
 
     name: str
     resource_id: ResourceId
@@ -51,7 +51,7 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the user said. Holds no secret: those come from the environment and from Kubernetes."""
+    """The whole configuration. Holds no secret: these come from the environment and from Kubernetes."""
 
     azure: AzureSettings
     kubernetes: KubernetesSettings

@@ -1,4 +1,4 @@
-"""The table `[webhook.entra]`: whose bearer tokens admit a delivery, and what the clouds' defaults are."""
+"""The table `[webhook.entra]`: which bearer tokens authenticate a delivery."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rotator.config.types.clouds import CLOUDS, CloudName
 from rotator.config.types.names import Guid
 
 ROLE = "AzureEventGridSecureWebhookSubscriber"
-"""The app role that Microsoft's how-to for secure webhooks makes:
+"""The app role that Microsoft's guide to secure webhooks creates:
 https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery.
 """
 
 
 class EntraSettings(Table):
-    """What a bearer token of Microsoft Entra ID has to say. GUIDs are in lower case."""
+    """The claims that a bearer token of Microsoft Entra ID needs. GUIDs are in lower case."""
 
     tenant_id: Guid = Field(examples=['"00000000-0000-0000-0000-000000000000"'])
     audiences: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
@@ -31,7 +31,7 @@ class EntraSettings(Table):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is checked, nothing left to a default. app: Event Grid's own client id. role: empty is any."""
+    """What authentication checks, without defaults. app: Event Grid's own client id. role: empty for any."""
 
     keys_url: str
     issuers: tuple[str, ...]
@@ -42,7 +42,7 @@ class Expected:
 
 
 def expected(entra: EntraSettings, cloud: CloudName) -> Expected:
-    """Return what a token has to say in this cloud.
+    """Return what a token needs in this cloud.
 
     Raises:
         ValueError: the cloud has no known app of Event Grid and the table names none.

@@ -1,4 +1,4 @@
-"""The table `[pull]`: events are fetched from an Event Grid namespace, no public port is needed."""
+"""The table `[pull]`: fetch events from an Event Grid namespace, without a public port."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from pydantic import AfterValidator, Field
 from rotator.config.schema.table import HttpsUrl, Table
 from rotator.config.types.durations import Duration
 
-SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(seconds=120)
-MOST_EVENTS = 100
+MIN_WAIT, MAX_WAIT = timedelta(seconds=10), timedelta(seconds=120)
+"""How long Event Grid may wait for an event before it answers."""
+MAX_EVENTS = 100
+"""Events in one answer."""
 
 
 def _within_the_wire(wait: timedelta) -> timedelta:
-    if not SHORTEST_WAIT <= wait <= LONGEST_WAIT:
+    if not MIN_WAIT <= wait <= MAX_WAIT:
         raise ValueError('must be between "10s" and "120s", which is what Event Grid offers. Write "60s"')
     return wait
 
 
 def _few_enough(events: int) -> int:
-    if not 1 <= events <= MOST_EVENTS:
-        raise ValueError(f"must be between 1 and {MOST_EVENTS}, which is what Event Grid offers. Write 100")
+    if not 1 <= events <= MAX_EVENTS:
+        raise ValueError(f"must be between 1 and {MAX_EVENTS}, which is what Event Grid offers. Write 100")
     return events
 
 
 def _name(text: str) -> str:
-    """As Azure has it; nothing that could change the path of a URL."""
+    """Return text if it is a name of Event Grid, which cannot change the path of a URL."""
     if not re.fullmatch(r"[A-Za-z0-9-]{3,100}", text):
         raise ValueError(
-            'is no name in Event Grid. Write the bare name, no ARM id: letters, digits and "-", 3 at least'
+            'is not a name in Event Grid. Write the bare name, not an ARM id: letters, digits and "-", '
+            "3 at least"
         )
     return text
 
@@ -40,8 +43,9 @@ _Name = Annotated[str, AfterValidator(_name)]
 
 
 class PullSettings(Table):
-    """Which subscription of which namespace topic. There is no pulling without this table; who pulls is
-    the identity of `[azure]`. audience: whom a bearer token is for; sovereign clouds may differ.
+    """Which subscription of which namespace topic. Without this table the rotator pulls nothing.
+
+    It signs in with the identity of `[azure]`. audience: of the bearer token; sovereign clouds may differ.
     """
 
     endpoint: HttpsUrl = Field(examples=['"https://<namespace>.<region>-1.eventgrid.azure.net"'])
@@ -50,7 +54,7 @@ class PullSettings(Table):
     audience: HttpsUrl = Field(
         default="https://eventgrid.azure.net", examples=['"https://eventgrid.azure.net"']
     )
-    max_events: Annotated[int, AfterValidator(_few_enough)] = Field(default=MOST_EVENTS, examples=["100"])
+    max_events: Annotated[int, AfterValidator(_few_enough)] = Field(default=MAX_EVENTS, examples=["100"])
     max_wait: Annotated[Duration, AfterValidator(_within_the_wire)] = Field(
         default=timedelta(seconds=60), examples=['"60s"']
     )

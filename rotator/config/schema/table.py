@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 class Table(BaseModel):
-    """A table of the file. `examples` of a field is what an error message proposes, as TOML text."""
+    """A table of the file. Error messages propose the `examples` of a field, which are TOML text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -24,6 +24,6 @@ class TargetSettings(Table):
 
     @property
     def place(self) -> str:
-        """Its name in everything that people read: `namespace/secret`, behind `context:` if it has one."""
+        """The target's name in messages: `namespace/secret`, after `context:` if it has one."""
         where = f"{self.namespace}/{self.secret}"
         return f"{self.context}:{where}" if self.context else where

@@ -1,4 +1,4 @@
-"""The table `[webhook]`: the public port, where Event Grid delivers."""
+"""The table `[webhook]`: the public port for Event Grid's deliveries."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PARAMETER = re.compile(r"[A-Za-z0-9._~-]{0,64}")
 
 def _within_delivery(duration: timedelta) -> timedelta:
     if duration >= timedelta(seconds=30):
-        raise ValueError('must be shorter than "30s": Event Grid waits no longer for an answer. Write "10s"')
+        raise ValueError('must be shorter than "30s": Event Grid waits 30 s for an answer. Write "10s"')
     return duration
 
 
 def _header(name: str) -> str:
     if not _HEADER.fullmatch(name.lower()) or name.lower().startswith("aeg-"):
         raise ValueError(
-            'is no name that a delivery property may have. Write letters, digits and "-", '
+            'is not a name that a delivery property may have. Write letters, digits and "-", '
             'not beginning with "aeg-", such as "x-rotator-secret"'
         )
     return name.lower()
@@ -37,7 +37,7 @@ def _header(name: str) -> str:
 
 def _parameter(name: str) -> str:
     if not _PARAMETER.fullmatch(name):
-        raise ValueError('is no plain name of a query parameter. Write one such as "code", or "" for none')
+        raise ValueError('is not a plain name of a query parameter. Write one such as "code", or "" for none')
     return name
 
 
@@ -47,14 +47,14 @@ def _network(written: object) -> object:
     try:
         return ip_network(str(written).strip(), strict=False)
     except ValueError:
-        raise ValueError('is no address range. Write it like "10.0.0.0/8" or "fd00::/8"') from None
+        raise ValueError('is not an address range. Write it like "10.0.0.0/8" or "fd00::/8"') from None
 
 
 class WebhookSettings(Table):
-    """The public port, where Event Grid delivers, and who may.
+    """The public port, and how Event Grid authenticates there.
 
     secret_file: one secret per line; relative paths start at the configuration's folder. max_rate:
-    deliveries a minute from one address. trusted_proxies: whose X-Forwarded-For is believed.
+    deliveries a minute from one address. trusted_proxies: the proxies whose X-Forwarded-For counts.
     """
 
     enabled: bool = Field(default=True, examples=["true"])
@@ -84,5 +84,5 @@ class WebhookSettings(Table):
 
     @property
     def authenticated(self) -> bool:
-        """Whether a way is configured by which a delivery proves who sends it."""
+        """Whether deliveries have to authenticate, by a shared secret or by Entra ID."""
         return self.secret_file is not None or self.entra is not None

@@ -1,6 +1,6 @@
 """Names as Kubernetes allows them, references to workloads, and addresses to listen on.
 
-What was written is never quoted back: people paste tokens into the wrong line.
+Errors never quote the text: people paste tokens into the wrong line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
-_LONGEST_GATEWAY_NAME = 40
+MAX_GATEWAY_NAME = 40
 
 Kind = Literal["deployment", "statefulset", "daemonset"]
 _KINDS: dict[str, Kind] = {
@@ -32,7 +32,7 @@ _KINDS: dict[str, Kind] = {
 def check_guid(text: str) -> str:
     """Return text in lower case if it is a GUID, or raise ValueError."""
     if not _GUID.fullmatch(text.strip()):
-        raise ValueError('is no GUID. Write it like "00000000-0000-0000-0000-000000000000"')
+        raise ValueError('is not a GUID. Write it like "00000000-0000-0000-0000-000000000000"')
     return text.strip().lower()
 
 
@@ -40,7 +40,7 @@ def check_label(text: str, longest: int = 63) -> str:
     """Return text if it is a DNS-1123 label (RFC 1123, as Kubernetes uses it), or raise ValueError."""
     if not _LABEL.fullmatch(text) or len(text) > longest:
         raise ValueError(
-            f"is no valid name. Write at most {longest} lower-case letters, digits and '-', "
+            f"is not a valid name. Write at most {longest} lower-case letters, digits and '-', "
             "with a letter or digit at both ends"
         )
     return text
@@ -50,7 +50,7 @@ def check_subdomain(text: str) -> str:
     """Return text if it is a DNS-1123 subdomain, or raise ValueError."""
     if not _SUBDOMAIN.fullmatch(text) or len(text) > 253:
         raise ValueError(
-            "is no name of a Kubernetes object. Write its name: lower-case letters, digits, '-' and '.', "
+            "is not a name of a Kubernetes object. Write its name: lower-case letters, digits, '-' and '.', "
             "with a letter or digit at both ends"
         )
     return text
@@ -60,7 +60,7 @@ def check_secret_key(text: str) -> str:
     """Return text if a Secret's data may have such a key, or raise ValueError."""
     if not _SECRET_KEY.fullmatch(text):
         raise ValueError(
-            "is no key of a Secret. Write the key under the Secret's data, "
+            "is not a key of a Secret. Write the key under the Secret's data, "
             'such as "config.service.auth.key", or leave the line out'
         )
     return text
@@ -78,13 +78,13 @@ class WorkloadRef:
         """Return the workload that `kind/name` means; kinds have kubectl's short forms.
 
         Raises:
-            ValueError: text is something else; says what to write.
+            ValueError: text has another form; says what to write.
         """
         short, _, name = text.partition("/")
         kind = _KINDS.get(short.strip().lower())
         if kind is None or not _SUBDOMAIN.fullmatch(name) or len(name) > 253:
             raise ValueError(
-                'is no workload. Write "deployment/<name>", "statefulset/<name>" or "daemonset/<name>"'
+                'is not a workload. Write "deployment/<name>", "statefulset/<name>" or "daemonset/<name>"'
             )
         return cls(kind, name)
 
@@ -104,11 +104,11 @@ class Listen:
         """Return the address in `host:port`; an IPv6 host stands in brackets.
 
         Raises:
-            ValueError: text is something else; says what to write.
+            ValueError: text has another form; says what to write.
         """
         found = _LISTEN.fullmatch(text.strip())
         if not found or int(found["port"]) > 65535:
-            raise ValueError('is no address to listen on. Write "<host>:<port>", such as "0.0.0.0:8080"')
+            raise ValueError('is not an address to listen on. Write "<host>:<port>", such as "0.0.0.0:8080"')
         return cls(found["host"].strip("[]"), int(found["port"]))
 
     def __str__(self) -> str:
@@ -124,8 +124,8 @@ def _listen(written: object) -> object:
 
 
 Guid = Annotated[str, AfterValidator(check_guid)]
-"""In lower case."""
-GatewayName = Annotated[str, AfterValidator(lambda text: check_label(text, _LONGEST_GATEWAY_NAME))]
+"""A GUID in lower case."""
+GatewayName = Annotated[str, AfterValidator(lambda text: check_label(text, MAX_GATEWAY_NAME))]
 Label = Annotated[str, AfterValidator(check_label)]
 Subdomain = Annotated[str, AfterValidator(check_subdomain)]
 SecretKey = Annotated[str, AfterValidator(check_secret_key)]

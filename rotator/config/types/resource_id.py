@@ -16,7 +16,7 @@ _NEAR = re.compile(r"/subscriptions/", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """may_be: what Azure allows there. wrong: what is said of anything else."""
+    """may_be: what Azure allows there. wrong: the error for anything else."""
 
     may_be: re.Pattern[str]
     wrong: str
@@ -25,24 +25,20 @@ class _Part:
 _PARTS = {
     "<subscription>": _Part(
         re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII),
-        "the subscription is no GUID",
+        "the subscription is not a GUID",
     ),
-    "<group>": _Part(
-        re.compile(r"[\w.()-]{1,90}"), "no resource group is called as it says behind resourceGroups"
-    ),
+    "<group>": _Part(re.compile(r"[\w.()-]{1,90}"), "the name after resourceGroups is not valid"),
     "<service>": _Part(
         re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", re.IGNORECASE | re.ASCII),
-        "no API Management service is called as it says behind service",
+        "the name after service is not valid",
     ),
-    "<gateway>": _Part(
-        re.compile(r"[^/*#&+:<>?%\s]{1,80}"), "no gateway is called as it says behind gateways"
-    ),
+    "<gateway>": _Part(re.compile(r"[^/*#&+:<>?%\s]{1,80}"), "the name after gateways is not valid"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceId:
-    """The parts of the id as they were written. Azure compares ids without regard to case: compare `key`."""
+    """The parts of the id as written. Azure compares ids without regard to case: compare `key`."""
 
     subscription: str
     group: str
@@ -54,7 +50,7 @@ class ResourceId:
         """Return the parts of a gateway's full ARM id.
 
         Raises:
-            ValueError: text is something else; says what is wrong first, and shows the form.
+            ValueError: text has another form; says the first error and shows the form.
         """
         bare = text.strip().removesuffix("/")
         parts = bare.split("/")
@@ -76,7 +72,7 @@ class ResourceId:
 
 
 def _wrong(parts: list[str]) -> str:
-    """Return the first thing that is wrong, empty if nothing is. Quotes nothing of what was written."""
+    """Return the first error; empty if there is none. Quotes nothing of the text."""
     for part, wanted in zip(parts, _FORM, strict=False):
         if wanted in _PARTS:
             if not _PARTS[wanted].may_be.fullmatch(part):
@@ -85,4 +81,4 @@ def _wrong(parts: list[str]) -> str:
             return f"{wanted or 'the first /'} is missing or misspelt"
     if len(parts) < len(_FORM):
         return f"it ends before {_FORM[len(parts)]}"
-    return "it goes on behind the gateway's name" if len(parts) > len(_FORM) else ""
+    return "it continues after the gateway's name" if len(parts) > len(_FORM) else ""

@@ -1,4 +1,4 @@
-"""Maintenance windows and freezes: when work that can wait may be done."""
+"""Maintenance windows and freezes: when the rotator may do work that can wait."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rotator.config.types.durations import Duration
 from rotator.core.observation import ALWAYS, MaintenanceWindow
 from rotator.durations import exact
 
-_MANY = 1000
-"""Windows that follow each other without a gap are counted so far, then looked at again."""
+_MAX_WINDOWS = 1000
+"""Windows without a gap that closes() follows. It is asked again at the end of the last one."""
 
 
 def _zone(written: object) -> object:
@@ -29,7 +29,7 @@ def _zone(written: object) -> object:
         return ZoneInfo(str(written))
     except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
         raise ValueError(
-            'is no time zone. Write a name of the tz database, such as "Europe/Oslo" or "UTC"'
+            'is not a time zone. Write a name of the tz database, such as "Europe/Oslo" or "UTC"'
         ) from None
 
 
@@ -44,12 +44,12 @@ def _freeze(written: object) -> object:
 
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Freeze = Annotated[bool | datetime, BeforeValidator(_freeze)]
-"""True: until somebody takes the line out. A time (with a zone): until then."""
+"""True: until the operator takes the line out. A time with a zone: until then."""
 
 
 class WindowTable(Table):
-    """A time in which restarts are welcome: it opens by cron (5 fields, as Debian's cron reads them)
-    on the clocks of zone, and lasts for duration.
+    """A time for restarts. It opens by cron (5 fields, as Debian's cron reads them) on the clocks of zone
+    and lasts for duration.
     """
 
     model_config = Table.model_config | {"arbitrary_types_allowed": True}
@@ -61,7 +61,7 @@ class WindowTable(Table):
     @field_validator("duration")
     @classmethod
     def _ends_before_it_opens_again(cls, duration: timedelta, others: ValidationInfo) -> timedelta:
-        cron = others.data.get("cron")  # absent: it has a mistake of its own
+        cron = others.data.get("cron")  # absent: it has an error of its own
         if cron and duration > (gap := shortest_gap(cron)):
             raise ValueError(
                 f"must not be longer than {exact(gap)}, after which this cron opens it again: it is "
@@ -73,7 +73,7 @@ class WindowTable(Table):
     def closes(self, now: datetime) -> datetime | None:
         """Return when the window that is open at now (UTC) closes; None: it is closed."""
         end: datetime | None = None
-        for start in islice(self._starts(now - self.duration), _MANY):
+        for start in islice(self._starts(now - self.duration), _MAX_WINDOWS):
             if start > (end or now):
                 break
             end = start + self.duration

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from rotator.config.schema.pull import SHORTEST_WAIT, PullSettings
+from rotator.config.schema.pull import MIN_WAIT, PullSettings
 from rotator.diagnostics import exception_details, exception_summary
 from rotator.errors import RotatorError, Unavailable
 from rotator.eventgrid.events import TokenEvent
@@ -97,7 +97,7 @@ class Puller:
 
     async def _fetch(self) -> list[FetchedEvent]:
         # Readiness depends on the first answer: it should not take a minute.
-        wait = SHORTEST_WAIT if self._problem else self._settings.max_wait
+        wait = MIN_WAIT if self._problem else self._settings.max_wait
         begun = _monotonic()
         fetched = await self._queue.receive(self._settings.max_events, wait)
         self._succeeded()

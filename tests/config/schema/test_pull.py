@@ -48,7 +48,7 @@ def test_limits_are_those_of_the_wire(errors: Errors, line: str, sentence: str) 
 @pytest.mark.parametrize("name", ["", "ab", "a/b:receive?", "/subscriptions/x/topics/y", "two words"])
 def test_names_are_bare(errors: Errors, name: str) -> None:
     (said,) = errors(PULL.replace('"rotator"', f'"{name}"') + gateway())
-    assert "pull.subscription: is no name in Event Grid. Write the bare name" in said
+    assert "pull.subscription: is not a name in Event Grid. Write the bare name" in said
 
 
 def test_what_is_missing_is_asked_for(errors: Errors) -> None:

@@ -43,7 +43,7 @@ def test_entra_alone_is_enough_and_both_may_be(settings: Write) -> None:
 def test_letting_everybody_in_contradicts_saying_who_may(errors: Errors, text: str, ways: str) -> None:
     table = ENTRA if "entra" in ways else ""
     (found,) = errors(f"{text}allow_unauthenticated = true\n{table}{gateway()}")
-    assert found.startswith("webhook.allow_unauthenticated: would let everybody in although " + ways)
+    assert found.startswith("webhook.allow_unauthenticated: would accept every client although " + ways)
 
 
 def test_a_webhook_that_is_off_needs_nobody_to_be_named(settings: Write) -> None:
@@ -62,11 +62,14 @@ def test_another_error_in_the_table_hides_no_missing_authentication(errors: Erro
     ("text", "line"),
     [
         ("secret_file = 3", "webhook.secret_file: must be a path in quotes"),
-        ('secret_header = "a b"', "webhook.secret_header: is no name that a delivery property may have"),
-        ('secret_header = "aeg-mine"', "webhook.secret_header: is no name that a delivery property may have"),
-        ('secret_query = "a&b"', "webhook.secret_query: is no plain name of a query parameter"),
-        ('trusted_proxies = ["10.0.0.0/99"]', "webhook.trusted_proxies[0]: is no address range"),
-        ("trusted_proxies = [1.5]", "webhook.trusted_proxies[0]: is no address range"),
+        ('secret_header = "a b"', "webhook.secret_header: is not a name that a delivery property may have"),
+        (
+            'secret_header = "aeg-mine"',
+            "webhook.secret_header: is not a name that a delivery property may have",
+        ),
+        ('secret_query = "a&b"', "webhook.secret_query: is not a plain name of a query parameter"),
+        ('trusted_proxies = ["10.0.0.0/99"]', "webhook.trusted_proxies[0]: is not an address range"),
+        ("trusted_proxies = [1.5]", "webhook.trusted_proxies[0]: is not an address range"),
         ("max_rate = 0", "webhook.max_rate: must be at least 1"),
         ('allowed_subscriptions = [""]', "webhook.allowed_subscriptions[0]: must not be empty"),
         ("entra = 3", "webhook.entra: must be a table"),
@@ -81,17 +84,21 @@ def test_a_wrong_line_says_what_to_write(errors: Errors, text: str, line: str) -
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        (TENANT, "contoso.example", "webhook.entra.tenant_id: is no GUID. Write it like"),
+        (TENANT, "contoso.example", "webhook.entra.tenant_id: is not a GUID. Write it like"),
         (f'tenant_id = "{TENANT}"', "", "webhook.entra.tenant_id: is missing"),
         ('["api://x"]', "[]", "webhook.entra.audiences: must not be empty"),
         ('audiences = ["api://x"]', "", "webhook.entra.audiences: is missing"),
-        ('["api://x"]', '["api://x"]\napp_id = "eventgrid"', "webhook.entra.app_id: is no GUID"),
+        ('["api://x"]', '["api://x"]\napp_id = "eventgrid"', "webhook.entra.app_id: is not a GUID"),
         (
             '["api://x"]',
             '["api://x"]\nauthority = "http://x"',
             "webhook.entra.authority: must be a plain https",
         ),
-        ('["api://x"]', '["api://x"]\ntenant = "x"', "webhook.entra.tenant: is no known key. Did you mean"),
+        (
+            '["api://x"]',
+            '["api://x"]\ntenant = "x"',
+            "webhook.entra.tenant: is not a known key. Did you mean",
+        ),
     ],
 )
 def test_a_wrong_line_about_entra_says_what_to_write(errors: Errors, old: str, new: str, line: str) -> None:

@@ -148,12 +148,12 @@ def test_a_gateway_may_have_windows_and_freezes_of_its_own(settings: Write) -> N
 
 
 REFUSED = [
-    ('windows = [{ cron = "0 22 * *", duration = "4h" }]', "windows[0].cron", "is no cron expression"),
+    ('windows = [{ cron = "0 22 * *", duration = "4h" }]', "windows[0].cron", "is not a cron expression"),
     *(
         (
             f'windows = [{{ cron = "{cron}", duration = "4h" }}]',
             "windows[0].cron",
-            "never comes. Write a day that its months have",
+            "never occurs. Write a day that its months have",
         )
         for cron in ("0 0 31 2 *", "0 0 31 4,6 *")
     ),
@@ -161,7 +161,7 @@ REFUSED = [
         (
             f'windows = [{{ cron = "{cron}", duration = "4h" }}]',
             "windows[0].cron",
-            f"is no cron expression: its {wrong} cannot be read. Write five fields (minute, hour,",
+            f"is not a cron expression: its {wrong} cannot be read. Write five fields (minute, hour,",
         )
         for cron, wrong in (
             ("61 0 * * *", "minute"),
@@ -185,23 +185,23 @@ REFUSED = [
     (
         'windows = [{ cron = "* * * * * *", duration = "4h" }]',
         "windows[0].cron",
-        "is no cron expression: it has 6 fields. Write five fields",
+        "is not a cron expression: it has 6 fields. Write five fields",
     ),
     ('windows = [{ cron = "@daily", duration = "4h" }]', "windows[0].cron", "Write five fields"),
     ('windows = [{ cron = 5, duration = "4h" }]', "windows[0].cron", "must be text in quotes"),
     ('windows = [{ duration = "4h" }]', "windows[0].cron", "is missing"),
     ('windows = [{ cron = "0 1 * * *" }]', "windows[0].duration", "is missing"),
-    ('windows = [{ cron = "0 1 * * *", duration = "0s" }]', "windows[0].duration", "longer than nothing"),
-    ('windows = [{ cron = "0 1 * * *", duration = 4 }]', "windows[0].duration", "a length of time in quotes"),
+    ('windows = [{ cron = "0 1 * * *", duration = "0s" }]', "windows[0].duration", "longer than zero"),
+    ('windows = [{ cron = "0 1 * * *", duration = 4 }]', "windows[0].duration", "a duration in quotes"),
     (
         'windows = [{ cron = "0 1 * * *", duration = "1h", zone = "Europe/Olso" }]',
         "windows[0].zone",
-        'is no time zone. Write a name of the tz database, such as "Europe/Oslo"',
+        'is not a time zone. Write a name of the tz database, such as "Europe/Oslo"',
     ),
     (
         'windows = [{ cron = "0 1 * * *", duration = "1h", zone = "../../etc/passwd" }]',
         "windows[0].zone",
-        "is no time zone",
+        "is not a time zone",
     ),
     (
         'windows = [{ cron = "0 1 * * *", duration = "1h", tz = "UTC" }]',
@@ -215,7 +215,7 @@ REFUSED = [
         for bad in ('"until Christmas"', "2026-12-24", "2026-12-24T00:00:00", '"2026-12-24T00:00:00Z"', "1")
     ),
     ('revoke = "always"', "revoke", 'must be one of "never", "before-reuse" or "after-verify"'),
-    ('revoke_after = "0s"', "revoke_after", "must be longer than nothing"),
+    ('revoke_after = "0s"', "revoke_after", "must be longer than zero"),
     ('revoke = "after-verify"\nrevoke_after = "19d"', "revoke_after", "and the next token would come first"),
     ('roll_back = "no"', "roll_back", "must be true or false. Write roll_back = true"),
     ("replace_pods = 0", "replace_pods", "must be true or false. Write replace_pods = true"),
@@ -266,7 +266,7 @@ def test_targets_in_several_clusters_are_told_apart(settings: Write, errors: Err
         "east:apim/apim-token",
     ]
     (found,) = errors(NO_WEBHOOK + gateway(targets=west + west))
-    assert found.startswith("gateways[0].targets[1].secret: is the Secret of gateways[0].targets[0] already")
+    assert found.startswith("gateways[0].targets[1].secret: is already the Secret of gateways[0].targets[0]")
 
 
 @pytest.mark.parametrize(("written", "said"), [('""', "must not be empty"), ("3", "must be text in quotes")])

@@ -8,9 +8,9 @@ from rotator.core.messages import stamp
 from rotator.core.observation import Observation, Target
 
 
-def rollback_note(seen: Observation, said: str) -> str:
+def rollback_note(observation: Observation, said: str) -> str:
     """Return it as a sentence, as far as `said` does not tell it; empty if no roll-back is in force."""
-    current = seen.current
+    current = observation.current
     if current is None or current.retry_at is None:
         return ""
     sentences = []
@@ -18,16 +18,16 @@ def rollback_note(seen: Observation, said: str) -> str:
         times = "once" if current.failures == 1 else f"{current.failures} times"
         again = f"no new token is tried before {stamp(current.retry_at)}, unless it is urgent"
         sentences.append(f"the rollout failed {times} and the previous token is back; {again}")
-    if first := first_restored(seen):
+    if first := first_restored(observation):
         sentences.append(f"the Event RolloutFailed says what failed: {events_of(first.name)}")
     return "; ".join(sentences)
 
 
-def first_restored(seen: Observation) -> Target | None:
+def first_restored(observation: Observation) -> Target | None:
     """Return the target whose rollout failed: the others followed it."""
     since: list[tuple[datetime, Target]] = [
         (r.restored_at, t)
-        for t in seen.targets
+        for t in observation.targets
         if (r := t.record) and r.restored_at and r.decision.rolled_back
     ]
     return min(since, key=lambda found: found[0])[1] if since else None

@@ -18,20 +18,20 @@ from rotator.core.verification import runs
 Json = dict[str, Any]
 
 
-def status_of(name: str, seen: Observation, policy: Policy, now: datetime) -> Json:
+def status_of(name: str, observation: Observation, policy: Policy, now: datetime) -> Json:
     """Return the gateway's state; times are ISO 8601 UTC, tokens appear by fingerprint only.
 
     Before adoption, token and renewal_at are what they will be once the tokens in place are taken over.
     due: why a new token is wanted now, even if it waits.
     """
-    situation = Situation(seen, policy, now)
+    situation = Situation(observation, policy, now)
     step = next_step(situation)
     why = explain(step, situation)
     follows, then_situation = after_adopting(situation)
     view = then_situation.observation
     wanted = cause(then_situation) if view.targets else None
-    request = pending(seen)
-    sentences = [why.text, then(step, follows, then_situation), rollback_note(seen, why.text)]
+    request = pending(observation)
+    sentences = [why.text, then(step, follows, then_situation), rollback_note(observation, why.text)]
     return {
         "name": name,
         "state": str(why.reason) if isinstance(step, Rest) else "InProgress",
@@ -44,12 +44,14 @@ def status_of(name: str, seen: Observation, policy: Policy, now: datetime) -> Js
         "next_look_at": iso(step.until) if isinstance(step, Rest) else None,
         "requested_at": iso(request.at) if request else None,
         "requested_by": request.by if request else None,
-        "condemned": sorted(seen.condemned),
-        "failures": seen.current.failures if seen.current and seen.current.rolled_back else 0,
-        "retry_at": iso(seen.current.retry_at) if seen.current else None,
-        "held_by": seen.window.why,
-        "targets": [target_of(t, seen) for t in seen.targets],
-        "unreachable": [{"name": a.name, "message": a.why} for a in seen.unreachable],
+        "condemned": sorted(observation.condemned),
+        "failures": observation.current.failures
+        if observation.current and observation.current.rolled_back
+        else 0,
+        "retry_at": iso(observation.current.retry_at) if observation.current else None,
+        "held_by": observation.window.why,
+        "targets": [target_of(t, observation) for t in observation.targets],
+        "unreachable": [{"name": a.name, "message": a.why} for a in observation.unreachable],
     }
 
 
@@ -61,28 +63,28 @@ def then(step: Step, follows: Step, adopted: Situation) -> str:
     return f"then {type(follows).__name__} ({why.reason}): {why.text}"
 
 
-def token_of(seen: Observation) -> Json | None:
-    if not seen.current:
+def token_of(observation: Observation) -> Json | None:
+    if not observation.current:
         return None
-    token = earliest(seen)
+    token = earliest(observation)
     return {
         "fingerprint": token.fingerprint,
-        "key": seen.key(token),
+        "key": observation.key(token),
         "issued_at": None if token.adopted else iso(token.issued_at),
         "expires_at": iso(token.expires_at),
         "adopted": token.adopted,
     }
 
 
-def target_of(t: Target, seen: Observation) -> Json:
+def target_of(t: Target, observation: Observation) -> Json:
     """Return what the Secret holds, and what its pods run.
 
     key: null where nobody knows. dead: its key was regenerated. assumed: its pods are taken to run the token,
     which was found in place; a rotation proves it.
     """
     token = None if t.drifted else t.token
-    asked = t.fingerprint is not None and t.fingerprint in seen.signers
-    signer = seen.signers.get(t.fingerprint or "")
+    asked = t.fingerprint is not None and t.fingerprint in observation.signers
+    signer = observation.signers.get(t.fingerprint or "")
     return {
         "name": t.name,
         "fingerprint": t.fingerprint,

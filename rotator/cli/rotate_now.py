@@ -84,19 +84,19 @@ class Job:
         """Return the exit code; every error has been shown."""
         try:
             self.ports.signers.forget()  # a key may have been regenerated since: ask Azure about every token
-            seen = await look(self.gateway, self.ports)
-            if self.options.leak and None in exposed(self.situation(seen)):
+            observation = await look(self.gateway, self.ports)
+            if self.options.leak and None in exposed(self.situation(observation)):
                 raise Refused(
                     "nobody can tell which key signed a token in place, so it cannot be revoked",
                     "Run again without --revoke-previous, then regenerate the other key by hand",
                 )
-            self.before = next((t.fingerprint for t in seen.targets if t.fingerprint), "none")
-            if (recent := self.recent(seen)) and not self.options.force and not self.options.leak:
+            self.before = next((t.fingerprint for t in observation.targets if t.fingerprint), "none")
+            if (recent := self.recent(observation)) and not self.options.force and not self.options.leak:
                 self.progress.end(self.name, "Skipped", recent, good=True)
                 return Exit.OK
             if self.options.dry_run:
-                return await self.rehearse(seen)
-            return await self.rotate(seen)
+                return await self.rehearse(observation)
+            return await self.rotate(observation)
         except RotatorError as error:
             self.progress.end(self.name, type(error).__name__, f"{error}{self.stands()}", good=False)
             return exit_for(error)
@@ -111,10 +111,15 @@ class Job:
         within = human_duration(self.policy.look_every)
         return f". The request stands: run this again, or the service goes on with it within {within}"
 
-    def recent(self, seen: Observation) -> str:
+    def recent(self, observation: Observation) -> str:
         """Return a sentence if the token was issued recently and every pod runs it; empty otherwise."""
-        token = seen.current.token if seen.current else None
-        if token is None or token.adopted or pending(seen) or not all(resting(t) for t in seen.targets):
+        token = observation.current.token if observation.current else None
+        if (
+            token is None
+            or token.adopted
+            or pending(observation)
+            or not all(resting(t) for t in observation.targets)
+        ):
             return ""
         age = self.clock.now() - token.issued_at
         return (
@@ -123,12 +128,12 @@ class Job:
             else ""
         )
 
-    async def rehearse(self, seen: Observation) -> Exit:
+    async def rehearse(self, observation: Observation) -> Exit:
         """Show the plan as if the request were on the Secret, and check that Azure knows the gateway."""
         now = self.clock.now()
         await self.arm.preflight(self.resource_id)
-        asked = tuple(replace(t, request=Request(now, self.options.leak, "you")) for t in seen.targets)
-        wanted = replace(seen, targets=asked)
+        asked = tuple(replace(t, request=Request(now, self.options.leak, "you")) for t in observation.targets)
+        wanted = replace(observation, targets=asked)
         step = next_step(self.situation(wanted))
         why = explain(step, self.situation(wanted))
         if isinstance(step, Rest):
@@ -136,25 +141,25 @@ class Job:
             return Exit.UNSETTLED
         self.progress.tell(self.name, f"would {type(step).__name__} ({why.reason})", why.text)
         if self.options.leak:
-            keys = " and ".join(sorted(k for k in exposed(self.situation(seen)) if k)) or "old"
+            keys = " and ".join(sorted(k for k in exposed(self.situation(observation)) if k)) or "old"
             self.progress.tell(self.name, "would at last revoke", f"all tokens of the {keys} key")
         for target in wanted.targets:
             loads = ", ".join(w.name for w in target.workloads) or "no workload"
             self.progress.tell(self.name, "would then write and restart", f"Secret {target.name}, {loads}")
-        missing = [about(a.name, a.why) for a in seen.unreachable]
-        missing += [about(t.name, t.misconfiguration) for t in seen.targets if t.misconfiguration]
+        missing = [about(a.name, a.why) for a in observation.unreachable]
+        missing += [about(t.name, t.misconfiguration) for t in observation.targets if t.misconfiguration]
         for sentence in missing:
             self.progress.end(self.name, "could not", sentence, good=False)
         return Exit.UNSETTLED if missing else Exit.OK
 
-    async def rotate(self, seen: Observation) -> Exit:
-        if self.options.leak and seen.condemned and self.options.wait:
+    async def rotate(self, observation: Observation) -> Exit:
+        if self.options.leak and observation.condemned and self.options.wait:
             # Continue with a leak that was noted earlier: a new request would condemn the token in place.
             return self.conclude(await self.until_rest())
         noted = await request(self.ports.fleet, self.clock, leak=self.options.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
-            seen = await look(self.gateway, self.ports)
-            self.progress.end(self.name, "Unsettled", why_rest(self.situation(seen)), good=False)
+            observation = await look(self.gateway, self.ports)
+            self.progress.end(self.name, "Unsettled", why_rest(self.situation(observation)), good=False)
             return Exit.UNSETTLED
         if not self.options.wait:
             return await self.leave_to_service()
@@ -163,10 +168,10 @@ class Job:
 
     async def leave_to_service(self) -> Exit:
         """Show what happens to the request, which this process does not carry out."""
-        seen = await look(self.configured, self.ports)
+        observation = await look(self.configured, self.ports)
         text = f"a service that runs looks at it within {human_duration(self.policy.look_every)}"
-        if isinstance(next_step(self.situation(seen)), Rest):
-            text += f", but cannot go on yet: {why_rest(self.situation(seen))}"
+        if isinstance(next_step(self.situation(observation)), Rest):
+            text += f", but cannot go on yet: {why_rest(self.situation(observation))}"
         self.progress.end(self.name, "Requested", text, good=True)
         return Exit.OK
 

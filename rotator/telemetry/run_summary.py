@@ -31,9 +31,9 @@ class RunSummary:
     decided_at: datetime | None = None
     pending: bool = False
 
-    def decided(self, step: Step, seen: Observation, why: Explanation, now: datetime) -> None:
-        self.first = self.first or seen
-        self.last, self.step, self.why, self.decided_at = seen, step, why, now
+    def decided(self, step: Step, observation: Observation, why: Explanation, now: datetime) -> None:
+        self.first = self.first or observation
+        self.last, self.step, self.why, self.decided_at = observation, step, why, now
         self.pending = not isinstance(step, Rest | Await)
         if self.pending and (not self.reason or isinstance(step, Issue)):
             self.reason = why.reason.value
@@ -78,7 +78,9 @@ class RunSummary:
 
     def fields(self, policy: Policy) -> Fields:
         """Return the tokens before and after, what comes next, and what was under way, for a log line."""
-        before, after = (seen.current if seen else None for seen in (self.first, self.last))
+        before, after = (
+            observation.current if observation else None for observation in (self.first, self.last)
+        )
         fields: Fields = {"from": before.token.fingerprint if before else None}
         if self.last and after and (times := self.times(policy)):
             key = self.last.key(after.token)

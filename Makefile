@@ -44,7 +44,7 @@ test-cluster: $(STAMP)  ## against a real Kubernetes control plane (builds one w
 	$(BIN)/python -m tests.chart.helm
 	$(BIN)/python -m pytest -m cluster
 
-test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next one's calls (ten minutes)
+test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next one's calls (ALL_FAULTS=1: with every fault)
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m faults
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)

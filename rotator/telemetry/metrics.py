@@ -101,7 +101,7 @@ class Metrics:
         )
         self._fighting = Gauge(
             "rotator_gateway_fighting",
-            "Whether a gateway is left as it is for a while because somebody else keeps changing it back.",
+            "Whether a gateway is left as it is for a while because another writer keeps changing it back.",
             ["gateway"],
             registry=registry,
         )

@@ -90,7 +90,7 @@ async def test_what_is_missing_is_told_by_name_while_the_others_rotate(env: Proc
     assert "Secret apim-no-secret/apim-access-token does not exist" in said["no-secret"]
     assert f"has no key {KEY} (its keys: other)" in said["no-key"]
     assert "deployment/gone" in said["no-workload"] and "does not exist" in said["no-workload"]
-    assert "is no gateway token" in said["no-token"]
+    assert "is not a gateway token" in said["no-token"]
     assert "holds a token of gateway oslo, not of anothers" in said["anothers"]
     assert "correct horse" not in json.dumps(shown)
     for gateway, secret in before.items():

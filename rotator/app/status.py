@@ -79,8 +79,8 @@ def token_of(observation: Observation) -> Json | None:
 def target_of(t: Target, observation: Observation) -> Json:
     """Return what the Secret holds, and what its pods run.
 
-    key: null where nobody knows. dead: its key was regenerated. assumed: its pods are taken to run the token,
-    which was found in place; a rotation proves it.
+    key: null if not known. dead: its key was regenerated. assumed: the token was found in place, and its
+    pods are assumed to run it; a rotation proves it.
     """
     token = None if t.drifted else t.token
     asked = t.fingerprint is not None and t.fingerprint in observation.signers
@@ -101,7 +101,7 @@ def target_of(t: Target, observation: Observation) -> Json:
 
 def workload_of(w: Workload, t: Target) -> Json:
     """running: how many pods work and are known to have started with the token that is in the Secret now;
-    null: nobody knows, for somebody else put it there.
+    null: not known, because another writer put the token there.
     """
     known = t.record if not t.drifted else None
     return {

@@ -6,17 +6,17 @@ import textwrap
 
 COLUMNS = {
     "GATEWAY": "its name; if it has several Secrets, each has a row below it",
-    "STATE": "Settled: all is proven. → Issue and the like: the step that is next, which the service takes, "
-    "or rotate-now. The sentences under the table say why, and tell of all other states",
-    "TOKEN": "the fingerprint of what the Secret holds now, whoever put it there",
+    "STATE": "Settled: everything is proven. → Issue and the like: the next step, which the service or "
+    "rotate-now takes. The sentences under the table explain every state but Settled",
+    "TOKEN": "the fingerprint of the token that the Secret holds now, from any writer",
     "KEY": "the key that signed it; dead: that key was regenerated since; -: not known",
     "EXPIRES": "when it ends (UTC); of several, the first",
     "LEFT": "how long it is until then",
     "RENEWS IN": "how long it is until a new one is issued, or tried again after a roll-back; "
     "due: as soon as it may",
     "PODS": "how many pods work and are known to have started with this token, of how many. "
-    "~2/2: they are taken to, for it was in place when the rotator came. "
-    "?/2: not known, for somebody else put it there",
+    "~2/2: assumed, because the token was in place before the rotator. "
+    "?/2: not known, because another writer put it there",
 }
 _NAME = max(map(len, COLUMNS)) + 2
 _WIDTH = 76

@@ -87,7 +87,7 @@ class Job:
             observation = await look(self.gateway, self.ports)
             if self.options.leak and None in exposed(self.situation(observation)):
                 raise Refused(
-                    "nobody can tell which key signed a token in place, so it cannot be revoked",
+                    "Azure does not say which key signed a token in place, so it cannot be revoked",
                     "Run again without --revoke-previous, then regenerate the other key by hand",
                 )
             self.before = next((t.fingerprint for t in observation.targets if t.fingerprint), "none")

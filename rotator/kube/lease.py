@@ -20,7 +20,7 @@ from rotator.errors import Conflict, LeaseLost, Refused, RotatorError
 from rotator.kube.client import paths
 from rotator.kube.client.connection import FIELD_MANAGER, Connection
 from rotator.kube.client.responses import Json, NotFound
-from rotator.kube.lease_state import CONDEMNED, LAST_RESTORED_AT, RESTORES, LeaseState, read_lease
+from rotator.kube.lease_state import CONDEMNED, LAST_RESTORED_AT, RESTORES, LeaseState, new_lease, read_lease
 from rotator.kube.targets.annotations import write_time
 from rotator.ports import Lease
 
@@ -50,8 +50,11 @@ class KubeLease(Lease):
         self._name = name
         self._identity = identity
         self._duration = duration.total_seconds()
+        self._margin = self._duration / 10
+        """Seconds before the end of the Lease in which no write begins."""
         self._monotonic = monotonic
         self._clock = clock
+        self._path = paths.lease(namespace, name)
         self._what = f"Lease {namespace}/{name}"
         self._state = LeaseState(None)
         self._observed_at = monotonic()
@@ -76,12 +79,7 @@ class KubeLease(Lease):
         Raises Unavailable, Refused.
         """
         held = None if self._held_until is None else self._state.transitions
-        try:
-            answer = await self._connection.call(
-                "GET", paths.lease(self._namespace, self._name), what=self._what
-            )
-        except NotFound:
-            answer = {}
+        answer = await self._get()
         state = read_lease(answer)
         if self._renewal and held == self._state.transitions and not self._is_own(state):
             self._renewal.cancel()
@@ -125,13 +123,7 @@ class KubeLease(Lease):
         }
         if state.version is not None:
             return await self._patch(state.version, spec=spec)
-        labels = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
-        body = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace, "labels": labels},
-            "spec": spec,
-        }
+        body = new_lease(self._namespace, self._name, spec)
         path, query = paths.leases(self._namespace), [("fieldManager", FIELD_MANAGER)]
         try:
             return await self._connection.call("POST", path, query=query, body=body, what=self._what)
@@ -217,24 +209,24 @@ class KubeLease(Lease):
 
     async def _read_own(self) -> None:
         transitions = self._state.transitions
-        path = paths.lease(self._namespace, self._name)
-        try:
-            self._record(
-                await self._connection.call("GET", path, what=self._what, call_timeout=self._call_timeout)
-            )
-        except NotFound:
-            self._record({})
+        self._record(await self._get(self._call_timeout))
         if self._state.holder != self._identity or self._state.transitions != transitions:
             raise LeaseLost(self._lost_to(self._state.holder))
+
+    async def _get(self, call_timeout: float | None = None) -> Json:
+        """Return the Lease; `{}` if it does not exist."""
+        try:
+            return await self._connection.call("GET", self._path, what=self._what, call_timeout=call_timeout)
+        except NotFound:
+            return {}
 
     async def _patch(
         self, version: str | None, spec: Json | None = None, annotations: Json | None = None
     ) -> Json:
         meta = {"resourceVersion": version} | ({"annotations": annotations} if annotations else {})
         body = {"metadata": meta} | ({"spec": spec} if spec else {})
-        path = paths.lease(self._namespace, self._name)
         try:
-            return await self._connection.patch(path, body, self._what, self._call_timeout)
+            return await self._connection.patch(self._path, body, self._what, self._call_timeout)
         except NotFound:
             raise Conflict(f"{self._what} has been deleted") from None
 
@@ -243,11 +235,6 @@ class KubeLease(Lease):
         if state.version != self._state.version:
             self._observed_at = self._monotonic()
         self._state = state
-
-    @property
-    def _margin(self) -> float:
-        """Seconds before the end of the Lease in which no write begins."""
-        return self._duration / 10
 
     @property
     def _call_timeout(self) -> float:

@@ -1,4 +1,4 @@
-"""Reads a Lease: its holder and version, the count of restores, the condemned keys."""
+"""The JSON of a Lease: its holder and version, the count of restores, the condemned keys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.core.records import Key
+from rotator.kube.client.connection import FIELD_MANAGER
 from rotator.kube.client.responses import Json
 from rotator.kube.targets.annotations import PREFIX, read_time
 
@@ -46,3 +47,14 @@ def read_lease(answer: Json) -> LeaseState:
         float(spec.get("leaseDurationSeconds") or 0),
         frozenset(key for key in Key if key in annotations.get(CONDEMNED, "").split(",")),
     )
+
+
+def new_lease(namespace: str, name: str, spec: Json) -> Json:
+    """Return the JSON of a Lease to create."""
+    labels = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": spec,
+    }

@@ -128,7 +128,7 @@ async def test_a_cluster_that_hangs_does_not_hold_up_the_events_of_others(two_cl
     assert [event["message"] for event in events(two_clusters.home)] == ["sent"]
 
 
-async def test_a_cluster_that_takes_no_events_is_not_away(two_clusters):
+async def test_a_cluster_that_takes_no_events_is_not_unreachable(two_clusters):
     """Events have a store and a place in the queue of their own."""
     sink = EventSink(
         await two_clusters.connect(min_backoff=30.0, max_backoff=30.0), "apim-token-rotator", "pod-1"

@@ -55,7 +55,7 @@ async def test_only_one_of_two_gets_it(make):
     await first.release()
 
 
-async def test_of_two_that_create_it_at_once_one_has_to_look_again(make):
+async def test_of_two_that_create_it_at_once_one_has_to_observe_again(make):
     first, second = make("a"), make("b")
     before = await observation(second)
     assert await take(first)
@@ -64,7 +64,7 @@ async def test_of_two_that_create_it_at_once_one_has_to_look_again(make):
     await first.release()
 
 
-async def test_of_two_that_take_a_free_lease_at_once_one_has_to_look_again(make):
+async def test_of_two_that_take_a_free_lease_at_once_one_has_to_observe_again(make):
     first, second = make("a"), make("b")
     await take(first)
     await first.release()

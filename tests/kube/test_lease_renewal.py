@@ -72,7 +72,7 @@ async def test_a_renewal_whose_answer_was_lost_does_not_lose_the_lease(make, san
     assert (await lease.read()).holder == ""
 
 
-async def test_a_lease_that_somebody_annotates_stays_held(make, sandbox, connection):
+async def test_a_lease_that_another_writer_annotates_stays_held(make, sandbox, connection):
     lease = make("a", seconds=0.3)
     await take(lease)
     await connection.patch(PATH, {"metadata": {"annotations": {"who": "me"}}}, "lease")
@@ -126,7 +126,9 @@ async def test_a_lease_that_was_deleted_is_lost(make, connection, caplog):
 
 
 @pytest.mark.parametrize("how", ["deleted", "taken", "taken by the same name"])
-async def test_a_lease_that_somebody_else_has_is_lost_at_the_next_look(make, sandbox, connection, how):
+async def test_a_lease_that_another_process_holds_is_lost_at_the_next_observation(
+    make, sandbox, connection, how
+):
     """Not only at the next renewal: each regenerate has a look right before it. A machine that slept
     believes that no time has passed.
     """
@@ -148,7 +150,7 @@ async def test_a_lease_that_somebody_else_has_is_lost_at_the_next_look(make, san
         await other.release()
 
 
-async def test_a_look_that_was_begun_before_the_lease_was_taken_loses_nothing(make, sandbox):
+async def test_an_observation_that_began_before_the_lease_was_taken_loses_nothing(make, sandbox):
     lease = make("a")
     late = sandbox.faults.add(server="kubernetes", method="GET", action="latency", when="after", seconds=0.3)
     early = asyncio.create_task(lease.read())

@@ -6,7 +6,7 @@ from rotator.errors import LeaseLost
 from tests.kube.leases import PATH, START, observation, take
 
 
-async def test_repairs_are_counted_and_forgiven_after_two_days(make, time):
+async def test_restores_are_counted_and_forgotten_after_two_days(make, time):
     lease = make("a")
     await take(lease)
     await lease.count_restore()
@@ -21,7 +21,7 @@ async def test_repairs_are_counted_and_forgiven_after_two_days(make, time):
     await lease.release()
 
 
-async def test_repairs_outlive_the_holder(make):
+async def test_restores_outlive_the_holder(make):
     first, second = make("a"), make("b")
     await take(first)
     await first.count_restore()
@@ -33,7 +33,7 @@ async def test_repairs_outlive_the_holder(make):
     await second.release()
 
 
-async def test_a_repair_is_not_counted_on_a_lease_that_was_taken(make, connection):
+async def test_a_restore_is_not_counted_on_a_lease_that_was_taken(make, connection):
     lease = make("a")
     await take(lease)
     await connection.patch(PATH, {"spec": {"holderIdentity": "thief", "leaseTransitions": 9}}, "lease")
@@ -43,7 +43,7 @@ async def test_a_repair_is_not_counted_on_a_lease_that_was_taken(make, connectio
     await lease.release()
 
 
-async def test_repairs_that_somebody_spoilt_count_as_none(make, connection):
+async def test_restores_that_cannot_be_read_count_as_none(make, connection):
     lease = make("a")
     await take(lease)
     spoilt = {"apim-token-rotator/repairs": "many", "apim-token-rotator/repaired-at": "often"}

@@ -52,7 +52,7 @@ class Cluster:
         return None if self._circuit.error else self._connection
 
     async def open(self) -> None:
-        """Read the credentials. Away from home, what keeps them from being read opens the circuit.
+        """Read the credentials. If that fails, other than for the home cluster, the circuit opens.
 
         Raises:
             NoSuchContext: the configuration is wrong.
@@ -110,7 +110,7 @@ class Cluster:
         return self._connection
 
     async def _connected(self) -> Connection:
-        """Connect; away from home in bounded time, with errors that name the cluster."""
+        """Connect; other than for the home cluster in bounded time, with errors that name the cluster."""
         if self._connect is None or self._closed:
             raise Unavailable(f"{self.name} is not open")
         if self.at_home:

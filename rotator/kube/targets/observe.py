@@ -85,7 +85,7 @@ class TargetObserver:
         caches: dict[str | None, RequestCache],
         with_workloads: bool,
     ) -> TargetSnapshot | UnobservedTarget | Unavailable:
-        """Away from home, all requests to a cluster together have the time of one call."""
+        """Outside of the home cluster, all requests to a cluster together have the time of one call."""
         settings, cluster = self._settings[name], self.cluster(name)
         try:
             async with cluster.use() as connection:

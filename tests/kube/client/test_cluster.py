@@ -48,7 +48,7 @@ async def test_a_probe_ends_with_its_cluster(two_clusters):
     assert probes() == []
 
 
-async def test_what_is_opened_when_nobody_wants_it_any_more_is_closed(two_clusters):
+async def test_what_is_opened_after_the_end_is_closed(two_clusters):
     connecting, go_on, opened = asyncio.Event(), asyncio.Event(), []
 
     async def connect() -> Connection:

@@ -57,7 +57,7 @@ async def test_a_token_is_found_in_another_cluster(two_clusters):
     assert (await store.find(fresh.fingerprint)).value == fresh.value
 
 
-async def test_a_cluster_that_is_away_keeps_nobody_from_the_others(two_clusters):
+async def test_an_unreachable_cluster_delays_no_other(two_clusters):
     store, fresh = await two_clusters.store(), two_clusters.fresh()
     two_clusters.west.faults.add(server="kubernetes", action="reset", times=None)
     observation = await store.observe()
@@ -69,7 +69,7 @@ async def test_a_cluster_that_is_away_keeps_nobody_from_the_others(two_clusters)
     assert await store.find("0123456789ab") is None
 
 
-async def test_a_cluster_that_answers_again_is_looked_at_again(two_clusters, caplog):
+async def test_a_cluster_that_answers_again_is_observed_again(two_clusters, caplog):
     store = await two_clusters.store()
     two_clusters.west.faults.add(server="kubernetes", action="status", status=500, times=None)
     observation = await store.observe()
@@ -136,7 +136,7 @@ async def test_a_cluster_that_hangs_is_probed_with_one_cheap_call(two_clusters, 
     assert names(await store.observe()) == BOTH
 
 
-async def test_if_no_target_can_be_looked_at_that_is_unavailable(two_clusters):
+async def test_if_no_target_can_be_observed_that_is_unavailable(two_clusters):
     store = await two_clusters.store(target_in_west(), target_at_home("missing"))
     two_clusters.west.faults.add(server="kubernetes", action="status", status=429, retry_after=7, times=None)
     for _ in range(2):
@@ -154,7 +154,7 @@ async def test_without_the_home_cluster_nothing_goes_on(two_clusters):
         await store.secrets()
 
 
-async def test_home_is_never_left_alone(two_clusters):
+async def test_the_circuit_of_the_home_cluster_never_opens(two_clusters):
     store = await two_clusters.store()
     two_clusters.home.faults.add(server="kubernetes", path="/secrets/", action="status", status=500)
     with pytest.raises(Unavailable):
@@ -162,7 +162,7 @@ async def test_home_is_never_left_alone(two_clusters):
     assert names(await store.observe()) == BOTH
 
 
-async def test_a_write_to_a_cluster_that_is_away_is_unavailable_at_once(two_clusters, later):
+async def test_a_write_to_an_unreachable_cluster_is_unavailable_at_once(two_clusters, later):
     store, fresh = await two_clusters.store(min_backoff=600.0, max_backoff=600.0), two_clusters.fresh()
     west = (await store.observe()).targets[1]
     hanging = two_clusters.west.faults.add(server="kubernetes", action="hang", times=None)
@@ -199,7 +199,7 @@ async def test_what_is_missing_or_forbidden_elsewhere_is_said_with_its_context(t
     assert not any(each.transient for each in unobserved_targets.values())
 
 
-async def test_a_flaw_elsewhere_is_said_with_its_context(two_clusters):
+async def test_a_misconfiguration_elsewhere_is_said_with_its_context(two_clusters):
     two_clusters.west.cluster.delete("Deployment", "default", "gw")
     (west,) = (await (await two_clusters.store(target_in_west())).observe()).targets
     assert "deployment/gw does not exist in namespace west:default" in west.misconfiguration
@@ -221,7 +221,7 @@ async def test_what_was_closed_is_not_opened_again(two_clusters):
         await store.secrets()
 
 
-async def test_looks_share_reads_within_a_cluster_only(two_clusters):
+async def test_observations_share_requests_within_a_cluster_only(two_clusters):
     await running(two_clusters.west, deployment("second"))
     both = [target.model_copy(update={"workloads": None}) for target in (target_at_home(), target_in_west())]
     store = await two_clusters.store(*both)

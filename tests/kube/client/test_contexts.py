@@ -61,7 +61,9 @@ async def test_one_cluster_may_use_a_plugin(two_clusters, plugin):
     assert names(observation) == ["default/s", "west:default/s"]
 
 
-async def test_a_plugin_that_fails_keeps_only_its_own_cluster_away_until_it_works(two_clusters, plugin):
+async def test_a_plugin_that_fails_makes_only_its_own_cluster_unreachable_until_it_works(
+    two_clusters, plugin
+):
     store = await two_clusters.store()
     observation = await store.observe()
     only_unobserved = unobserved(observation)
@@ -80,7 +82,7 @@ async def test_a_plugin_of_the_home_cluster_that_fails_is_refused(two_clusters, 
         await two_clusters.connect([None, "home"])
 
 
-async def test_a_cluster_that_nobody_listens_for_is_away(two_clusters):
+async def test_a_cluster_without_a_listening_server_is_unreachable(two_clusters):
     two_clusters.config["clusters"][1]["cluster"]["server"] = "https://127.0.0.1:1"
     two_clusters.save()
     only_unobserved = unobserved(await (await two_clusters.store()).observe())

@@ -70,7 +70,7 @@ def test_a_record_replaces_every_fact_of_the_one_before(old: Record, new: Record
     assert decode_record(kept(merged), "here") == new
 
 
-def test_annotations_of_strangers_are_not_touched():
+def test_annotations_of_other_writers_are_not_touched():
     assert all(name.startswith(PREFIX) for name in encode_record(RECORD) | encode_request(Request(NOW)))
     strangers = {"team": "blue", "kubectl.kubernetes.io/restartedAt": "2029"}
     assert decode_record(strangers, "here") is None

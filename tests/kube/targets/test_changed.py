@@ -35,7 +35,7 @@ async def until_healthy(store, observation: Observation) -> int:
     return looks
 
 
-async def test_a_rollout_is_followed_to_its_end_in_few_looks(scene):
+async def test_a_rollout_is_followed_to_its_end_in_few_observations(scene):
     observation = await rolled_over(scene)
     looks = await until_healthy(scene.store, observation)
     gw = only_workload(await scene.store.observe())
@@ -43,12 +43,12 @@ async def test_a_rollout_is_followed_to_its_end_in_few_looks(scene):
     assert looks <= 15
 
 
-async def test_a_rollout_of_many_pods_does_not_take_more_looks(scene):
+async def test_a_rollout_of_many_pods_does_not_take_more_observations(scene):
     await running(scene.sandbox, deployment(replicas=20))
     assert await until_healthy(scene.store, await rolled_over(scene)) <= 30
 
 
-async def test_a_mark_that_is_taken_away_leaves_no_trace_on_the_template(scene):
+async def test_a_token_that_is_removed_leaves_no_trace_on_the_template(scene):
     observation = await rolled_over(scene)
     await until_healthy(scene.store, observation)
     observation = await scene.store.observe()
@@ -88,7 +88,7 @@ async def test_a_workload_that_is_scaled_down_is_a_change(scene):
     await returns_after(scene, observation, scene.connection.patch(WORKLOAD, {"spec": {"replicas": 0}}, "gw"))
 
 
-async def test_a_change_between_the_look_and_the_wait_is_not_missed(scene):
+async def test_a_change_between_the_observation_and_the_wait_is_not_missed(scene):
     observation = await settled(scene)
     patch = {
         "spec": {"template": {"metadata": {"annotations": {"apim-token-rotator/token": "0123456789ab"}}}}
@@ -125,7 +125,7 @@ async def test_a_gap_lies_between_two_returns(scene):
 
 
 @pytest.mark.parametrize("deed", ["compact", "drop_watches"])
-async def test_a_watch_that_breaks_off_makes_the_fleet_look_again(scene, deed):
+async def test_a_watch_that_breaks_off_ends_the_wait(scene, deed):
     observation = await rolled_over(scene)
 
     async def act():
@@ -145,7 +145,7 @@ async def test_a_watch_that_breaks_off_makes_the_fleet_look_again(scene, deed):
         {"action": "reset"},
     ],
 )
-async def test_where_watching_fails_the_fleet_looks_again_and_again(scene, fault):
+async def test_where_watching_fails_the_store_polls(scene, fault):
     """No watch gets through; every look does."""
     observation = await rolled_over(scene)
     scene.sandbox.faults.add(server="kubernetes", path="/(pods|deployments)$", times=2, **fault)
@@ -190,7 +190,7 @@ async def test_waiting_that_is_cancelled_leaves_no_watch_behind(scene):
     assert not scene.connection._client.rest_client.pool_manager.connector._acquired
 
 
-async def test_more_watches_than_connections_allow_are_replaced_by_looks(scene):
+async def test_more_watches_than_connections_allow_are_replaced_by_polling(scene):
     observation = await settled(scene)
     scene.connection._watches = 256
     before = len(scene.sandbox.journal.calls("kubernetes"))

@@ -91,7 +91,7 @@ async def test_a_pod_that_is_gone_is_no_error(scene):
     await evictor(scene).evict(target, pods[0])
 
 
-async def test_another_pod_of_the_same_name_is_left_alone(scene, roll):
+async def test_another_pod_of_the_same_name_is_not_evicted(scene, roll):
     """A StatefulSet gives a new pod the old one's name."""
     roller = await roll("StatefulSet", updateStrategy=ROLLING)
     target = only_target(roller.seen)
@@ -110,7 +110,7 @@ async def test_another_pod_of_the_same_name_is_left_alone(scene, roll):
     assert "deletionTimestamp" not in scene.sandbox.cluster.get("Pod", "default", old.name)["metadata"]
 
 
-async def test_a_pod_that_was_looked_at_again_and_is_another_is_a_conflict(scene):
+async def test_a_pod_that_differs_in_the_last_observation_is_a_conflict(scene):
     target, pods = await observation(scene)
     with pytest.raises(Conflict, match="not as it was"):
         await evictor(scene).evict(target, replace(pods[0], instance="another"))
@@ -235,7 +235,7 @@ async def test_pods_are_evicted_in_their_own_cluster(tmp_path):
         assert "POST" not in calls(two_clusters.home)
 
 
-async def test_a_budget_does_not_make_a_cluster_count_as_away(tmp_path):
+async def test_a_budget_does_not_make_a_cluster_count_as_unreachable(tmp_path):
     async with open_two_clusters(tmp_path) as two_clusters:
         store = await two_clusters.store()
         await budget(two_clusters.west, least=2)

@@ -32,7 +32,7 @@ def meta(*entries) -> dict:
     return {"managedFields": list(entries)}
 
 
-def test_the_newest_stranger_that_owns_the_field_is_named():
+def test_the_newest_other_writer_that_owns_the_field_is_named():
     of = meta(
         entry("argocd-controller", *DATA, seconds=10, operation="Apply"),
         entry("helm", *DATA, seconds=9),
@@ -42,7 +42,7 @@ def test_the_newest_stranger_that_owns_the_field_is_named():
     assert last_writer(of, DATA) == "argocd-controller (Apply, 2029-12-24T12:00:10Z)"
 
 
-def test_we_are_no_strangers():
+def test_the_rotator_is_no_other_writer():
     assert last_writer(meta(entry("apim-token-rotator", *DATA)), DATA) == ""
 
 
@@ -70,7 +70,7 @@ async def test_who_replaced_the_value_is_named(scene):
     assert found.writer.startswith("argocd-controller (Update, 20")
 
 
-async def test_a_value_that_was_never_ours_has_no_writer(scene):
+async def test_a_value_that_the_rotator_never_wrote_has_no_writer(scene):
     scene.sandbox.cluster.apply(secret(scene.value), manager="helm")
     assert only_target(await scene.store.observe()).writer == ""
 
@@ -86,7 +86,7 @@ def reverted(mark: str | None = None, seconds: int = 1) -> dict:
     return found
 
 
-def test_who_took_the_mark_off_a_template_is_named():
+def test_who_removed_the_token_from_a_template_is_named():
     assert _reverted_by(reverted()) == "template last written by helm (Update, 2029-12-24T12:00:01Z)"
 
 
@@ -94,11 +94,11 @@ def test_who_wrote_the_template_before_us_is_not():
     assert _reverted_by(reverted(seconds=0)) == ""
 
 
-def test_a_template_that_has_its_mark_was_not_reverted():
+def test_a_template_that_has_its_token_was_not_reverted():
     assert _reverted_by(reverted("0123456789ab")) == ""
 
 
-def test_a_template_that_we_never_marked_was_not_reverted():
+def test_a_template_that_the_rotator_never_changed_was_not_reverted():
     found = reverted()
     del found["metadata"]["annotations"]
     assert _reverted_by(found) == ""

@@ -55,7 +55,7 @@ async def test_the_budget_is_used_up_by_what_was_counted(scene):
     assert rounds == policy.max_restarts_per_hour
 
 
-async def test_a_count_that_somebody_spoilt_is_none(scene):
+async def test_a_count_that_cannot_be_read_is_none(scene):
     scene.sandbox.cluster.patch(
         "Deployment", "default", "gw", {"metadata": {"annotations": {RESTARTS: "many"}}}
     )

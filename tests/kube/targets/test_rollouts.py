@@ -87,7 +87,7 @@ def roll(scene):
         ("DaemonSet", {"updateStrategy": ROLLING}),
     ],
 )
-async def test_a_rollout_ends_with_every_pod_marked_and_goes_back_likewise(roll, kind, spec):
+async def test_a_rollout_ends_with_the_token_on_every_pod_and_goes_back_likewise(roll, kind, spec):
     roller = await roll(kind, **spec)
     for mark in ("0123456789ab", None):
         await roller.restart(mark)

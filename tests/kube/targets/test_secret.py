@@ -63,7 +63,7 @@ def test_what_is_not_this_gateways_is_refused_and_never_quoted(text):
 
 
 @pytest.mark.parametrize("text", [token("gw2"), "hunter2"])
-def test_what_a_stranger_put_over_our_token_shows_as_drift(text):
+def test_what_another_writer_put_over_the_token_shows_as_drift(text):
     found = read(a_secret(OURS, value=text))
     assert (found.fingerprint, found.expires_at) == (fingerprint(text), None)
     assert found.record == RECORD
@@ -77,7 +77,7 @@ def noted(key, *, prefixed=True):
 
 @pytest.mark.parametrize("configured", [None, "odd"])
 @pytest.mark.parametrize("data", [{}, {"odd": ""}, {"other": "kept"}, {"value": "", "odd": "<none>"}])
-def test_a_token_that_somebody_took_out_is_missed_where_it_was(configured, data):
+def test_a_token_that_was_removed_is_missed_where_it_was(configured, data):
     found = read(a_secret(noted("odd"), **data), key=configured)
     assert (found.key, found.fingerprint, found.record, found.prefixed) == ("odd", None, RECORD, True)
 
@@ -88,12 +88,12 @@ def test_a_token_that_was_moved_to_another_key_is_found_there():
 
 @pytest.mark.parametrize("prefixed", [True, False])
 @pytest.mark.parametrize("text", ["", "<configuration-token>", "hunter2", token("gw2"), token()])
-def test_a_token_is_put_back_in_the_form_it_had(text, prefixed):
+def test_a_token_is_restored_in_the_form_it_had(text, prefixed):
     assert read(a_secret(noted("value", prefixed=prefixed), value=text)).prefixed is prefixed
 
 
 @pytest.mark.parametrize("front", ["", "GatewayKey "])
-def test_a_form_that_somebody_gave_to_our_token_is_kept(front):
+def test_a_form_that_another_writer_gave_to_the_token_is_kept(front):
     notes = noted("value", prefixed=not front) | {f"{PREFIX}fingerprint": fingerprint(token())}
     found = read(a_secret(notes, value=f"{front}{token()}"))
     assert found.record.decision.token.fingerprint == found.fingerprint

@@ -40,7 +40,7 @@ async def test_a_gateway_that_was_never_touched_is_seen_as_it_is(scene):
     assert len(gw.pods) == 2
 
 
-async def test_a_look_at_a_named_workload_takes_four_calls(scene):
+async def test_observing_a_named_workload_takes_four_calls(scene):
     before = len(calls(scene.sandbox))
     await scene.store.observe()
     assert sorted(calls(scene.sandbox)[before:]) == [
@@ -90,7 +90,7 @@ async def test_events_know_what_they_are_about(scene):
     assert scene.store.reference("default/other") is None
 
 
-async def test_a_record_that_somebody_spoilt_counts_as_none(scene, caplog):
+async def test_a_record_that_cannot_be_read_counts_as_none(scene, caplog):
     await scene.store.write(only_target(await scene.store.observe()), scene.fresh, record_of(scene.fresh))
     spoilt = {"metadata": {"annotations": {"apim-token-rotator/revision": "x"}}}
     await scene.connection.patch(SECRET, spoilt, "s")

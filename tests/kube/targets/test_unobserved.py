@@ -31,7 +31,7 @@ SECRET = paths.secret("default", "s")
         (secret(None), target(), "has an unknown format"),
     ],
 )
-async def test_a_secret_that_cannot_be_used_is_absent_with_a_remedy(scene, manifest, settings, why):
+async def test_a_secret_that_cannot_be_used_is_unobserved_with_a_remedy(scene, manifest, settings, why):
     scene.sandbox.cluster.apply(manifest)
     found = only_unobserved(await target_store(scene.connection, settings).observe())
     assert found.name == f"default/{settings.secret}"
@@ -44,7 +44,7 @@ async def test_another_gateways_token_is_not_overwritten(scene):
     assert "holds a token of gateway gw2, not of gw1" in only_unobserved(await scene.store.observe()).why
 
 
-async def test_one_absent_target_does_not_hide_the_other(scene):
+async def test_one_unobserved_target_does_not_hide_the_other(scene):
     observation = await target_store(scene.connection, target("missing"), target("s")).observe()
     assert ([each.name for each in observation.unreachable], [each.name for each in observation.targets]) == (
         ["default/missing"],
@@ -53,7 +53,7 @@ async def test_one_absent_target_does_not_hide_the_other(scene):
 
 
 @pytest.mark.parametrize("resource", ["secrets", "deployments", "pods"])
-async def test_a_target_that_may_not_be_looked_at_is_absent_with_the_rule_to_grant(scene, resource):
+async def test_a_target_that_may_not_be_read_is_unobserved_with_the_rule_to_grant(scene, resource):
     scene.sandbox.faults.add(
         server="kubernetes", path=f"/{resource}", action="status", status=403, body=forbidden(resource)
     )
@@ -77,7 +77,7 @@ async def test_a_lease_that_may_not_be_read_is_refused(scene):
         {"action": "reset"},
     ],
 )
-async def test_a_look_that_the_server_does_not_answer_is_unavailable(scene, resource, fault):
+async def test_an_observation_that_the_server_does_not_answer_is_unavailable(scene, resource, fault):
     scene.sandbox.faults.add(server="kubernetes", path=f"/{resource}", times=None, **fault)
     with pytest.raises(Unavailable) as failed:
         await scene.store.observe()
@@ -85,7 +85,7 @@ async def test_a_look_that_the_server_does_not_answer_is_unavailable(scene, reso
 
 
 @pytest.mark.parametrize("resource", ["secrets", "deployments", "pods", "leases"])
-async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
+async def test_an_observation_that_hangs_is_given_up(scene, connect, resource):
     store = target_store(await connect(call_timeout=0.5))
     scene.sandbox.faults.add(server="kubernetes", path=f"/{resource}", action="hang")
     with pytest.raises(Unavailable, match="did not answer"):
@@ -105,7 +105,9 @@ async def test_a_look_that_hangs_is_given_up(scene, connect, resource):
         (("deployment/idle",), "no pod runs, so nothing proves the token: deployment/idle is scaled to zero"),
     ],
 )
-async def test_a_workload_that_can_never_prove_the_token_is_a_flaw(scene, workloads, misconfiguration):
+async def test_a_workload_that_can_never_prove_the_token_is_a_misconfiguration(
+    scene, workloads, misconfiguration
+):
     scene.sandbox.cluster.apply(secret("unrelated", "another"))
     await running(scene.sandbox, deployment("stranger", of="another"), deployment("idle", replicas=0))
     found = only_target(await target_store(scene.connection, target("s", *workloads)).observe())
@@ -113,7 +115,7 @@ async def test_a_workload_that_can_never_prove_the_token_is_a_flaw(scene, worklo
     assert all(workload.name in {"deployment/gw", "deployment/idle"} for workload in found.workloads)
 
 
-async def test_a_secret_that_nobody_reads_is_a_flaw(scene):
+async def test_a_secret_that_no_workload_reads_is_a_misconfiguration(scene):
     scene.sandbox.cluster.apply(secret(scene.value, "t"))
     found = only_target(await target_store(scene.connection, target("t")).observe())
     assert (

@@ -45,7 +45,7 @@ async def test_a_bare_value_stays_bare(scene):
     assert scene.secret()["data"][KEY] == encoded(scene.fresh.value)
 
 
-async def test_a_bare_token_that_was_taken_out_is_put_back_as_it_was(scene):
+async def test_a_bare_token_that_was_removed_is_restored_as_it_was(scene):
     """As by a tool that writes the whole data: the key is gone, and with it what showed the form."""
     cluster, store = scene.sandbox.cluster, target_store(scene.connection)
     cluster.apply(secret(scene.value) | {"data": {"odd": encoded(scene.value), "other": encoded("kept")}})
@@ -66,7 +66,7 @@ async def test_an_empty_secret_is_filled_with_the_prefix(scene):
     assert scene.secret()["data"] == {KEY: write_value(scene.fresh.value, prefixed=True)}
 
 
-async def test_a_record_alone_leaves_the_value_and_strangers_annotations(scene):
+async def test_a_record_alone_leaves_the_value_and_other_writers_annotations(scene):
     scene.sandbox.cluster.apply(secret(scene.value, annotations={"team": "blue"}))
     found = only_target(await scene.store.observe())
     record = record_of(scene.fresh)
@@ -95,7 +95,7 @@ async def test_a_write_to_what_changed_meanwhile_is_a_conflict(scene):
     assert scene.secret()["data"][KEY] == encoded(f"GatewayKey {scene.value}")
 
 
-async def test_a_write_from_an_older_look_than_the_last_is_a_conflict(scene):
+async def test_a_write_from_an_older_observation_than_the_last_is_a_conflict(scene):
     old = only_target(await scene.store.observe())
     await scene.connection.patch(SECRET, {"metadata": {"labels": {"a": "b"}}}, "s")
     await scene.store.observe()
@@ -121,7 +121,7 @@ async def test_a_request_is_noted_and_seen_with_one_call(scene):
     assert calls(scene.sandbox)[before:] == [f"GET {SECRET}"]
 
 
-async def test_a_strangers_token_shows_as_drift_with_its_expiry(scene):
+async def test_another_writers_token_shows_as_drift_with_its_expiry(scene):
     await scene.store.write(only_target(await scene.store.observe()), scene.fresh, record_of(scene.fresh))
     put = {"data": {KEY: encoded(scene.value)}}
     await scene.connection.patch(SECRET, put, "s")
@@ -149,14 +149,14 @@ async def test_a_found_token_has_the_key_of_its_record(scene):
     assert (found.key, found.fingerprint) == (Key.SECONDARY, scene.fresh.fingerprint)
 
 
-async def test_a_token_that_nobody_holds_is_not_found(scene):
+async def test_a_token_that_no_secret_holds_is_not_found(scene):
     scene.sandbox.cluster.apply(secret("<token>", "t"))
     store = target_store(scene.connection, target("s"), target("t"), target("missing"))
     assert await store.find("0123456789ab") is None
 
 
 @pytest.mark.parametrize("what", ["/secrets/s", "/deployments/gw"])
-async def test_annotations_that_admission_takes_away_are_told_and_not_written_for_ever(scene, what):
+async def test_annotations_that_admission_drops_are_told_and_not_written_for_ever(scene, what):
     """A webhook or policy may change what is written, and the server still answers 200."""
     observation = only_target(await scene.store.observe())
     was = scene.secret() if "secrets" in what else scene.sandbox.cluster.get("Deployment", "default", "gw")

@@ -24,9 +24,9 @@ _SHORTEST_INTERVAL = timedelta(minutes=5)
 """The shortest time between a token and the next. A shorter one would replace tokens without end."""
 
 NO_AUTHENTICATION = (
-    "the configuration does not say who may deliver, so any client on the Internet could. Write secret_file, or a table "
-    "[webhook.entra] (docs/webhook.md shows both), allow_unauthenticated = true if something in front of "
-    "this port authenticates, or enabled = false to rely on the schedule alone"
+    "the configuration does not say who may deliver, so any client on the Internet could. Write "
+    "secret_file, or a table [webhook.entra] (docs/webhook.md shows both), allow_unauthenticated = true if "
+    "a proxy in front of this port authenticates, or enabled = false to rely on the schedule alone"
 )
 CONTRADICTION = (
     "would accept every client although {ways} says who may deliver. Take this line out, or the other if "

@@ -30,7 +30,7 @@ def weigh(*_: object) -> None:
     held = tracemalloc.get_traced_memory()[0]
     objects = gc.get_objects()
     held -= sum(len(o._ssl_buffer) for o in objects if type(o) is SSLProtocol)  # type: ignore[attr-defined]
-    connections = sum(type(o).__name__ == "PatientProtocol" for o in objects)
+    connections = sum(type(o).__name__ == "LimitedProtocol" for o in objects)
     line = {"event": "weighed", "bytes": held, "rss": _resident(), "connections": connections}
     os.write(2, json.dumps(line).encode() + b"\n")
 

@@ -23,7 +23,7 @@ from tests.daemon.test_config_reload_files import TEXT
 GOOD = TEXT.replace('ca_file = "ca.pem"', 'credential = "managed-identity"').replace(
     "[webhook]", '[internal]\nlisten = "127.0.0.1:0"\n[webhook]'
 )
-OTHER = GOOD.replace('namespace = "apim"', 'namespace = "elsewhere"')
+OTHER = GOOD.replace('namespace = "oslo"', 'namespace = "elsewhere"')
 KUBECONFIG = {
     "current-context": "a",
     "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sandbox.demo import demo
-from sandbox.files import write_configuration, write_environment
+from sandbox.files import ROTATOR, write_configuration, write_environment
 from sandbox.fleet import Deployed, deploy_everywhere
 from sandbox.names import HOME
 from sandbox.signals import stop_requested
@@ -115,15 +114,15 @@ async def _run(options: argparse.Namespace, directory: Path) -> None:
 
 def _commands(sandbox: Sandbox, config: Path, env: Path, places: Sequence[Deployed]) -> str:
     """Return commands to try with one gateway, of which `places` are all."""
-    rotator, control = f"{sys.executable} -m rotator", sandbox.control_url
+    control = sandbox.control_url
     first, last = places[0], places[-1]
     clusters = ", ".join(sandbox.clusters)
     return f"""The sandbox runs until Ctrl-C; its clusters: {clusters}. In another terminal:
 
   . {env}
-  {rotator} run -c {config}
-  {rotator} status -c {config}
-  {rotator} rotate-now {first.gateway.name} --force -c {config}
+  {ROTATOR} run -c {config}
+  {ROTATOR} status -c {config}
+  {ROTATOR} rotate-now {first.gateway.name} --force -c {config}
   kubectl --context {last.cluster} -n {last.namespace} get pods,secrets
   curl -s {control}/pods      # which token each gateway pod runs
 

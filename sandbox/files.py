@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sandbox.fleet import Deployed
 from sandbox.world import Sandbox
+
+ROTATOR = Path(sys.executable).with_name("rotator")
+"""The command `rotator` of this environment. Unlike `python -m`, it does not import from the current folder."""
 
 
 def write_environment(path: Path, sandbox: Sandbox) -> Path:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 from sandbox.demo.state import State
-from sandbox.files import write_environment
+from sandbox.files import ROTATOR, write_environment
 from sandbox.signals import stop_requested
 
 
@@ -28,11 +27,11 @@ async def run_until_stopped(state: State, directory: Path) -> None:
 
 def run_command(state: State) -> str:
     """Return the command that starts the daemon."""
-    return f"{sys.executable} -m rotator run -c {state.config}"
+    return f"{ROTATOR} run -c {state.config}"
 
 
 def commands(state: State, env: Path) -> str:
-    control, rotator = state.sandbox.control_url, f"{sys.executable} -m rotator"
+    control = state.sandbox.control_url
     oslo, tromso = state.deployed["oslo"], state.deployed["tromso"]
     event = json.dumps({"gateway": "oslo", "kind": "near-expiry", "count": 5})
     second_write = {"server": "kubernetes", "method": "PATCH", "path": "/secrets/", "skip": 1}
@@ -44,15 +43,16 @@ def commands(state: State, env: Path) -> str:
 The demo keeps running until Ctrl-C. In another terminal:
 
   . {env}                 # the sandbox's kubeconfig and identity
-  {rotator} status -c {state.config}
-  {rotator} rotate-now oslo --force -c {state.config}
+  {ROTATOR} status -c {state.config}
+  {ROTATOR} rotate-now oslo --force -c {state.config}
   kubectl -n {oslo.namespace} get pods,secrets
   kubectl -n {oslo.namespace} events --for secret/{oslo.secret}
 
   # send events about the token in place
   curl -s {control}/events -d '{event}'
 
-  # kill the daemon in the middle of a rotation, then start it again: it continues where it was
+  # kill the daemon in the middle of a rotation, then start it again: the rotation continues
+  # as soon as the Lease of the killed process runs out (10 s)
   curl -s {control}/faults -d '{fault}'
   curl -s {control}/events -d '{event}'
   kill -9 {state.daemon.process.pid}
@@ -62,7 +62,7 @@ The demo keeps running until Ctrl-C. In another terminal:
   # make a gateway's new pods crash and rotate it: the command says what hangs; Ctrl-C ends the command.
   # Then remove the fault: the rollout continues
   curl -s {control}/pod-faults -d '{crash}'
-  {rotator} rotate-now tromso --force -c {state.config}
+  {ROTATOR} rotate-now tromso --force -c {state.config}
   curl -s {control}/pod-faults -d '{no_fault}'
 
   # look inside

@@ -21,7 +21,7 @@ class EventMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
             "rotator_events",
-            "Events by type and what became of them.",
+            "Events by type and outcome.",
             ["type", "outcome"],
             registry=registry,
         )

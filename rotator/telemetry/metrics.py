@@ -116,20 +116,20 @@ class Metrics:
         )
         self._duration = Histogram(
             "rotator_rotation_duration_seconds",
-            "How long runs took that did something or failed.",
+            "Duration of the runs that did something or failed.",
             ["result"],
             registry=registry,
             buckets=DURATION_BUCKETS,
         )
         self._overrides = Counter(
             "rotator_overrides",
-            "Steps taken outside maintenance windows or in a freeze: nothing good was left to wait with.",
+            "Issues and restarts outside maintenance windows or in a freeze, because they could not wait.",
             ["gateway", "step"],
             registry=registry,
         )
         self._failures = Counter(
             "rotator_step_failures",
-            "Steps that could not be taken, while the rest of the run went on.",
+            "Steps that failed while the rest of the run continued.",
             ["gateway", "step"],
             registry=registry,
         )

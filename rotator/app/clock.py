@@ -1,4 +1,4 @@
-"""The clock of a process that can be asked to leave."""
+"""The clock of a process that can be asked to stop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def set_back(by: timedelta = SET_BACK, look_every: timedelta = GRACE) -> N
 
 
 class SystemClock:
-    """Implements the port Clock. stop: set when the process has to leave. now: returns the time in UTC."""
+    """Implements the port Clock. stop: set when the process has to stop. now: returns the time in UTC."""
 
     def __init__(self, stop: asyncio.Event, now: Callable[[], datetime] = utc_now) -> None:
         self.stop = stop
@@ -43,7 +43,7 @@ class SystemClock:
 
     def checkpoint(self) -> None:
         if self.stop.is_set():
-            raise Stopping("asked to leave")
+            raise Stopping("this process was asked to stop")
 
     async def wait(self, change: Coroutine[Any, Any, None]) -> None:
         """Wait for change; cancel it and raise Stopping as soon as stop is set."""

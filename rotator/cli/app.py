@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done · 1 not proven yet · 2 usage or configuration · 3 Azure or Kubernetes "
-    "unavailable · 4 another process is at it · 5 rolled back · 70 a defect · 130 interrupted",
+    "unavailable · 4 another process works on it · 5 rolled back · 70 a defect · 130 interrupted",
 )
 
 Config = Annotated[
@@ -148,15 +148,13 @@ def main() -> None:
         print("\n".join(f"  - {line}" for line in error.errors), file=sys.stderr)
         sys.exit(Exit.USAGE)
     except UsageError as error:
-        print(f"{error}. See rotator --help", file=sys.stderr)
+        print(error, file=sys.stderr)
         sys.exit(Exit.USAGE)
     except RotatorError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(exit_for(error))
     except Exception as error:  # noqa: BLE001 - the border: its text may quote a Secret, its places do not
         places = [f"  {f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-        print(
-            "\n".join([f"A defect of rotator {__version__} ({type(error).__name__}):", *places]),
-            file=sys.stderr,
-        )
+        what = f"A defect of rotator {__version__} ({type(error).__name__}). Report it with these lines:"
+        print("\n".join([what, *places]), file=sys.stderr)
         sys.exit(Exit.BUG)

@@ -30,9 +30,9 @@ MEANINGS = {
     Exit.OK: "Done, and proven where something was done; or there was nothing to do.",
     Exit.UNSETTLED: "At least one gateway is not proven: a rollout hangs, a target is missing.",
     Exit.USAGE: "The command line or the configuration has a mistake, or a port is taken; nothing was done.",
-    Exit.UNAVAILABLE: "Azure or Kubernetes did not answer, or refused. Run it again: it goes on.",
+    Exit.UNAVAILABLE: "Azure or Kubernetes did not answer, or refused. Run the command again: it continues.",
     Exit.BUSY: "Another process works on the gateway and did not finish in time.",
-    Exit.ROLLED_BACK: "The pods did not come up with the new token, and the one before was put back.",
+    Exit.ROLLED_BACK: "The pods did not come up with the new token; the rotator restored the previous one.",
     Exit.BUG: "A defect of this program.",
     Exit.INTERRUPTED: "Ctrl-C or SIGTERM; the step under way was finished.",
 }

@@ -46,7 +46,7 @@ class RotateOptions:
 
 def rotate_now(config: Path, names: Sequence[str], options: RotateOptions) -> Exit:
     if bool(names) == options.every:
-        raise UsageError("name the gateways to rotate, or say --all (not both)")
+        raise UsageError("name the gateways to rotate, or use --all. See rotator rotate-now --help")
 
     async def work(services: Services) -> Exit:
         with shown() as progress:
@@ -169,7 +169,7 @@ class Job:
     async def leave_to_service(self) -> Exit:
         """Show what happens to the request, which this process does not carry out."""
         observation = await look(self.configured, self.ports)
-        text = f"a service that runs looks at it within {human_duration(self.policy.look_every)}"
+        text = f"a running service notices the request within {human_duration(self.policy.look_every)}"
         if isinstance(next_step(self.situation(observation)), Rest):
             text += f", but cannot go on yet: {why_rest(self.situation(observation))}"
         self.progress.end(self.name, "Requested", text, good=True)
@@ -185,7 +185,7 @@ class Job:
                 if self.clock.now() >= give_up:
                     raise
                 holder = self.lease.holder or "another process"
-                self.progress.tell(self.name, "Waiting", f"{holder} is at work on it")
+                self.progress.tell(self.name, "Waiting", f"{holder} works on this gateway")
                 await self.clock.wait(asyncio.sleep(BUSY_POLL_INTERVAL))
 
     def conclude(self, outcome: Outcome) -> Exit:

@@ -1,1 +1,1 @@
-"""The composition root: builds every room from the settings and lets them work together."""
+"""`rotator run`: serves with one configuration, and with the next one when its files change."""

@@ -76,7 +76,7 @@ class Daemon:
                     resources = None
                     self.leave()
             self.listeners.close(INTERNAL)
-        log.info("left")
+        log.info("stopped")
 
     async def live(self, resources: Resources, group: asyncio.TaskGroup) -> Resources | None:
         """Run one generation. Return the resources of the next one; None when the process leaves."""
@@ -103,8 +103,8 @@ class Daemon:
         return following
 
     def leave(self) -> None:
-        log.info("leaving: no more events, the steps under way are finished")
-        self.checks.failed(WEBHOOK, "leaving")
+        log.info("stopping: takes no more events and finishes the steps under way")
+        self.checks.failed(WEBHOOK, "stopping")
         self.webhook.close()
         self.listeners.close(WEBHOOK)
 

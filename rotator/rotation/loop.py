@@ -156,7 +156,7 @@ class Run:
     async def hold_lease(self) -> None:
         """Take the Lease at the first step; until then no other process has to wait."""
         if not self.holds_lease and not await self.ports.lease.acquire(self.observation):
-            raise Busy("another process is at work on this gateway")
+            raise Busy("another process works on this gateway")
         self.holds_lease = True
 
     def without_failures(self, observation: Observation) -> Observation:

@@ -1,4 +1,4 @@
-"""Waiting ends when the process is asked to leave."""
+"""Waiting ends when the process is asked to stop."""
 
 from __future__ import annotations
 

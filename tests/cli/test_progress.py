@@ -28,7 +28,7 @@ def test_waiting_does_not_flood_a_pipe(capsys: pytest.CaptureFixture[str]) -> No
     plain = Plain()
     for _ in range(20):
         plain.tell("oslo", "Issue", "issue one")
-        plain.tell("oslo", "Waiting", "rotator-0 is at work on it")
+        plain.tell("oslo", "Waiting", "rotator-0 works on this gateway")
     plain.tell("oslo", "Await", "1 of 2 pods are new")
     plain.end("oslo", "Rotated", "a → b", good=True)
     assert capsys.readouterr().out.count("\n") == 4

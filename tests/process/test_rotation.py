@@ -123,10 +123,10 @@ async def test_a_second_rotation_while_the_service_is_at_it_waits_and_follows(en
         assert command.stdout
         async for line in command.stdout:
             out += line.decode()
-            if "rotator-0 is at work on it" in out:
+            if "rotator-0 works on this gateway" in out:
                 env.sandbox.faults.clear()
         assert await command.wait() == 0
-    assert "rotator-0 is at work on it" in out
+    assert "rotator-0 works on this gateway" in out
     old, new = env.gateways["oslo"].token_fingerprint, env.notes("oslo")["fingerprint"]
     assert f"Rotated: {old} → {new}" in out
     assert len(env.minted("oslo")) <= 2 and env.rollouts("oslo") == 2

@@ -23,7 +23,7 @@ def pod(name: str, mark: str | None = "aaaa", *, works: bool = True, age: timede
 
 
 def target(name: str = "apim/token", token: Token | None = OURS, *pods: Pod, **changes: Any) -> Target:
-    """A target that holds the token on record; without one, OURS that nobody has recorded."""
+    """A target that holds the token on record; without one, OURS, which is not on record."""
     record = Record(Decision(1, token), verified_at=NOW - HOUR) if token else None
     load = Workload(
         "deployment/gw", token.template_token if token else None, None, False, pods or (pod("a"), pod("b"))
@@ -63,7 +63,7 @@ def test_a_dead_token_is_told_to_be_dead() -> None:
     assert state["due"] == "Revoked"
 
 
-def test_nobody_is_known_to_run_what_somebody_else_put_into_the_secret() -> None:
+def test_no_pod_is_known_to_run_what_another_writer_put_into_the_secret() -> None:
     assert running(told(target(fingerprint="cccc"))) == [(None, False)]
 
 
@@ -76,7 +76,7 @@ def load(*pods: Pod) -> Workload:
 
 
 def test_a_pod_counts_that_works_and_has_read_this_token_and_no_other() -> None:
-    """Of the pods with our mark one may have read what a stranger wrote, ten minutes ago."""
+    """Of the pods with our mark one may have read what another writer wrote, ten minutes ago."""
     pods = (pod("old", "bbbb"), pod("sick", works=False), pod("good"), pod("young", age=timedelta(minutes=9)))
     record = Record(Decision(1, OURS), NOW - timedelta(minutes=10), NOW - HOUR, None, frozenset({"good"}))
     unsure = (*pods, pod("unsure", age=timedelta(minutes=20)))
@@ -94,7 +94,7 @@ def rolled_back(name: str, at: datetime, failures: int = 1) -> Target:
 
 
 def test_after_a_roll_back_it_is_told_what_failed_how_often_and_when_it_is_tried_again() -> None:
-    request = Request(NOW - HOUR, by="somebody")
+    request = Request(NOW - HOUR, by="an operator")
     first = replace(rolled_back("west:apim/token", NOW - 2 * HOUR, failures=2), request=request)
 
     state = told(rolled_back("apim/token", NOW - HOUR, failures=2), first)

@@ -1,4 +1,4 @@
-"""Who the rotator is in Azure, and what happens when nobody believes it."""
+"""Who the rotator is in Azure, and what happens when Azure rejects it."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_managed_identity_that_is_not_assigned_is_refused(cloud: Cloud, 
         await connected.preflight(cloud.resource)
 
 
-async def test_nobody_logged_in_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_login_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     settings = cloud.settings.model_copy(update={"credential": "azure-cli"})
     async with await Arm.connect(settings, {}) as arm:

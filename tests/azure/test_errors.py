@@ -83,8 +83,8 @@ async def test_a_closed_port_cannot_be_reached(cloud: Cloud) -> None:
 
 
 async def test_an_untrusted_certificate_is_said_to_be_one(cloud: Cloud, tmp_path: Path) -> None:
-    stranger = tls.create(tmp_path / "other").ca
-    settings = cloud.settings.model_copy(update={"ca_file": stranger})
+    other_ca = tls.create(tmp_path / "other").ca
+    settings = cloud.settings.model_copy(update={"ca_file": other_ca})
     async with await Arm.connect(settings, cloud.identity_env) as arm:
         with pytest.raises(Unavailable, match=r"certificate is not trusted.*ca_file"):
             await arm.preflight(cloud.resource)

@@ -137,11 +137,11 @@ async def test_tokens_of_one_expiry_share_their_questions(
 ) -> None:
     one = query(cloud.gateway.mint("primary", in_ten_days), in_ten_days, PRIMARY)
     other = query(cloud.gateway.mint("secondary", in_ten_days), in_ten_days, SECONDARY)
-    stranger = query("never issued", in_ten_days)
+    unknown = query("never issued", in_ten_days)
 
-    found = await issuer.signers([one, other, stranger])
+    found = await issuer.signers([one, other, unknown])
 
-    assert found == {one.fingerprint: PRIMARY, other.fingerprint: SECONDARY, stranger.fingerprint: None}
+    assert found == {one.fingerprint: PRIMARY, other.fingerprint: SECONDARY, unknown.fingerprint: None}
     assert cloud.calls() == 3
 
 

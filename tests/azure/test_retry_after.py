@@ -87,7 +87,7 @@ async def test_a_retry_after_that_says_nothing_is_ignored(
 
 
 @pytest.mark.parametrize("text", ["31536000", "Fri, 01 Jan 2100 00:00:00 GMT"])
-async def test_nobody_is_left_alone_for_longer_than_an_hour(
+async def test_no_wait_is_longer_than_an_hour(
     dated: tuple[Dated, ArmIssuer], in_ten_days: datetime, text: str
 ) -> None:
     """As a proxy's maintenance page asks for: the token would run out."""

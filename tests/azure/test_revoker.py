@@ -1,4 +1,4 @@
-"""A key is regenerated once, or nobody knows: never twice, never late."""
+"""A key is regenerated once, or it is unknown whether it was: never twice, never late."""
 
 from __future__ import annotations
 

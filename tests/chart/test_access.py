@@ -27,7 +27,7 @@ SELDOM = {
 }
 """What bergen had no occasion for: it did not hang, and has a Deployment only."""
 EVICTION = {("pods/eviction", "create"), ("pods", "delete")}
-"""What a rotation that nobody disturbs has no occasion for: see the test of eviction."""
+"""What an undisturbed rotation has no occasion for: see the test of eviction."""
 RELEASE = "rotator"
 """The namespace that it is rendered for."""
 WORDS = ("namespace", "group", "resource", "verb", "name")

@@ -168,7 +168,7 @@ def test_what_the_configuration_says_itself_wins_over_what_the_chart_adds(
 def test_the_leases_are_where_the_release_is_whatever_the_targets_are(
     helm: Helm, two: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Whoever reads the ConfigMap's configuration, on a laptop or after a reload, finds the same Leases."""
+    """Every process that reads the ConfigMap's configuration, on a laptop or after a reload, finds the same Leases."""
     two["kubeconfig"] = {"existingSecret": "others"}
     oslo = two["config"]["gateways"][0]
     assert settings(helm, two, tmp_path).kubernetes.lease_namespace == "rotator"

@@ -194,7 +194,7 @@ def test_every_metric_that_an_alert_asks_for_exists() -> None:
     assert set(re.findall(r'reason="(\w+)"', alerts)) <= {r.value for r in Reason}
 
 
-def test_what_waits_for_its_window_alarms_nobody(helm: Helm) -> None:
+def test_what_waits_for_its_window_fires_no_alert(helm: Helm) -> None:
     (group,) = the(helm.render(values("everything")), "PrometheusRule")["spec"]["groups"]
     rules = {rule["alert"]: rule["expr"] for rule in group["rules"]}
     for name in ("GatewayUnsettled", "GatewayNotProven"):

@@ -94,10 +94,10 @@ def test_a_token_that_expired_or_is_dead_is_said_to_be() -> None:
 
 def test_a_secret_without_a_token_and_a_gateway_without_a_secret_have_nothing_to_show() -> None:
     empty = state(target(fingerprint=None, expires_at=None, key=None, running=None), due="Missing")
-    nobody = {"name": "oslo", "state": "Unknown", "token": None, "renewal_at": None, "targets": []}
+    unknown = {"name": "oslo", "state": "Unknown", "token": None, "renewal_at": None, "targets": []}
 
     assert rows(empty)[0][2:] == ["-", "-", "-", "-", "due", "?/2"]
-    assert rows(nobody)[0][1:] == ["Unknown", "-", "-", "-", "-", "-", "-"]
+    assert rows(unknown)[0][1:] == ["Unknown", "-", "-", "-", "-", "-", "-"]
 
 
 def test_after_a_roll_back_it_is_told_when_it_is_tried_again() -> None:

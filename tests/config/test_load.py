@@ -167,7 +167,7 @@ def test_no_gateways_are_refused(errors: Errors, text: str) -> None:
     assert "Write [[gateways]] with a name" in found
 
 
-def test_a_webhook_that_nobody_guards_has_to_be_allowed(errors: Errors, settings: Write) -> None:
+def test_a_webhook_without_authentication_has_to_be_allowed(errors: Errors, settings: Write) -> None:
     (found,) = errors(gateway())
 
     assert found.startswith("webhook.allow_unauthenticated: ")

@@ -1,4 +1,4 @@
-"""What may be written, but is meant by nobody."""
+"""What is valid, but probably a mistake."""
 
 from __future__ import annotations
 

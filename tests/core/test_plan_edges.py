@@ -77,7 +77,7 @@ def test_an_idle_workload_beside_a_working_one_does_not_keep_it_from_being_prove
 
 
 def unproven(world: World) -> Observation:
-    """A target whose pods all run the current token, which nobody has noted yet."""
+    """A target whose pods all run the current token, which is not noted yet."""
     target = world.targets["t0"]
     assert target.record
     target.record = replace(target.record, verified_at=None)
@@ -160,7 +160,7 @@ def broken(observation: Observation, what: str) -> Observation:
             target = replace(target, fingerprint="other")
         case "signed by the very key":
             return replace(observation, signers=dict.fromkeys(observation.signers, Key.SECONDARY))
-        case "nobody could be asked":
+        case "the issuer could not be asked":
             return replace(observation, signers={})
     return replace(observation, targets=(observation.targets[0], target))
 
@@ -177,7 +177,7 @@ def broken(observation: Observation, what: str) -> Observation:
         "excluded",
         "drifted",
         "signed by the very key",
-        "nobody could be asked",
+        "the issuer could not be asked",
     ],
 )
 def test_a_key_is_settled_only_if_everything_is_as_it_should(what: str) -> None:
@@ -228,7 +228,7 @@ def test_without_eviction_a_suspect_pod_is_told_and_left() -> None:
     assert not any(isinstance(step, Replace) for step in world.steps)
 
 
-def test_a_rollout_that_ended_well_while_nobody_looked_is_proven_not_rolled_back() -> None:
+def test_a_rollout_that_ended_well_between_two_looks_is_proven_not_rolled_back() -> None:
     world, gateway = rotated()
     request_rotation(world)
     world.at_call = crash_after("restart")
@@ -266,7 +266,7 @@ def test_an_adopted_fleet_counts_as_settled() -> None:
     assert rest and rest.reason is Reason.SETTLED
 
 
-def test_an_expired_previous_token_is_nobodys_reason_to_regenerate_a_key() -> None:
+def test_an_expired_previous_token_is_no_reason_to_regenerate_a_key() -> None:
     world, gateway = rotated(Revocation.AFTER_VERIFY)
     world.pass_time(30 * DAY)
     run(world, gateway)

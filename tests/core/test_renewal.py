@@ -1,4 +1,4 @@
-"""When a token has to be replaced, when that is tried again, and when nobody needs to look."""
+"""When a token has to be replaced, when that is tried again, and when no look is needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_token_is_due_ten_days_before_its_end(days: int, reason: Reason | None
     assert due(Situation(observation(), LONG, START + days * DAY)) is reason
 
 
-def test_a_token_that_nobody_signs_is_due_at_once() -> None:
+def test_a_token_that_no_key_signs_is_due_at_once() -> None:
     assert due(Situation(replace(observation(), signers={"a1": None}), LONG, START)) is Reason.REVOKED
 
 
@@ -62,7 +62,7 @@ def rests_until(what: Observation, policy: Policy = LONG) -> object:
     return step.until
 
 
-def test_nobody_looks_before_something_is_due() -> None:
+def test_no_look_comes_before_something_is_due() -> None:
     assert rests_until(observation()) == TOKEN.expires_at - LONG.renew_before
 
 

@@ -119,7 +119,7 @@ def test_a_live_token_without_a_record_is_taken_over(change: dict[str, object], 
     assert (adoptable(t, Situation(Observation((t,)), GATEWAY.policy, NOW)) is not None) is adopted
 
 
-def test_a_token_that_nobody_signs_is_not_taken_over() -> None:
+def test_a_token_that_no_key_signs_is_not_taken_over() -> None:
     t = replace(target(), record=None)
     assert adoptable(t, Situation(Observation((t,), signers={"a1": None}), GATEWAY.policy, NOW)) is None
     assert adoptable(t, Situation(Observation((t,), signers={"a1": Key.PRIMARY}), GATEWAY.policy, NOW))

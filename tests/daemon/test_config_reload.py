@@ -68,7 +68,7 @@ class World:
         if self.hanging:
             raise PluginTimeout("a plugin hangs")
         if self.trouble:
-            raise Refused(self.trouble, "Mend it.")
+            raise Refused(self.trouble, "Correct it.")
         resources = await prepare(settings, {}, "me", Listeners({}))
         await self.stack.enter_async_context(resources.stack)
         return resources
@@ -120,7 +120,7 @@ async def test_a_mistake_is_told_once_and_another_one_again(world: World) -> Non
     for number in (3, 4):
         await world.hup()
         await world.until_tried(number)
-    assert world.refused == [("the port is taken. Mend it.",)]
+    assert world.refused == [("the port is taken. Correct it.",)]
     world.trouble = "the port is taken by somebody else"
     await world.hup()
     await world.until_tried(5)
@@ -130,7 +130,7 @@ async def test_a_mistake_is_told_once_and_another_one_again(world: World) -> Non
     assert await asyncio.wait_for(following, 60)
 
 
-async def test_what_is_in_nobodys_file_is_tried_again_by_itself(
+async def test_what_depends_on_no_file_is_tried_again_by_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECK_INTERVAL", timedelta(seconds=0.01))
@@ -212,7 +212,7 @@ async def test_a_kubeconfig_that_changes_is_read_with_the_same_configuration(wor
     assert resources and resources.settings == world.tried[0]
 
 
-async def test_a_bad_kubeconfig_is_not_taken_for_mended_when_it_is_tried_again(world: World) -> None:
+async def test_a_bad_kubeconfig_is_not_taken_for_corrected_when_it_is_tried_again(world: World) -> None:
     following = asyncio.create_task(world.reload.following())
     (world.folder / "kube" / "config").write_text("nonsense")
     await world.hup()

@@ -75,7 +75,7 @@ async def two_clusters(tmp_path: Path) -> AsyncIterator[TwoClusters]:
 
 @pytest.fixture
 def plain_secret(sandbox: Sandbox) -> Json:
-    """A Secret that nobody reads."""
+    """A Secret that no workload reads."""
     return sandbox.cluster.apply(
         {
             "apiVersion": "v1",

@@ -14,7 +14,7 @@ NOW = datetime(2029, 12, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 def token(gateway: str = GATEWAY, stamp: str = "203001020304", fill: bytes = b"x") -> str:
-    """Return a text of a token's form; nobody signed it."""
+    """Return a text of a token's form; no key signed it."""
     return f"{gateway}&{stamp}&{b64encode(fill * 64).decode()}"
 
 

@@ -63,7 +63,7 @@ ADAPTERS = [
         ("tests/kube/targets/test_writes.py", "tests/process/test_rotation.py"),
     ),
     Mutation(
-        "a lease of somebody who lives is taken",
+        "a live holder's lease is taken",
         LEASE,
         'if state.holder not in {"", self._identity} and self.expires_in > timedelta():',
         "if False:",

@@ -250,7 +250,7 @@ HOURS = [
     ),
     Mutation("urgent things wait for windows", D, "reason in URGENT or nearly_expired", "nearly_expired"),
     Mutation(
-        "nobody looks when a window opens",
+        "no look when a window opens",
         P,
         "[observation.window.turns_at, conflict_backoff_until(observation)]",
         "[conflict_backoff_until(observation)]",
@@ -314,7 +314,7 @@ HOURS = [
         "if False:",
     ),
     Mutation(
-        "nobody waits for pods beside an adopted token",
+        "pods beside an adopted token are not awaited",
         C,
         "[*targets_to_verify(observation), *restored_targets(observation)]",
         "targets_to_verify(observation)",

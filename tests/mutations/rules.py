@@ -101,7 +101,7 @@ RULES = [
         "target.record is not None and timed_out",
     ),
     Mutation(
-        "stranger's older token adopted",
+        "another writer's older token adopted",
         N,
         "not (target.drifted and target.expires_at > target.token.expires_at)",
         "not target.drifted",
@@ -255,12 +255,14 @@ RULES = [
         "if False:",
     ),
     Mutation(
-        "what is on record tells of a stranger's token",
+        "what is on record tells of another writer's token",
         G,
         "and (t.record is None or t.drifted):\n            found",
         "and t.fingerprint not in found:\n            found",
     ),
-    Mutation("old answers about a stranger's token", S, "return unrecorded or not self", "return not self"),
+    Mutation(
+        "old answers about another writer's token", S, "return unrecorded or not self", "return not self"
+    ),
     Mutation("stale answers before a regenerate", S, "return answers if fresh else", "return"),
     Mutation(
         "a restart asks Azure about every token",

@@ -49,7 +49,7 @@ def test_names_follow_prometheus_conventions() -> None:
     assert "process_resident_memory_bytes" in types
 
 
-def test_every_gateway_has_its_series_from_the_start_and_unknown_times_alarm_nobody() -> None:
+def test_every_gateway_has_its_series_from_the_start_and_unknown_times_fire_no_alert() -> None:
     before = time.time()
     metrics = Metrics(["oslo", "bergen"])
     for gateway in ("oslo", "bergen"):

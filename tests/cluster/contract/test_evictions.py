@@ -13,7 +13,7 @@ from tests.cluster.contract.test_rollouts import rolled_out
 from tests.cluster.world import World
 
 Json = dict[str, Any]
-SOMEBODY_ELSE = "00000000-0000-0000-0000-000000000000"
+ANOTHER_UID = "00000000-0000-0000-0000-000000000000"
 
 
 def budget(name: str = "b", **spec: object) -> Json:
@@ -87,7 +87,7 @@ async def test_an_evicted_pod_is_marked_and_gets_its_grace(world: World):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"uid": SOMEBODY_ELSE}, {"resourceVersion": "1"}], ids=["uid", "resourceVersion"]
+    "wrong", [{"uid": ANOTHER_UID}, {"resourceVersion": "1"}], ids=["uid", "resourceVersion"]
 )
 async def test_an_eviction_of_another_pod_is_refused_alike(sandboxed: World, real: World, wrong: Json):
     answers = []

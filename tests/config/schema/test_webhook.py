@@ -46,7 +46,7 @@ def test_letting_everybody_in_contradicts_saying_who_may(errors: Errors, text: s
     assert found.startswith("webhook.allow_unauthenticated: would accept every client although " + ways)
 
 
-def test_a_webhook_that_is_off_needs_nobody_to_be_named(settings: Write) -> None:
+def test_a_webhook_that_is_off_needs_no_authentication(settings: Write) -> None:
     assert not read(settings, "[webhook]\nenabled = false\n").webhook.authenticated
 
 

@@ -66,7 +66,7 @@ async def test_a_blocked_loop_delays_a_wakeup_and_does_not_drop_it() -> None:
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_stop_wakes_nobody_any_more(turns: int) -> None:
+async def test_after_stop_no_gateway_is_woken(turns: int) -> None:
     """However far a due job has come through the event loop by then."""
     woken = Woken()
     schedule = Schedule(woken.put_nowait)

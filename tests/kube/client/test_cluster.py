@@ -1,4 +1,4 @@
-"""A connection to a cluster that is closed while somebody uses it, or while it is being opened."""
+"""A connection to a cluster that is closed while it is in use, or while it is being opened."""
 
 from __future__ import annotations
 

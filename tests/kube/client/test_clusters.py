@@ -45,7 +45,7 @@ async def test_each_target_is_written_and_restarted_where_it_is(two_clusters):
 
 
 async def test_requests_are_noted_where_the_target_is(two_clusters):
-    store, wish = await two_clusters.store(), Request(now(), by="somebody")
+    store, wish = await two_clusters.store(), Request(now(), by="an operator")
     for target in (await store.secrets()).targets:
         await store.request(target, wish)
     assert [target.request for target in (await store.secrets()).targets] == [wish, wish]

@@ -72,9 +72,9 @@ def test_a_record_replaces_every_fact_of_the_one_before(old: Record, new: Record
 
 def test_annotations_of_other_writers_are_not_touched():
     assert all(name.startswith(PREFIX) for name in encode_record(RECORD) | encode_request(Request(NOW)))
-    strangers = {"team": "blue", "kubectl.kubernetes.io/restartedAt": "2029"}
-    assert decode_record(strangers, "here") is None
-    assert decode_record(kept(encode_record(RECORD)) | strangers, "here") == RECORD
+    of_others = {"team": "blue", "kubectl.kubernetes.io/restartedAt": "2029"}
+    assert decode_record(of_others, "here") is None
+    assert decode_record(kept(encode_record(RECORD)) | of_others, "here") == RECORD
 
 
 def test_a_request_leaves_the_record_alone():

@@ -187,11 +187,11 @@ def runs(pod) -> bool:
 
 
 async def test_an_ordered_stateful_set_that_is_stuck_is_freed_in_spite_of_its_budget(scene, roll):
-    """Mending the template does not help: its controller waits for the pod that never gets ready."""
+    """Correcting the template does not help: its controller waits for the pod that never gets ready."""
     roller, _, broken = await stuck(scene, roll)
     await budget(scene.sandbox, least=2)
-    mended = {"spec": {"template": {"metadata": {"annotations": {FAULT: None}}}}}
-    scene.sandbox.cluster.patch("StatefulSet", "default", "gw", mended)
+    corrected = {"spec": {"template": {"metadata": {"annotations": {FAULT: None}}}}}
+    scene.sandbox.cluster.patch("StatefulSet", "default", "gw", corrected)
     await roller.restart(MARK)
     waiting = await roller.until(
         lambda workload: (

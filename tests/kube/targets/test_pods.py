@@ -108,9 +108,9 @@ def test_a_deployments_pods_are_those_of_its_replica_sets():
         {"kind": "Job", "name": "gw-abc", "controller": True},
         {"kind": "ReplicaSet", "name": "gw-abc"},
     ]:
-        stranger = a_pod("p")
-        stranger["metadata"]["ownerReferences"] = [owner]
-        assert not belongs(stranger, deployment)
+        unknown = a_pod("p")
+        unknown["metadata"]["ownerReferences"] = [owner]
+        assert not belongs(unknown, deployment)
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])

@@ -144,7 +144,7 @@ async def test_pods_below_a_partition_keep_the_workload_from_being_healthy(roll)
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
     roller = await roll("StatefulSet", updateStrategy=rolling)
     await roller.restart()
-    # Only the note may still change, on which nothing depends: that wakes nobody.
+    # Only the note may still change, on which nothing depends: that ends no wait.
     found = await roller.until(lambda workload: "partition 1" in workload.note, timedelta(seconds=1))
     assert (found.complete, found.healthy, len({pod.pod_token for pod in found.pods})) == (False, False, 2)
 

@@ -53,7 +53,7 @@ async def test_observing_a_named_workload_takes_four_calls(scene):
 
 async def test_workloads_that_are_not_named_are_found_by_what_they_read(scene):
     scene.sandbox.cluster.apply(secret("unrelated", "another"))
-    await running(scene.sandbox, deployment("second"), deployment("stranger", of="another"))
+    await running(scene.sandbox, deployment("second"), deployment("unrelated", of="another"))
     observation = await target_store(scene.connection, target()).observe()
     assert {workload.name: len(workload.pods) for workload in only_target(observation).workloads} == {
         "deployment/gw": 2,

@@ -98,8 +98,8 @@ async def test_an_observation_that_hangs_is_given_up(scene, connect, resource):
         (("deployment/missing",), "deployment/missing does not exist in namespace default"),
         (("deployment/gw", "daemonset/missing"), "daemonset/missing does not exist"),
         (
-            ("deployment/stranger",),
-            "deployment/stranger does not read key config.service.auth.key of Secret s",
+            ("deployment/unrelated",),
+            "deployment/unrelated does not read key config.service.auth.key of Secret s",
         ),
         (("deployment/missing", "deployment/idle"), "workloads`; no pod runs"),
         (("deployment/idle",), "no pod runs, so nothing proves the token: deployment/idle is scaled to zero"),
@@ -109,7 +109,7 @@ async def test_a_workload_that_can_never_prove_the_token_is_a_misconfiguration(
     scene, workloads, misconfiguration
 ):
     scene.sandbox.cluster.apply(secret("unrelated", "another"))
-    await running(scene.sandbox, deployment("stranger", of="another"), deployment("idle", replicas=0))
+    await running(scene.sandbox, deployment("unrelated", of="another"), deployment("idle", replicas=0))
     found = only_target(await target_store(scene.connection, target("s", *workloads)).observe())
     assert misconfiguration in found.misconfiguration
     assert all(workload.name in {"deployment/gw", "deployment/idle"} for workload in found.workloads)

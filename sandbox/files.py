@@ -10,7 +10,7 @@ from sandbox.fleet import Deployed
 from sandbox.world import Sandbox
 
 ROTATOR = Path(sys.executable).with_name("rotator")
-"""The command `rotator` of this environment. Unlike `python -m`, it does not import from the current folder."""
+"""The command `rotator` of this environment. It does not import from the current folder, as `python -m` does."""
 
 
 def write_environment(path: Path, sandbox: Sandbox) -> Path:

@@ -110,7 +110,7 @@ class Process:
         self.committed = False
         self.point()
 
-    # fleet
+    # the target store
     @crossing
     async def observe(self) -> Observation:
         world = self.world

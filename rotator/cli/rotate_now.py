@@ -156,7 +156,7 @@ class Job:
         if self.options.leak and observation.condemned and self.options.wait:
             # Continue with a leak that was noted earlier: a new request would condemn the token in place.
             return self.conclude(await self.until_rest())
-        noted = await request(self.ports.fleet, self.clock, leak=self.options.leak, anew=True, by=person())
+        noted = await request(self.ports.store, self.clock, leak=self.options.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
             observation = await look(self.gateway, self.ports)
             self.progress.end(self.name, "Unsettled", why_rest(self.situation(observation)), good=False)

@@ -41,7 +41,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
         KeyRegenerationFailed: a key could not be regenerated; everything else may go on.
         Unavailable, Refused: as the ports say.
     """
-    now, fleet = ports.clock.now(), ports.fleet
+    now, store = ports.clock.now(), ports.store
     await ports.lease.assert_held()
     match step:
         case Adopt() | Write() | RollBack():
@@ -53,7 +53,7 @@ async def act(step: Step, policy: Policy, ports: Ports) -> None:
         case Verify(target):
             if target.record is None:
                 raise Conflict("a target without a record cannot be verified")
-            await for_target(target, fleet.write(target, None, mark_verified(target, target.record, now)))
+            await for_target(target, store.write(target, None, mark_verified(target, target.record, now)))
         case Replace(target, pod):
             if ports.evictor is None:
                 raise Refused("this process cannot evict pods", f"Delete pod {pod.name} by hand.")
@@ -70,7 +70,7 @@ async def restart(step: Restart, ports: Ports) -> None:
     """Roll a workload over. If another writer removed the template token, this is a restore."""
     if reverted(step.target, step.workload):
         await ports.lease.count_restore()
-    await for_target(step.target, ports.fleet.restart(step.target, step.workload, step.template_token))
+    await for_target(step.target, ports.store.restart(step.target, step.workload, step.template_token))
 
 
 def mark_verified(target: Target, record: Record, now: datetime) -> Record:
@@ -100,13 +100,13 @@ async def write_decision(step: Adopt | Write | RollBack, ports: Ports) -> None:
                 await ports.lease.count_restore()
             elif target.record is None:  # Today's pods are assumed to run it; later ones may read another.
                 record = replace(record, verified_pods=instances(target))
-            await ports.fleet.write(target, None, record)
+            await ports.store.write(target, None, record)
         case Write(restore=True) if target.record:
             await ports.lease.count_restore()
             kept = replace(target.record, restored_at=now)
-            await ports.fleet.write(target, await value_of(decision.token, ports), kept)
+            await ports.store.write(target, await value_of(decision.token, ports), kept)
         case _:
-            await ports.fleet.write(target, await value_of(decision.token, ports), record)
+            await ports.store.write(target, await value_of(decision.token, ports), record)
 
 
 def named_tokens(target: Target) -> set[str]:
@@ -141,7 +141,7 @@ async def issue(step: Issue, policy: Policy, ports: Ports) -> None:
     if step.target.drifted:
         await ports.lease.count_restore()
     try:
-        await ports.fleet.write(step.target, token, succeed(step.target.record, decision, now))
+        await ports.store.write(step.target, token, succeed(step.target.record, decision, now))
     except Refused as error:  # Nothing was written. After Unavailable this is unknown: observe first.
         raise TargetFailed(step.target.name, error) from error
 
@@ -165,7 +165,7 @@ async def end_key(key: Key, ports: Ports) -> None:
         raise KeyRegenerationFailed(
             key, Refused("this process cannot regenerate keys", "Set revoke to never.")
         )
-    observation = await ports.fleet.observe()
+    observation = await ports.store.observe()
     signers = await ports.signers.of(observation, ports.clock.now(), fresh=True)
     if observation.current and observation.current.token.fingerprint not in signers:
         unknown = "Azure does not say which key signed the token in place, so no key is regenerated"
@@ -183,19 +183,19 @@ async def end_key(key: Key, ports: Ports) -> None:
 async def revoke(key: Key, ports: Ports) -> None:
     """Regenerate key and note it. A crash in between repeats it, which is harmless: its tokens are unused."""
     await end_key(key, ports)
-    observation = await ports.fleet.observe()
+    observation = await ports.store.observe()
     for target in observation.targets:
         record = target.record
         if record and key in record.decision.condemned:
             decision = replace(record.decision, condemned=record.decision.condemned - {key})
             await ports.lease.assert_held()
-            await ports.fleet.write(target, None, replace(record, decision=decision))
+            await ports.store.write(target, None, replace(record, decision=decision))
     await ports.lease.condemn(observation.condemned - {key})
 
 
 async def value_of(token: Token, ports: Ports) -> IssuedToken:
     """Return the token with its value: from a target, or issued again. Raises TokenUnrecoverable."""
-    if found := await ports.fleet.find(token.fingerprint):
+    if found := await ports.store.find(token.fingerprint):
         return found
     for key in (token.key,) if token.key else tuple(Key):
         again = await ports.issuer.issue(key, token.expires_at)

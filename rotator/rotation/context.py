@@ -35,7 +35,7 @@ class Ports:
 
     issuer: Issuer
     signers: SignerCache
-    fleet: TargetStore
+    store: TargetStore
     lease: Lease
     clock: Clock
     reporter: Reporter = NULL_REPORTER

@@ -64,7 +64,7 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
 
 async def look(gateway: Gateway, ports: Ports) -> Observation:
     """Return everything that a decision may rest on."""
-    observation = await ports.fleet.observe()
+    observation = await ports.store.observe()
     now = ports.clock.now()
     signers = await ports.signers.of(observation, now)
     observation = replace(observation, signers=signers, window=gateway.window(now))
@@ -101,7 +101,7 @@ class Run:
             if isinstance(step, Await):
                 self.taken.add(Await)
                 within = min(LOOK_INTERVAL, self.policy.rollout_timeout)
-                await clock.wait(self.ports.fleet.changed(self.observation, within))
+                await clock.wait(self.ports.store.changed(self.observation, within))
             else:
                 await self.take(step)
             async with self.ports.turn:

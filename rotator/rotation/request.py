@@ -28,7 +28,7 @@ class Noted(StrEnum):
 
 
 async def request(
-    fleet: TargetStore,
+    store: TargetStore,
     clock: Clock,
     *,
     leak: bool = False,
@@ -48,7 +48,7 @@ async def request(
         Unavailable: it could not be noted; ask again later.
     """
     for _ in range(MAX_CONFLICTS):
-        observation = await fleet.secrets()
+        observation = await store.secrets()
         if not observation.targets:
             return Noted.ABSENT
         if is_stale(observation, expires_at, happened_at):
@@ -64,7 +64,7 @@ async def request(
         try:
             for t in wanted:
                 leaked = leak or bool(t.request and t.request.leak and is_noted(t, observation, leak=False))
-                await fleet.request(t, Request(lamport_stamp(observation, clock.now()), leaked, by))
+                await store.request(t, Request(lamport_stamp(observation, clock.now()), leaked, by))
         except Conflict:
             continue
         return Noted.ACCEPTED

@@ -137,7 +137,7 @@ async def test_an_event_that_is_durable_only_after_the_deadline_is_put_off_and_n
     services = SimpleNamespace(
         settings=SimpleNamespace(resource_id=SimpleNamespace(key=RESOURCE)),
         name="oslo",
-        ports=SimpleNamespace(fleet=targets, clock=SystemClock(asyncio.Event())),
+        ports=SimpleNamespace(store=targets, clock=SystemClock(asyncio.Event())),
     )
     handler = EventHandler(
         {"oslo": cast(GatewayServices, services)},

@@ -114,7 +114,7 @@ ADAPTERS = [
     Mutation(
         "a wake-up without a request",
         EVENT_HANDLER,
-        "            outcome = await request(ports.fleet, ports.clock, expires_at=event.expires_at, by=by)\n",
+        "            outcome = await request(ports.store, ports.clock, expires_at=event.expires_at, by=by)\n",
         "            outcome = Noted.ACCEPTED\n",
         EVENTS,
     ),

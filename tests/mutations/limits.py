@@ -92,7 +92,7 @@ REVOCATION = [
     Mutation(
         "an ended key stays condemned on the Secret",
         A,
-        "            await ports.fleet.write(target, None, replace(record, decision=decision))\n",
+        "            await ports.store.write(target, None, replace(record, decision=decision))\n",
         "",
     ),
     Mutation(

@@ -57,7 +57,7 @@ def request_rotation(
 def request_by(
     ports: Ports, *, leak: bool = False, expires_at: datetime | None = None, anew: bool = False
 ) -> Noted:
-    return drive(request(ports.fleet, ports.clock, leak=leak, expires_at=expires_at, anew=anew))
+    return drive(request(ports.store, ports.clock, leak=leak, expires_at=expires_at, anew=anew))
 
 
 def step_names(world: World) -> list[str]:

@@ -117,7 +117,7 @@ class ModelFleet:
         world, ports = self.worlds[gateway], self.daemon(number).ports[gateway]
         expires_at = world.expiry(token) if token else None
         try:
-            return drive(request(ports.fleet, ports.clock, leak=leak, expires_at=expires_at))
+            return drive(request(ports.store, ports.clock, leak=leak, expires_at=expires_at))
         except RotatorError:
             return None
 

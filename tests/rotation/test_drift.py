@@ -159,7 +159,7 @@ def test_a_step_that_does_not_last_is_given_up_for_now() -> None:
         nonlocal written
         written += 1
 
-    process.fleet.write = forget  # type: ignore[method-assign]
+    process.store.write = forget  # type: ignore[method-assign]
     request_rotation(world)
     with pytest.raises(Unavailable, match="gave up: Issue of t0 was undone 20 times in this run"):
         drive(rotate(gateway, process))

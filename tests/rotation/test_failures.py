@@ -215,7 +215,7 @@ def test_a_token_that_would_be_due_at_once_is_not_written() -> None:
 def test_a_cluster_that_did_not_answer_is_tried_again_while_others_roll() -> None:
     world, gateway = rotated(targets=2)
     process, failures = world.process(), 0
-    write = process.fleet.write
+    write = process.store.write
 
     async def fail_once(target: Target, token: IssuedToken | None, record: Record) -> None:
         nonlocal failures
@@ -224,7 +224,7 @@ def test_a_cluster_that_did_not_answer_is_tried_again_while_others_roll() -> Non
             raise Unavailable("no answer")
         await write(target, token, record)
 
-    process.fleet.write = fail_once  # type: ignore[method-assign]
+    process.store.write = fail_once  # type: ignore[method-assign]
     request_rotation(world)
     assert drive(rotate(gateway, process)).result is RunResult.ROTATED
     assert failures == 1

@@ -60,7 +60,7 @@ def test_a_process_that_is_asked_to_stop_takes_no_further_step() -> None:
     world, gateway = rotated()
     request_rotation(world)
     process = world.process()
-    actor = process.fleet
+    actor = process.store
     assert isinstance(actor, Process)
 
     def stop() -> None:

@@ -60,7 +60,7 @@ class EventHandler:
     async def _note(self, gateway: GatewayServices, event: TokenEvent) -> Noted:
         by, ports = f"Event Grid ({event.kind}, instance {event.instance})", gateway.ports
         async with self._turn:
-            outcome = await request(ports.fleet, ports.clock, expires_at=event.expires_at, by=by)
+            outcome = await request(ports.store, ports.clock, expires_at=event.expires_at, by=by)
         if outcome is Noted.ABSENT:
             raise Unavailable(f"no Secret of gateway {gateway.name} can be read")
         if outcome in {Noted.ACCEPTED, Noted.DUPLICATE}:

@@ -10,7 +10,7 @@ from sandbox.fleet import Deployed
 from sandbox.world import Sandbox
 
 ROTATOR = Path(sys.executable).with_name("rotator")
-"""The command `rotator` of this environment. It does not import from the current folder, as `python -m` does."""
+"""The command `rotator` of this environment, which does not import from the current folder."""
 
 
 def write_environment(path: Path, sandbox: Sandbox) -> Path:

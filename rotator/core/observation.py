@@ -32,7 +32,7 @@ class Pod:
     started_at: datetime
     """When the first of its containers that read the Secret started."""
     works: bool
-    """It is ready, and its probe (if it has one) answered 200 with a body."""
+    """It is ready."""
     instance: str = ""
     """Identifies this start of its containers: each container reads the Secret when it starts."""
     leaving: bool = False

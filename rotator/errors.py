@@ -36,12 +36,20 @@ class Unavailable(RotatorError):  # noqa: N818
         self.retry_after = retry_after
 
 
+def requested_pause(error: BaseException) -> timedelta | None:
+    """Return how long the other side asked to wait, if error says so."""
+    return error.retry_after if isinstance(error, Unavailable) else None
+
+
 class Refused(RotatorError):  # noqa: N818
-    """The operator has to change something first. remedy: a sentence that says what."""
+    """The operator has to change something first. message: what was refused. remedy: a sentence that says
+    what to change.
+    """
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(f"{message.rstrip('.')}. {remedy}")
+        self.message = message.rstrip(".")
         self.remedy = remedy
+        super().__init__(f"{self.message}. {remedy}")
 
 
 class ConfigError(RotatorError):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from rotator.diagnostics import exception_details
-from rotator.errors import RotatorError, Unavailable
+from rotator.errors import RotatorError, requested_pause
 from rotator.retry import gateway_delay
 from rotator.web import Health
 
@@ -62,7 +62,7 @@ class HealthChecks:
                 if why != last:
                     tell(check, why)
                 last = why
-                asked = error.retry_after if isinstance(error, Unavailable) else None
+                asked = requested_pause(error)
                 wait = min(gateway_delay(check, failures, asked), timedelta(minutes=1))
                 await asyncio.sleep(wait.total_seconds())
             else:

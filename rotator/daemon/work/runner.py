@@ -11,7 +11,7 @@ from rotator.app.event_listener import event_listener
 from rotator.app.status_cache import StatusCache
 from rotator.core.renewal import renewal_time
 from rotator.daemon.work.schedule import stable_jitter
-from rotator.errors import Busy, LeaseLost, RotatorError, Stopping, Unavailable
+from rotator.errors import Busy, LeaseLost, RotatorError, Stopping, Unavailable, requested_pause
 from rotator.retry import gateway_delay
 from rotator.rotation import Outcome, rotate
 from rotator.telemetry.metrics import Metrics
@@ -82,7 +82,7 @@ class Runner:
             self._again(name, max(gateway.lease.expires_in, MIN_BUSY_WAIT))
             return
         self._failures[name] += 1
-        asked = error.retry_after if isinstance(error, Unavailable) else None
+        asked = requested_pause(error)
         wait = gateway_delay(name, self._failures[name], asked)
         refused = not isinstance(error, Unavailable)
         self._again(name, max(wait, MIN_REFUSED_WAIT) if refused else wait)

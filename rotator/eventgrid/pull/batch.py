@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rotator.errors import RotatorError, Unavailable
+from rotator.errors import RotatorError, requested_pause
 from rotator.eventgrid.events import EventKey, TokenEvent, read_event
 from rotator.ports import FetchedEvent
 
@@ -62,6 +62,6 @@ def read_batch(fetched: Sequence[FetchedEvent]) -> Batch:
 
 def release_delay(deliveries: int, problem: RotatorError) -> timedelta:
     """Return one of the delays that the API knows; if possible, no shorter than what problem asks for."""
-    asked = problem.retry_after if isinstance(problem, Unavailable) else None
+    asked = requested_pause(problem)
     usual = RELEASE_DELAYS[min(max(deliveries, 1), len(RELEASE_DELAYS)) - 1]
     return next((d for d in RELEASE_DELAYS if d >= max(usual, asked or usual)), RELEASE_DELAYS[-1])

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from rotator.config.schema.pull import MIN_WAIT, PullSettings
 from rotator.diagnostics import exception_details, exception_summary
-from rotator.errors import RotatorError, Unavailable
+from rotator.errors import RotatorError, Unavailable, requested_pause
 from rotator.eventgrid.events import TokenEvent
 from rotator.eventgrid.pull.batch import EventGroup, read_batch, release_delay
 from rotator.eventgrid.webhook import OTHER, CountEvent, HandleEvents
@@ -120,7 +120,7 @@ class Puller:
 
     def _wait(self, failures: int, problem: RotatorError) -> float:
         """Return seconds: 1, 2 … 60, or what Event Grid asked for, and up to a quarter more."""
-        asked = problem.retry_after if isinstance(problem, Unavailable) else None
+        asked = requested_pause(problem)
         jitter = random.random()  # noqa: S311 - no secret
         return self._timing.backoff.delay(failures, asked, jitter=jitter).total_seconds()
 

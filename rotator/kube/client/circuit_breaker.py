@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from rotator.diagnostics import exception_details
-from rotator.errors import Refused, Unavailable
+from rotator.errors import Refused, Unavailable, requested_pause
 from rotator.retry import Backoff
 
 MIN_BACKOFF = 1.0
@@ -52,7 +52,7 @@ class CircuitBreaker:
         """Open the circuit. waited: how long the failed call took, in seconds."""
         if self.error or self._ended:
             return
-        asked = error.retry_after if isinstance(error, Unavailable) else None
+        asked = requested_pause(error)
         first = timedelta(seconds=max(self._min_backoff, _WAIT_FACTOR * waited))
         backoff = Backoff(first, longest=timedelta(seconds=self._max_backoff))
         self._failures += 1

@@ -121,7 +121,7 @@ class Cluster:
         except NoSuchContext:
             raise
         except Refused as error:
-            message = str(error).removesuffix(f". {error.remedy}")
+            message = error.message
             raise Refused(f"{self.name}: {message}", error.remedy) from error
         except Unavailable as error:
             raise Unavailable(f"{self.name}: {error}") from error

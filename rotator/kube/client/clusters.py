@@ -105,7 +105,7 @@ class Clusters:
         results = await asyncio.gather(*(cluster.open() for cluster in others), return_exceptions=True)
         unknown = [error for error in results if isinstance(error, NoSuchContext)]
         if unknown:
-            messages = "; ".join(str(error).removesuffix(f". {error.remedy}") for error in unknown)
+            messages = "; ".join(error.message for error in unknown)
             raise Refused(messages, unknown[0].remedy)
         for error in results:
             if error is not None:

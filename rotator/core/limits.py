@@ -10,13 +10,13 @@ from rotator.core.renewal import nearly_expired
 from rotator.core.situation import Situation
 
 IMMEDIATE_RESTORES = 3
-"""So many restores are done at once; each further one waits longer."""
+"""Number of restores of a gateway that do not wait; each further one waits longer."""
 RESTORES_BEFORE_CONFLICT = 6
-"""After so many restores it is a conflict: each further one waits for CONFLICT_BACKOFF."""
+"""Number of restores of a gateway after which each further one waits for CONFLICT_BACKOFF."""
 CONFLICT_BACKOFF = timedelta(days=1)
-"""How long a conflict is left alone before the next restore."""
+"""Time from the last restore to the next, once there were RESTORES_BEFORE_CONFLICT."""
 MAX_CONFLICT_DELAY = timedelta(hours=1)
-"""How long a conflict delays a token once the one in place expires within panic_before."""
+"""The longest delay of a new token after a restore, once the token in place expires within panic_before."""
 RESTART_PERIOD = timedelta(hours=1)
 """The period over which a workload's restarts are counted against max_restarts_per_hour."""
 

@@ -49,8 +49,8 @@ class Lively:
         self._rows: dict[str, tuple[object, str, str]] = {}
 
     def tell(self, gateway: str, word: str, text: str) -> None:
-        mark = self._rows.get(gateway, (None, "", ""))[0]
-        self._rows[gateway] = mark if isinstance(mark, Spinner) else Spinner("dots"), word, text
+        icon = self._rows.get(gateway, (None, "", ""))[0]
+        self._rows[gateway] = icon if isinstance(icon, Spinner) else Spinner("dots"), word, text
         self._live.update(self._table())
 
     def end(self, gateway: str, word: str, text: str, *, good: bool) -> None:
@@ -59,8 +59,8 @@ class Lively:
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 1))
-        for gateway, (mark, word, text) in self._rows.items():
-            table.add_row(mark, Text(gateway, "bold"), Text(word, "cyan"), Text(text))  # type: ignore[arg-type]  # a renderable
+        for gateway, (icon, word, text) in self._rows.items():
+            table.add_row(icon, Text(gateway, "bold"), Text(word, "cyan"), Text(text))  # type: ignore[arg-type]  # a renderable
         return table
 
 

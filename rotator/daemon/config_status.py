@@ -28,11 +28,11 @@ class ConfigStatus:
 
     def refused(self, mistakes: tuple[str, ...]) -> None:
         log.error(
-            "the configuration on disk cannot be used: the one before stays in force",
+            "the configuration on disk cannot be used: the previous one stays in force",
             extra={"mistakes": list(mistakes)},
         )
         sentence = (
-            f"the configuration on disk cannot be used, the one before is in force: {'; '.join(mistakes)}"
+            f"the configuration on disk cannot be used, the previous one is in force: {'; '.join(mistakes)}"
         )
         self._metrics.config_refused()
         self._checks.warn(CONFIG, sentence)

@@ -95,7 +95,7 @@ class Daemon:
             freeze_loaded_objects()
             following = await self.reload.following()
             if following:
-                log.info("reload: the generation before ends")
+                log.info("reload: the previous generation ends")
                 self.webhook.pause()
             else:
                 self.leave()

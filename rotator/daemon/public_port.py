@@ -34,7 +34,7 @@ def delivery_app(
 ) -> ASGIApp:
     """Return what one generation does about deliveries. clock: monotonic, seconds."""
     if authenticator is None:
-        # No port leads here, but requests may have waited for this generation at the one before's.
+        # No port leads here, but requests may have waited for this generation in the previous one.
         return JSONResponse({"error": "not now"}, 503, {"retry-after": str(RETRY_AFTER)})
     webhook = webhook_app(settings, handle, count)
     seconds, budget = settings.body_timeout.total_seconds(), BodyBudget()

@@ -82,7 +82,7 @@ class Metrics:
         """Create the metrics of the configuration."""
         self._load_succeeded = Gauge(
             "rotator_config_last_reload_successful",
-            "Whether the configuration that was read last could be used; if not, the one before is in force.",
+            "1: the configuration that was read last is in force; 0: it cannot be used, the previous one is.",
             registry=registry,
         )
         self._loaded_at = Gauge(
@@ -184,7 +184,7 @@ class Metrics:
         self._loaded_at.set(at.timestamp())
 
     def config_refused(self) -> None:
-        """Note that a configuration could not be used: the one before stays in force."""
+        """Note that a configuration could not be used: the previous one stays in force."""
         self._load_succeeded.set(0)
 
     def token(self, gateway: str, expires_at: datetime, renewal_at: datetime) -> None:

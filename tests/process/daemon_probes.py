@@ -38,7 +38,7 @@ def reloaded(x: Json) -> bool:
 
 
 def reload_refused(x: Json) -> bool:
-    return "cannot be used: the one before" in x["event"]
+    return "cannot be used: the previous one" in x["event"]
 
 
 def looked_at(gateway: str) -> Callable[[Json], bool]:

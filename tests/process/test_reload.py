@@ -251,7 +251,7 @@ async def test_a_delivery_under_way_during_a_reload_is_answered_and_not_lost(
         env.config  # noqa: B018 - writes the file in place
         request_reload(daemon)
         late = asyncio.create_task(post(daemon, [near_expiry(env.azure("oslo"), env.expiry("oslo"))]))
-        await daemon.line(lambda x: x["event"] == "reload: the generation before ends", WAIT_TIMEOUT)
+        await daemon.line(lambda x: x["event"] == "reload: the previous generation ends", WAIT_TIMEOUT)
         env.sandbox.faults.clear()
         await daemon.line(reloaded, WAIT_TIMEOUT)
         assert (await late)[0] in {200, 503}

@@ -78,7 +78,7 @@ async def test_who_waits_while_the_webhook_is_taken_away_does_not_come_in_withou
         await held.hit()
         config.write_text(config.read_text().replace(way, "enabled = false"))
         request_reload(daemon)
-        await daemon.line(lambda x: x["event"] == "reload: the generation before ends", WAIT_TIMEOUT)
+        await daemon.line(lambda x: x["event"] == "reload: the previous generation ends", WAIT_TIMEOUT)
         reader, writer = await asyncio.open_connection("127.0.0.1", port(daemon, "webhook"))
         writer.write(request(event))
         await writer.drain()  # it is there before the generation can end

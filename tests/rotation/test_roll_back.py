@@ -1,4 +1,4 @@
-"""A token that pods do not come up with gives way to the one before."""
+"""A token that pods do not come up with gives way to the previous one."""
 
 from __future__ import annotations
 

@@ -95,11 +95,11 @@ async def open_services(
 
 
 async def configured(connecting: Awaitable[T]) -> T:
-    """Return the connection. Nothing has been sent yet, so a refusal is a mistake in the configuration."""
+    """Return the connection. Nothing has been sent yet, so a refusal is an error in the configuration."""
     try:
         return await connecting
-    except Refused as mistake:
-        raise ConfigError((str(mistake),)) from mistake
+    except Refused as error:
+        raise ConfigError((str(error),)) from error
 
 
 def gateway_services(shared: Services, identity: str) -> dict[str, GatewayServices]:
@@ -143,8 +143,8 @@ def lease_namespace(settings: Settings, gateway: GatewaySettings, clusters: Clus
     at_home = (t.namespace for t in gateway.targets if clusters.at(t.context).at_home)
     if (first := next(at_home, None)) is None:
         where = f"gateway {gateway.name} has no target in the cluster that holds the Leases"
-        mistake = f"kubernetes.lease_namespace: is needed, for {where}. Write a namespace of that cluster"
-        raise ConfigError((mistake,))
+        error = f"kubernetes.lease_namespace: is needed, for {where}. Write a namespace of that cluster"
+        raise ConfigError((error,))
     return first
 
 

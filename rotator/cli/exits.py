@@ -8,7 +8,7 @@ from rotator.errors import Busy, ConfigError, LeaseLost, RotatorError, Stopping
 
 
 class UsageError(RotatorError):
-    """The command line has a mistake: nothing was done."""
+    """The command line has an error; nothing was done."""
 
 
 class Exit(IntEnum):
@@ -29,7 +29,7 @@ class Exit(IntEnum):
 MEANINGS = {
     Exit.OK: "Done, and proven where something was done; or there was nothing to do.",
     Exit.UNSETTLED: "At least one gateway is not proven: a rollout hangs, a target is missing.",
-    Exit.USAGE: "The command line or the configuration has a mistake, or a port is taken; nothing was done.",
+    Exit.USAGE: "The command line or the configuration has an error, or a port is taken; nothing was done.",
     Exit.UNAVAILABLE: "Azure or Kubernetes did not answer, or refused. Run the command again: it continues.",
     Exit.BUSY: "Another process works on the gateway and did not finish in time.",
     Exit.ROLLED_BACK: "The pods did not come up with the new token; the rotator restored the previous one.",

@@ -25,7 +25,7 @@ from rotator.core.steps import Rest
 from rotator.core.verification import resting
 from rotator.durations import human_duration
 from rotator.errors import Busy, LeaseLost, Refused, RotatorError
-from rotator.rotation import Noted, Outcome, look, request, rotate
+from rotator.rotation import Noted, Outcome, observe, request, rotate
 
 RECENT = timedelta(hours=1)
 """Age of a token below which rotate-now takes the request for a repeated command; --force overrides this."""
@@ -84,7 +84,7 @@ class Job:
         """Return the exit code; every error has been shown."""
         try:
             self.ports.signers.forget()  # a key may have been regenerated since: ask Azure about every token
-            observation = await look(self.gateway, self.ports)
+            observation = await observe(self.gateway, self.ports)
             if self.options.leak and None in exposed(self.situation(observation)):
                 raise Refused(
                     "Azure does not say which key signed a token in place, so it cannot be revoked",
@@ -158,7 +158,7 @@ class Job:
             return self.conclude(await self.until_rest())
         noted = await request(self.ports.store, self.clock, leak=self.options.leak, anew=True, by=person())
         if noted is Noted.ABSENT:
-            observation = await look(self.gateway, self.ports)
+            observation = await observe(self.gateway, self.ports)
             self.progress.end(self.name, "Unsettled", why_rest(self.situation(observation)), good=False)
             return Exit.UNSETTLED
         if not self.options.wait:
@@ -168,7 +168,7 @@ class Job:
 
     async def leave_to_service(self) -> Exit:
         """Show what happens to the request, which this process does not carry out."""
-        observation = await look(self.configured, self.ports)
+        observation = await observe(self.configured, self.ports)
         text = f"a running service notices the request within {human_duration(self.policy.look_every)}"
         if isinstance(next_step(self.situation(observation)), Rest):
             text += f", but cannot go on yet: {why_rest(self.situation(observation))}"

@@ -25,7 +25,7 @@ def work_on(config: Path, names: Sequence[str], work: Work) -> Exit:
     """Run work on the named gateways; without names, on all. Ctrl-C lets it finish its step.
 
     Raises:
-        ConfigError: the configuration has mistakes.
+        ConfigError: the configuration has errors.
         UsageError: the configuration has no gateway with a name.
     """
     settings = load(config, os.environ)

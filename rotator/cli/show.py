@@ -16,7 +16,7 @@ from rotator.cli.session import work_on
 from rotator.cli.table import table
 from rotator.core.messages import about
 from rotator.errors import RotatorError
-from rotator.rotation import look
+from rotator.rotation import observe
 
 TABLE_WIDTH = 1000
 """Width of the printed table in characters: wider than any row, so that nothing is cut off."""
@@ -75,7 +75,7 @@ async def observe_all(services: Services) -> list[Json]:
 async def observe_gateway(gateway: GatewayServices) -> Json:
     try:
         async with gateway.ports.turn:
-            observation = await look(gateway.gateway, gateway.ports)
+            observation = await observe(gateway.gateway, gateway.ports)
     except RotatorError as error:
         name = type(error).__name__
         unknown: Json = {"name": gateway.name, "state": "Unknown", "reason": name, "message": str(error)}

@@ -11,10 +11,10 @@ from rotator.core.situation import Situation
 
 IMMEDIATE_RESTORES = 3
 """Number of restores of a gateway that do not wait; each further one waits longer."""
-RESTORES_BEFORE_CONFLICT = 6
+RESTORES_BEFORE_LONGEST_BACKOFF = 6
 """Number of restores of a gateway after which each further one waits for CONFLICT_BACKOFF."""
 CONFLICT_BACKOFF = timedelta(days=1)
-"""Time from the last restore to the next, once there were RESTORES_BEFORE_CONFLICT."""
+"""Time from the last restore to the next, once there were RESTORES_BEFORE_LONGEST_BACKOFF."""
 MAX_CONFLICT_DELAY = timedelta(hours=1)
 """The longest delay of a new token after a restore, once the token in place expires within panic_before."""
 RESTART_PERIOD = timedelta(hours=1)
@@ -42,7 +42,7 @@ def conflict_backoff_until(observation: Observation) -> datetime | None:
     """Return until when nothing is restored: 5, 10, 20 minutes after the last restore, then a day."""
     if observation.last_restored_at is None or observation.restores < IMMEDIATE_RESTORES:
         return None
-    if observation.restores >= RESTORES_BEFORE_CONFLICT:
+    if observation.restores >= RESTORES_BEFORE_LONGEST_BACKOFF:
         return observation.last_restored_at + CONFLICT_BACKOFF
     return observation.last_restored_at + timedelta(minutes=5 << (observation.restores - IMMEDIATE_RESTORES))
 
@@ -76,7 +76,7 @@ def count_restart(workload: Workload, now: datetime) -> tuple[int, datetime]:
 
 
 def leaves_leaked_token(target: Target, observation: Observation) -> bool:
-    """Whether the target's previous token leaked: no window holds up its pods' leaving it."""
+    """Whether the target's previous token leaked: no window holds up its pods' terminating it."""
     return (
         target.previous_token is not None and observation.key(target.previous_token) in observation.condemned
     )

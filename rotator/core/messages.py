@@ -159,7 +159,7 @@ def unproven(target: Target) -> str:
     """Return what keeps a target from being proven, in words; empty if nothing does."""
     if not target.record or target.drifted or resting(target):
         return ""
-    unready = [w for w in target.workloads if not w.healthy or any(p.leaving for p in w.pods)]
+    unready = [w for w in target.workloads if not w.healthy or any(p.terminating for p in w.pods)]
     whys = [f"{w.name}: {w.note or 'not every pod works'}" for w in unready]
     return "; ".join(whys) or "not every pod is known to run the token in place"
 

@@ -35,7 +35,7 @@ class Pod:
     """It is ready."""
     instance: str = ""
     """Identifies this start of its containers: each container reads the Secret when it starts."""
-    leaving: bool = False
+    terminating: bool = False
     """It is being terminated."""
 
 
@@ -70,7 +70,7 @@ class Workload:
         """
         if self.idle:
             return True
-        staying = [p for p in self.pods if not p.leaving]
+        staying = [p for p in self.pods if not p.terminating]
         return (
             self.complete
             and bool(staying)

@@ -42,7 +42,7 @@ def cause(situation: Situation) -> Reason | None:
         return Reason.REVOKED
     if token.expires_at <= now:
         return Reason.EXPIRED
-    if situation.due(token):
+    if situation.near_expiry(token):
         return Reason.NEARING_EXPIRY
     if pending(observation):
         return Reason.REQUESTED
@@ -112,7 +112,7 @@ def due_before_current(token: Token, situation: Situation) -> bool:
     current = situation.current
     if not current or current.token.adopted:
         return False
-    return situation.due(token) and not situation.due(current.token)
+    return situation.near_expiry(token) and not situation.near_expiry(current.token)
 
 
 def is_behind(own: Decision, current: Decision) -> bool:

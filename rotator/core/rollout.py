@@ -59,5 +59,5 @@ def restart_waits(target: Target, situation: Situation) -> bool:
         return False
     observation = situation.observation
     stuck = bool(stuck_workloads(target, situation))
-    # A leaked token is not worth keeping: no window holds up the pods' leaving it.
+    # A leaked token is not worth keeping: no window holds up the pods' terminating it.
     return stuck or not (observation.window.open or leaves_leaked_token(target, observation))

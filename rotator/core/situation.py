@@ -27,6 +27,6 @@ class Situation:
         """Whether pods can work with token for longer than panic_before."""
         return not self.observation.dead(token) and token.expires_at - self.policy.panic_before > self.now
 
-    def due(self, token: Token) -> bool:
+    def near_expiry(self, token: Token) -> bool:
         """Whether token expires within renew_before."""
         return token.expires_at - self.policy.renew_before <= self.now

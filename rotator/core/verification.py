@@ -56,7 +56,7 @@ def came_up(target: Target) -> bool:
     """Whether all pods run the token, apart from pods that are being terminated: they may take their whole
     grace period, or stay for ever on a node that is gone, and prove nothing against the token.
     """
-    staying = tuple(replace(w, pods=tuple(p for p in w.pods if not p.leaving)) for w in target.workloads)
+    staying = tuple(replace(w, pods=tuple(p for p in w.pods if not p.terminating)) for w in target.workloads)
     return everything_runs(replace(target, workloads=staying))
 
 
@@ -124,14 +124,14 @@ def suspect_pods(target: Target, now: datetime) -> list[Pod]:
         for p in w.pods
         if p.pod_token == w.template_token == expected
         and not runs(p, record)
-        and not p.leaving
+        and not p.terminating
         and (can_spare_a_pod(w) or not p.works)
     ]
 
 
 def can_spare_a_pod(workload: Workload) -> bool:
     """Whether all of the workload's pods are there and work."""
-    return workload.complete and all(p.works and not p.leaving for p in workload.pods)
+    return workload.complete and all(p.works and not p.terminating for p in workload.pods)
 
 
 def blocking_pods(target: Target, now: datetime) -> list[Pod]:
@@ -146,6 +146,6 @@ def blocking_pods(target: Target, now: datetime) -> list[Pod]:
         for p in w.pods
         if p.pod_token != w.template_token
         and not p.works
-        and not p.leaving
+        and not p.terminating
         and now >= p.started_at + CLOCK_TOLERANCE
     ]

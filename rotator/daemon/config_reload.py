@@ -73,7 +73,7 @@ class Signals:
 class ConfigReload:
     """Opens the resources for each configuration that differs from the one in force.
 
-    prepare: opens what settings ask for; raises if they cannot be used. refused: called with the mistakes of
+    prepare: opens what settings ask for; raises if they cannot be used. refused: called with the errors of
     a configuration that cannot be used. accepted: called when the files are valid again without a new
     generation.
     """
@@ -96,7 +96,7 @@ class ConfigReload:
         self._files = FileWatch([config])
         self._settings: Settings
         self._in_force: Mapping[Path, bytes | None] = {}
-        self._mistakes: tuple[str, ...] = ()
+        self._errors: tuple[str, ...] = ()
         self._tried_at = 0.0
 
     async def first(self) -> Resources | None:
@@ -132,7 +132,7 @@ class ConfigReload:
         by_hand, self._signals.reload = self._signals.reload, False
         if changes.changed:
             return True
-        if self._mistakes:
+        if self._errors:
             return by_hand or _monotonic() - self._tried_at > RETRY_INTERVAL.total_seconds()
         if by_hand:
             log.info("asked to reload: nothing has changed")
@@ -156,7 +156,7 @@ class ConfigReload:
             log.error("reading the configuration failed", extra=exception_details(error))  # noqa: TRY400 - see diagnostics
             self._wrong((f"a defect of the rotator ({type(error).__name__})",), changes)
         else:
-            self._mistakes = ()
+            self._errors = ()
             self._in_force = self._files.accepted
             return resources
         return None
@@ -186,16 +186,16 @@ class ConfigReload:
         return frozenset(path for path, digest in self._in_force.items() if now.get(path) != digest)
 
     def _fine(self, sentence: str) -> None:
-        self._mistakes = ()
+        self._errors = ()
         log.info(sentence)
         self._accepted()
 
-    def _wrong(self, mistakes: tuple[str, ...], changes: FileChanges) -> None:
-        """Report the mistakes once, and again only if the files or the mistakes changed."""
-        told = not changes.changed and mistakes == self._mistakes
-        self._mistakes = mistakes
+    def _wrong(self, errors: tuple[str, ...], changes: FileChanges) -> None:
+        """Report the errors once, and again only if the files or the errors changed."""
+        told = not changes.changed and errors == self._errors
+        self._errors = errors
         if not told:
-            self._refused(mistakes)
+            self._refused(errors)
 
 
 def _monotonic() -> float:

@@ -26,13 +26,13 @@ class ConfigStatus:
         self._pod = own_pod(environ)
         self.events: EventSink | None = None
 
-    def refused(self, mistakes: tuple[str, ...]) -> None:
+    def refused(self, errors: tuple[str, ...]) -> None:
         log.error(
             "the configuration on disk cannot be used: the previous one stays in force",
-            extra={"mistakes": list(mistakes)},
+            extra={"mistakes": list(errors)},
         )
         sentence = (
-            f"the configuration on disk cannot be used, the previous one is in force: {'; '.join(mistakes)}"
+            f"the configuration on disk cannot be used, the previous one is in force: {'; '.join(errors)}"
         )
         self._metrics.config_refused()
         self._checks.warn(CONFIG, sentence)

@@ -35,7 +35,7 @@ async def serve(config: Path, environ: Mapping[str, str]) -> None:
     SIGHUP checks the configuration now instead of within seconds.
 
     Raises:
-        ConfigError: the first configuration cannot be used (a mistake, a port in use). A later one that
+        ConfigError: the first configuration cannot be used (an error, a port in use). A later one that
             cannot be used leaves the previous one in force.
         Unavailable: a file that is needed to connect does not exist yet.
     """

@@ -76,8 +76,8 @@ async def _authenticator(settings: Settings, stack: AsyncExitStack) -> Authentic
     opened = open_authenticator(settings.webhook, cloud=azure.cloud, ca_file=azure.ca_file)
     try:
         return await stack.enter_async_context(opened)
-    except ValueError as mistake:
-        raise ConfigError((str(mistake),)) from mistake
+    except ValueError as error:
+        raise ConfigError((str(error),)) from error
 
 
 def unusable_secret(authenticator: Authenticator | None) -> str:

@@ -50,7 +50,7 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
         Stopping: the process is shutting down.
     """
     async with ports.turn:
-        observation = await look(gateway, ports)
+        observation = await observe(gateway, ports)
     now = ports.clock.now()
     step = next_step(Situation(observation, gateway.policy, now))
     ports.reporter.decided(step, observation, ports.clock.now())
@@ -62,7 +62,7 @@ async def rotate(gateway: Gateway, ports: Ports) -> Outcome:
         await ports.lease.release()
 
 
-async def look(gateway: Gateway, ports: Ports) -> Observation:
+async def observe(gateway: Gateway, ports: Ports) -> Observation:
     """Return everything that a decision may rest on."""
     observation = await ports.store.observe()
     now = ports.clock.now()
@@ -105,7 +105,7 @@ class Run:
             else:
                 await self.take(step)
             async with self.ports.turn:
-                self.observation = self.without_failures(await look(self.gateway, self.ports))
+                self.observation = self.without_failures(await observe(self.gateway, self.ports))
             step = next_step(self.situation())
             self.ports.reporter.decided(step, self.observation, clock.now())
         if self.failures:

@@ -23,7 +23,7 @@ from rotator import __version__
 from rotator.core.records import PROVEN, Reason
 from rotator.core.run_result import NOTHING_DONE, RunResult
 from rotator.core.steps import Rest
-from rotator.telemetry.events import EventMetrics
+from rotator.telemetry.event_metrics import EventMetrics
 
 RESULTS = tuple(result for result in RunResult if result not in NOTHING_DONE)
 """The values of the label `result`: how runs end that are counted."""

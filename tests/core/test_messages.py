@@ -12,14 +12,14 @@ from rotator.core.policy import Policy
 from rotator.core.records import Reason
 from rotator.core.situation import Situation
 from rotator.core.steps import Rest, Step
-from rotator.rotation import look
+from rotator.rotation import observe
 from tests.rotation.dsl import GATEWAY, HOUR, fleet, request_rotation, rotated, run
 from tests.world import START, World, drive
 
 
 def sentences(world: World) -> dict[str, str]:
     """Explain all steps that were taken in w; the last observation stands for all."""
-    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    observation = drive(observe(replace(GATEWAY, window=world.window), world.process()))
     return {
         type(step).__name__: explain(step, Situation(observation, GATEWAY.policy, world.now)).text
         for step in world.steps
@@ -43,7 +43,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
     world, _ = rotated()
     world.pass_time(timedelta(days=19, hours=2))
     world.steps.clear()
-    observation, step = drive(look(replace(GATEWAY, window=world.window), world.process())), None
+    observation, step = drive(observe(replace(GATEWAY, window=world.window), world.process())), None
     run(world)
     step = world.steps[0]
     why = explain(step, Situation(observation, GATEWAY.policy, world.now))
@@ -54,7 +54,7 @@ def test_nearing_expiry_says_how_long_is_left_and_what_the_rule_is() -> None:
 def test_rest_names_each_target_that_is_not_proven() -> None:
     world, _ = rotated(targets=2)
     world.targets["t1"].reachable = False
-    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    observation = drive(observe(replace(GATEWAY, window=world.window), world.process()))
     flawed = replace(
         observation,
         targets=tuple(
@@ -79,7 +79,7 @@ def test_every_kind_of_step_is_explained_somewhere_in_a_long_life() -> None:
 
 def test_a_first_look_tells_what_follows_the_adoption() -> None:
     world = fleet(2, life=timedelta(days=3))
-    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    observation = drive(observe(replace(GATEWAY, window=world.window), world.process()))
     told = status_of("oslo", observation, GATEWAY.policy, world.now)
     assert told["next_step"] == "Adopt"
     assert "; then Issue (NearingExpiry): token " in told["message"]
@@ -87,5 +87,5 @@ def test_a_first_look_tells_what_follows_the_adoption() -> None:
 
 def test_a_first_look_at_good_tokens_promises_nothing_more() -> None:
     world = fleet(2)
-    observation = drive(look(replace(GATEWAY, window=world.window), world.process()))
+    observation = drive(observe(replace(GATEWAY, window=world.window), world.process()))
     assert "then" not in status_of("oslo", observation, GATEWAY.policy, world.now)["message"]

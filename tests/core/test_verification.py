@@ -63,7 +63,7 @@ def test_a_workload_is_healthy_with_all_pods_working_on_its_template() -> None:
     assert not replace(LOAD, complete=False).healthy
     assert not replace(LOAD, pods=()).healthy
     assert replace(LOAD, pods=(), idle=True).healthy
-    old = replace(POD, pod_token="b2", works=False, leaving=True)
+    old = replace(POD, pod_token="b2", works=False, terminating=True)
     assert replace(LOAD, pods=(POD, old)).healthy
     assert not replace(LOAD, pods=(old,)).healthy
 
@@ -71,7 +71,7 @@ def test_a_workload_is_healthy_with_all_pods_working_on_its_template() -> None:
 def test_a_workload_can_do_without_a_pod_only_while_all_are_there() -> None:
     assert can_spare_a_pod(LOAD)
     assert not can_spare_a_pod(replace(LOAD, complete=False))
-    assert not can_spare_a_pod(with_pod(leaving=True))
+    assert not can_spare_a_pod(with_pod(terminating=True))
     assert not can_spare_a_pod(with_pod(works=False))
 
 
@@ -81,8 +81,8 @@ def test_a_suspect_is_replaced_once_its_successor_is_sure_to_be_trusted() -> Non
     assert suspect_pods(target(young, touched), NOW) == [young.pods[0]]
     assert suspect_pods(target(young, touched), NOW - 2 * CLOCK_TOLERANCE) == []
     assert suspect_pods(target(with_pod(started_at=NOW), touched), NOW) == []
-    leaving = with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE, leaving=True, works=False)
-    assert suspect_pods(target(leaving, touched), NOW) == []
+    terminating = with_pod(started_at=NOW - 3 * CLOCK_TOLERANCE, terminating=True, works=False)
+    assert suspect_pods(target(terminating, touched), NOW) == []
 
 
 def test_a_pod_that_blocks_its_controller_had_its_minute() -> None:
@@ -238,10 +238,10 @@ def test_the_key_of_the_next_token_is_the_other_one_unless_that_waits_to_be_ende
 
 
 def test_pods_on_their_way_out_say_nothing_against_a_token_but_prove_none_either() -> None:
-    old = replace(POD, name="old", pod_token="b2", leaving=True)
+    old = replace(POD, name="old", pod_token="b2", terminating=True)
     t = target(replace(LOAD, pods=(POD, old)))
     assert came_up(t) and not everything_runs(t)
-    assert not came_up(target(replace(LOAD, pods=(POD, replace(old, leaving=False)))))
+    assert not came_up(target(replace(LOAD, pods=(POD, replace(old, terminating=False)))))
 
 
 def test_a_target_is_verified_as_long_as_nothing_was_restarted_since() -> None:

@@ -26,7 +26,7 @@ RESTRAINT = [
     Mutation(
         "a fight never becomes a truce",
         K,
-        "if observation.restores >= RESTORES_BEFORE_CONFLICT:",
+        "if observation.restores >= RESTORES_BEFORE_LONGEST_BACKOFF:",
         "if False:",
     ),
     Mutation(

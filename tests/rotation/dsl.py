@@ -15,7 +15,7 @@ from rotator.core.records import Key, Reason, Revocation
 from rotator.core.situation import Situation
 from rotator.core.steps import Rest, RollBack
 from rotator.errors import Busy, LeaseLost, Unavailable
-from rotator.rotation import Gateway, Noted, Ports, look, request, rotate
+from rotator.rotation import Gateway, Noted, Ports, observe, request, rotate
 from tests.actor import Process
 from tests.world import LEASE, Crash, World, count, drive
 
@@ -67,7 +67,7 @@ def step_names(world: World) -> list[str]:
 
 def at_rest(world: World, gateway: Gateway) -> None:
     """All targets hold one good token that every pod runs, and the plan says so."""
-    seen = drive(look(replace(gateway, window=world.window), world.process()))
+    seen = drive(observe(replace(gateway, window=world.window), world.process()))
     step = next_step(Situation(seen, gateway.policy, world.now))
     assert isinstance(step, Rest), step
     assert len({target.value for target in world.targets.values()}) == 1, {
@@ -116,11 +116,11 @@ def rotated(
 
 
 def observed(world: World) -> Observation:
-    return drive(look(world.gateway(Policy()), world.process()))
+    return drive(observe(world.gateway(Policy()), world.process()))
 
 
 def reason_at_rest(world: World, gateway: Gateway = GATEWAY) -> tuple[Reason, str]:
-    seen = drive(look(replace(gateway, window=world.window), world.process()))
+    seen = drive(observe(replace(gateway, window=world.window), world.process()))
     step = run(world, gateway)
     assert step is not None
     return step.reason, explain(step, Situation(seen, gateway.policy, world.now)).text

@@ -13,13 +13,13 @@ from rotator.core.records import Reason, Revocation
 from rotator.core.renewal import renewal_time
 from rotator.core.situation import Situation
 from rotator.core.steps import Issue, Rest
-from rotator.rotation import look, rotate
+from rotator.rotation import observe, rotate
 from tests.rotation.model_fleet import DAY, HOUR, ModelFleet
 from tests.world import Target, World, drive
 
 MANY_RESTARTS = 12
 """Two full budgets may touch: the end of one hour and the beginning of the next."""
-RESTORES_BEFORE_CONFLICT = 8
+MAX_RESTORES_A_DAY = 8
 """Six until the breaker, one after a day, one for clocks that differ."""
 
 
@@ -31,7 +31,7 @@ def hold(fleet: ModelFleet) -> None:
         )
         few_restarts(world)
         most = most_within(world.restore_times, DAY)
-        assert most <= RESTORES_BEFORE_CONFLICT, f"{most} restores within a day"
+        assert most <= MAX_RESTORES_A_DAY, f"{most} restores within a day"
         one_rotation_per_request(world)
         if fleet.gateways[number].policy.revoke is Revocation.NEVER and number not in fleet.faults.leaks:
             assert not world.revoked, f"regenerated for nothing: {world.revoked}"
@@ -61,7 +61,7 @@ def is_at_rest(fleet: ModelFleet, number: int) -> bool:
     world, gateway = fleet.worlds[number], fleet.gateways[number]
     if not world.azure or any(not target.reachable or target.owned for target in world.targets.values()):
         return False
-    seen = drive(look(gateway, world.process()))
+    seen = drive(observe(gateway, world.process()))
     step = next_step(Situation(seen, gateway.policy, world.now))
     soon = seen.current is None or renewal_time(seen, gateway.policy) < world.now + HOUR
     return isinstance(step, Rest) and step.reason is Reason.SETTLED and not soon and not seen.condemned
@@ -112,7 +112,7 @@ def pods_run_our_token(fleet: ModelFleet, number: int, target: Target) -> bool:
 def at_rest(fleet: ModelFleet, number: int) -> None:
     """I3: one good token in every Secret and every pod, and the plan has nothing to add."""
     world, gateway = fleet.worlds[number], fleet.gateways[number]
-    seen = drive(look(gateway, world.process()))
+    seen = drive(observe(gateway, world.process()))
     step = next_step(Situation(seen, gateway.policy, world.now))
     assert isinstance(step, Rest), f"I3: {step}"
     assert len({target.value for target in world.targets.values()}) == 1, {

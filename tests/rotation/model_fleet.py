@@ -89,7 +89,7 @@ class ModelFleet:
         daemon = self.daemon(number)
         if gateway in daemon.busy:
             return None
-        process = daemon.ports[gateway].fleet
+        process = daemon.ports[gateway].store
         assert isinstance(process, Process)
         process.taken, process.stopping, process.paused = 0, False, False
         self.faults.plan(process, faults)

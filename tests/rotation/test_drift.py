@@ -134,7 +134,7 @@ def test_pods_are_evicted_one_at_a_time() -> None:
     first = next(step for step in world.steps if isinstance(step, Replace))
     load = first.target.workloads[0]
     assert len(load.pods) == 2 and all(pod.works for pod in load.pods)
-    going = replace(load, pods=tuple(replace(pod, leaving=pod is first.pod) for pod in load.pods))
+    going = replace(load, pods=tuple(replace(pod, terminating=pod is first.pod) for pod in load.pods))
     seen = replace(observed(world), targets=(replace(first.target, workloads=(going,)),))
     assert not isinstance(next_step(Situation(seen, gateway.policy, world.now)), Replace)
 

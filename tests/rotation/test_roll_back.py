@@ -157,7 +157,7 @@ def test_a_pod_that_is_leaving_is_not_evicted_again() -> None:
     run(world, gateway)
     (step,) = {step.pod.name: step for step in world.steps if isinstance(step, Replace)}.values()
     load = next(workload for workload in step.target.workloads if step.pod in workload.pods)
-    gone = replace(load, pods=tuple(replace(pod, leaving=pod.name == step.pod.name) for pod in load.pods))
+    gone = replace(load, pods=tuple(replace(pod, terminating=pod.name == step.pod.name) for pod in load.pods))
     seen = replace(observed(world), targets=(replace(step.target, workloads=(gone,)),))
     assert not isinstance(next_step(Situation(seen, gateway.policy, world.now)), Replace)
     still = replace(seen, targets=(step.target,))
@@ -234,7 +234,7 @@ def test_old_pods_that_take_long_to_end_are_no_reason_to_roll_back() -> None:
     (t,), target = seen.targets, world.targets["t0"]
     assert t.record and target.record
     load = t.workloads[0]
-    old = replace(load.pods[0], name="old", pod_token="an older one", instance="old", leaving=True)
+    old = replace(load.pods[0], name="old", pod_token="an older one", instance="old", terminating=True)
     unproven = replace(t.record, verified_at=None)
     slow = replace(t, record=unproven, workloads=(replace(load, pods=(*load.pods, old)),))
     later = world.now + 2 * gateway.policy.rollout_timeout

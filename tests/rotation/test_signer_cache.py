@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rotator.core.observation import Observation
 from rotator.core.records import Key, Revocation
-from rotator.rotation import Ports, look, rotate
+from rotator.rotation import Ports, observe, rotate
 from tests.rotation.dsl import DAY, GATEWAY, fleet, gateway_with, request_rotation, run
 from tests.world import World, drive
 
@@ -18,7 +18,7 @@ def in_real_life(world: World) -> World:
 
 async def look_afresh(process: Ports) -> Observation:
     process.signers.forget()
-    return await look(GATEWAY, process)
+    return await observe(GATEWAY, process)
 
 
 def test_a_restarted_process_asks_about_no_token_whose_key_is_on_record() -> None:
@@ -41,7 +41,7 @@ def test_a_process_that_lives_on_proves_each_key_again_once_in_a_while() -> None
     run(world)
     world.signer_queries, process = 0, world.process()
     for hours in range(13):
-        drive(look(GATEWAY, process))
+        drive(observe(GATEWAY, process))
         assert world.signer_queries == hours // 6
         world.pass_time(timedelta(hours=1))
 
@@ -94,7 +94,7 @@ def test_an_old_answer_is_not_believed_while_azure_is_unreachable() -> None:
     assert set(drive(look_afresh(process)).signers.values()) == {Key.SECONDARY}
     world.azure = False
     world.pass_time(timedelta(hours=7))
-    assert drive(look(GATEWAY, process)).signers == {}
+    assert drive(observe(GATEWAY, process)).signers == {}
 
 
 def test_a_process_that_lives_on_does_not_ask_about_what_it_just_got() -> None:
@@ -141,6 +141,6 @@ def test_an_answer_about_another_writers_token_is_believed_for_a_moment_only() -
     target.overwrite(world.mint(Key.PRIMARY, world.now + DAY))
     world.signer_queries = 0
     for asked in (1, 1, 2):
-        drive(look(GATEWAY, process))
+        drive(observe(GATEWAY, process))
         assert world.signer_queries == asked
         world.pass_time(timedelta(seconds=30))

@@ -31,8 +31,8 @@ def pod_of(pod: Json, secret: str, key: str) -> Pod:
     running = bool(starts) and all("running" in (c.get("state") or {}) for c in main)
     works = running and status.get("phase") == "Running" and is_ready(status)
     started = starts[0] if starts else read_time(meta["creationTimestamp"])
-    instance, leaving = _instance(meta, [*init, *main]), "deletionTimestamp" in meta
-    return Pod(meta["name"], token_annotation(meta), started, works, instance, leaving)
+    instance, terminating = _instance(meta, [*init, *main]), "deletionTimestamp" in meta
+    return Pod(meta["name"], token_annotation(meta), started, works, instance, terminating)
 
 
 def unfinished(pods: Iterable[Json]) -> list[Json]:

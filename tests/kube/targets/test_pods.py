@@ -94,10 +94,10 @@ def test_a_container_that_crashed_started_when_it_started_last():
 
 
 def test_terminating_pods_still_run_and_finished_ones_do_not():
-    leaving = a_pod("leaving")
-    leaving["metadata"]["deletionTimestamp"] = "2029-12-24T12:00:00Z"
-    pods = [leaving, a_pod("evicted", phase="Failed"), a_pod("done", phase="Succeeded")]
-    assert [pod["metadata"]["name"] for pod in unfinished(pods)] == ["leaving"]
+    terminating = a_pod("terminating")
+    terminating["metadata"]["deletionTimestamp"] = "2029-12-24T12:00:00Z"
+    pods = [terminating, a_pod("evicted", phase="Failed"), a_pod("done", phase="Succeeded")]
+    assert [pod["metadata"]["name"] for pod in unfinished(pods)] == ["terminating"]
 
 
 def test_a_deployments_pods_are_those_of_its_replica_sets():

@@ -12,7 +12,8 @@ from base64 import b64decode
 GONE = "[redacted]"
 
 _AND = r"(?:&(?:amp;)?|%26|\\{1,4}u0026)"
-_SIGNED = re.compile(rf"{_AND}[0-9]{{12}}{_AND}[A-Za-z0-9+/%]{{8,}}={{0,2}}")
+_SIGNED = re.compile(rf"{_AND}[0-9]{{12}}{_AND}(?:[^\s\"'\\]|\\{{1,4}}(?:/|u[0-9A-Fa-f]{{4}}))+")
+"""A token's expiry and all that follows: a signature may be cut off, base64url, or escaped as in JSON."""
 _GATEWAY_KEY = re.compile(r"(GatewayKey(?:\s|%20|\+)+)[^\s\"'\\]{16,}", re.IGNORECASE)
 _BEARER = re.compile(r"(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"

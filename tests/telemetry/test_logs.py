@@ -26,6 +26,10 @@ SECRETS = [
     TOKEN.replace("&", "\\u0026"),
     TOKEN.replace("&", "&amp;"),
     TOKEN[:40],
+    TOKEN[:21],
+    TOKEN.replace("/", "_").replace("+", "-"),
+    TOKEN.replace("/", "\\/"),
+    TOKEN.replace("/", "\\u002f"),
     b64encode(f"GatewayKey {TOKEN}".encode()).decode(),
     b64encode(TOKEN.encode()).decode(),
     b64encode(TOKEN.encode()).decode()[:61],
@@ -34,8 +38,9 @@ SECRETS = [
     b64encode(bytes(range(64))).decode(),
 ]
 TELLTALES = [
-    "poXhJRQ",
+    "poXh",
     SIGNATURE[:20],
+    SIGNATURE[-20:-2],
     b64encode(TOKEN.encode()).decode()[24:44],
     "eyJpc3MiOiJp",
     "AAECAwQFBgcICQ",

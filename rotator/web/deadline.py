@@ -41,5 +41,6 @@ class Deadline:
                 raise
         if deadline.expired():
             log.warning("a request was not answered within %g s and was put off with 503", self._seconds)
-            put_off = JSONResponse({"error": "not now"}, 503, {"retry-after": str(self._retry_after)})
-            await put_off(scope, receive, send)
+            # Closed, because the rest of the body would count as the next request.
+            headers = {"retry-after": str(self._retry_after), "connection": "close"}
+            await JSONResponse({"error": "not now"}, 503, headers)(scope, receive, send)

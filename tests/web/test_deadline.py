@@ -54,6 +54,17 @@ async def test_a_request_whose_deadline_passes_is_cancelled_and_answered_503() -
     assert cancelled.is_set()
 
 
+async def test_a_connection_is_closed_whose_body_did_not_end_before_the_deadline() -> None:
+    """The server would take the rest of the body for the header of another request."""
+
+    async def hang(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    client = Client()
+    await client.ask(Deadline(hang, PASSED, retry_after=30))
+    assert client.headers[b"connection"] == b"close"
+
+
 async def test_an_answer_in_time_is_passed_on() -> None:
     client = Client()
     await client.ask(Deadline(PlainTextResponse("in time"), 60, retry_after=30))

@@ -53,8 +53,8 @@ def redact(line: str) -> str:
 
     What is taken away holds no quote and no backslash of its own, so JSON stays JSON.
     """
-    line = _GATEWAY_KEY.sub(rf"\1{GONE}", line)
     line = _SIGNED.sub(f"&{GONE}", line)
+    line = _GATEWAY_KEY.sub(rf"\1{GONE}", line)
     line = _BEARER.sub(rf"\1{GONE}", line)
     line = _JWT.sub(GONE, line)
     line = _SIGNING_KEY.sub(GONE, line)

@@ -29,6 +29,7 @@ SECRETS = [
     TOKEN[:21],
     TOKEN.replace("/", "_").replace("+", "-"),
     TOKEN.replace("/", "\\/"),
+    f"GatewayKey {TOKEN}".replace("/", "\\/"),
     TOKEN.replace("/", "\\u002f"),
     b64encode(f"GatewayKey {TOKEN}".encode()).decode(),
     b64encode(TOKEN.encode()).decode(),

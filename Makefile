@@ -48,7 +48,7 @@ test-faults: $(STAMP)  ## kill real daemons at every step, and spoil the next on
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m faults
 
 test-mutations: $(STAMP)  ## break each rule once and see a test notice (some minutes)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m mutation -p no:cacheprovider
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m mutation -p no:cacheprovider tests/mutations
 
 test-fuzz: $(STAMP)  ## throw random input at every edge (FUZZ_EXAMPLES=3000, a minute or two)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m fuzz tests/fuzz

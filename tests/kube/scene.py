@@ -22,8 +22,12 @@ KEY = "config.service.auth.key"
 LEASE = "apim-token-rotator-gw1"
 
 
+STARTED = datetime.now(UTC).replace(second=0, microsecond=0)
+
+
 def in_days(days: int) -> datetime:
-    return (datetime.now(UTC) + timedelta(days=days)).replace(second=0, microsecond=0)
+    """Return a time so many days from the start of the tests: the same however often a test asks."""
+    return STARTED + timedelta(days=days)
 
 
 def now() -> datetime:
